@@ -1,0 +1,265 @@
+//! The configuration, checked: after this nothing about it can be wrong.
+//!
+//! [`file`] reads the YAML as written into a tree with positions, [`check`] turns that into the
+//! types below and reports every problem at once. There is no `Option` for a default here: what
+//! may be left out has its value.
+
+use std::{
+    collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc,
+    time::Duration,
+};
+
+use http::{HeaderName, HeaderValue, Uri};
+
+use crate::domain::{breaker::Policy, route::Match};
+
+/// Everything that one run of Fusebox is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The service that it stands beside.
+    pub service: String,
+    /// Sidecars with the same database and namespace share breakers.
+    pub namespace: String,
+    /// The label `environment` of logs and metrics; empty for none.
+    pub environment: String,
+    /// The version of the service, for its rows; empty when unknown.
+    pub version: String,
+    /// Data-plane threads.
+    pub workers: Workers,
+    /// The admin port.
+    pub admin: Admin,
+    /// Where the embedded store (and later the journal) lives. Created when missing.
+    pub data_dir: PathBuf,
+    /// The store.
+    pub database: Database,
+    /// Rows of calls.
+    pub history: History,
+    /// Log lines.
+    pub logs: Logs,
+    /// How long calls in flight may take to end after SIGTERM.
+    pub drain_timeout: Duration,
+    /// Whether breakers act at all; false only through the kill switch.
+    pub breakers_enabled: bool,
+    /// Where calls come in.
+    pub listeners: Vec<Listener>,
+    /// Where calls go, by name.
+    pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
+}
+
+/// How many data-plane threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// As many as the CPU quota allows.
+    Auto,
+    /// This many.
+    Count(NonZeroUsize),
+}
+
+/// The admin port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Its address.
+    pub listen: SocketAddr,
+    /// The bearer token; none is allowed on loopback only.
+    pub token: Option<Secret>,
+    /// Host headers that it answers to besides its own address and localhost.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A text that never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps the text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    /// A Postgres URL; none for the embedded SQLite file in `data_dir`.
+    pub url: Option<Secret>,
+    /// The schema of the tables.
+    pub schema: String,
+    /// Whether `run` brings the tables up to date.
+    pub migrate: bool,
+}
+
+/// Rows of calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// How long rows are kept.
+    pub retention: Duration,
+    /// Rows that wait in memory for the store at most.
+    pub queue_rows: NonZeroUsize,
+    /// Refused calls per second and upstream that get a row each; beyond, one row stands for many.
+    pub refused_per_second: u32,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logs {
+    /// Which calls get a line.
+    pub calls: CallLines,
+    /// A file that gets every line too.
+    pub file: Option<PathBuf>,
+    /// The level filter, in `tracing`'s language: `info`, `debug`, `fusebox::fleet=debug`.
+    pub level: String,
+}
+
+/// Which calls get a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallLines {
+    /// Every call.
+    All,
+    /// Calls that did not succeed.
+    Failures,
+    /// None.
+    None,
+}
+
+/// Where calls come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub listen: SocketAddr,
+    /// What happens to `X-Forwarded-*`.
+    pub forwarded: Forwarded,
+    /// Limits on what callers may send.
+    pub limits: Limits,
+    /// Its routes, as written.
+    pub routes: Vec<Route>,
+}
+
+/// What happens to `X-Forwarded-*` on the way to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forwarded {
+    /// Passed on as received.
+    Off,
+    /// Replaced by what this listener knows.
+    Replace,
+    /// The peer is appended to what was received.
+    Append,
+}
+
+/// Limits on what callers may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest request head, in bytes; longer ones get 431.
+    pub head_bytes: usize,
+    /// How long a head, or the wait for the next one, may take.
+    pub head_timeout: Duration,
+    /// Connections at a time; beyond, new ones wait to be accepted.
+    pub connections: NonZeroUsize,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Its name in rows and metrics; from its match unless given.
+    pub name: String,
+    /// Which calls it takes.
+    pub matches: Match,
+    /// The upstream's name.
+    pub upstream: Arc<str>,
+    /// Whether the matched prefix is removed.
+    pub strip_prefix: bool,
+    /// Whether the upstream sees the caller's Host.
+    pub preserve_host: bool,
+    /// What is done to request headers.
+    pub request_headers: HeaderRules,
+    /// What is done to response headers.
+    pub response_headers: HeaderRules,
+    /// The task's domain; the upstream's name unless given.
+    pub domain: String,
+    /// The task's action; the route's name unless given.
+    pub action: String,
+}
+
+/// Headers to remove, then headers to set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HeaderRules {
+    /// Set, replacing all of that name.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Removed.
+    pub remove: Vec<HeaderName>,
+}
+
+/// Where calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its addresses, tried in turn. At least one.
+    pub endpoints: Vec<Endpoint>,
+    /// Its active check.
+    pub health_check: Option<HealthCheck>,
+    /// How long its parts may take.
+    pub timeouts: Timeouts,
+    /// Connections kept idle per worker and endpoint at most, and how long.
+    pub pool: Pool,
+    /// The rules of its breaker.
+    pub breaker: Policy,
+    /// The shared breaker's key; from the name and the endpoints unless given.
+    pub breaker_key: String,
+}
+
+/// One address of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Scheme and authority; the path is empty or `/`.
+    pub uri: Uri,
+    /// `host:port`, as shown in rows.
+    pub authority: Arc<str>,
+    /// The Host header that the endpoint sees: the authority as written.
+    pub host: HeaderValue,
+}
+
+/// An active check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What is asked for with GET.
+    pub path: String,
+    /// How often.
+    pub every: Duration,
+    /// How long the answer may take.
+    pub timeout: Duration,
+}
+
+/// How long the parts of a call may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Name resolution and TCP connect together.
+    pub connect: Duration,
+    /// From sending the request head to the response head.
+    pub first_byte: Duration,
+    /// From the caller's request head to the response head, all attempts together.
+    pub total: Duration,
+    /// Between two frames of a body, in either direction.
+    pub body_idle: Duration,
+}
+
+/// Connections kept idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// Per worker and endpoint at most.
+    pub idle: usize,
+    /// For this long; below the upstream's own keep-alive, so that it rarely closes first.
+    pub idle_timeout: Duration,
+}

@@ -1,0 +1,85 @@
+//! When a breaker opens, for how long, and how it closes again.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use http::StatusCode;
+
+use crate::domain::units::Percent;
+
+/// The rules of one breaker. The defaults are those of the product, exactly: five failures in a
+/// row open it, sixty seconds later one call at a time is tried, two successes close it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Failures in a row that open the circuit.
+    pub consecutive_failures: NonZeroU32,
+    /// How long it stays open the first time.
+    pub open_for: Duration,
+    /// The longest that it stays open when probes keep failing.
+    pub open_for_max: Duration,
+    /// Successes in a row that close it from half-open.
+    pub close_after: NonZeroU32,
+    /// How long the admitted share grows after it closed; zero for at once.
+    pub ramp: Duration,
+    /// Opens on the share of failures.
+    pub failure_rate: Option<RateRule>,
+    /// Opens on the share of slow calls.
+    pub slow_calls: Option<SlowRule>,
+    /// How long a probe may take before its slot is given to another call.
+    pub probe_lease: Duration,
+    /// Response statuses that count as failures.
+    pub failure_statuses: Vec<StatusCode>,
+    /// Who shares the state.
+    pub scope: Scope,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: NonZeroU32::MIN.saturating_add(4),
+            open_for: Duration::from_secs(60),
+            open_for_max: Duration::from_secs(600),
+            close_after: NonZeroU32::MIN.saturating_add(1),
+            ramp: Duration::from_secs(10),
+            failure_rate: None,
+            slow_calls: None,
+            probe_lease: Duration::from_secs(61),
+            failure_statuses: vec![
+                StatusCode::INTERNAL_SERVER_ERROR,
+                StatusCode::BAD_GATEWAY,
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::GATEWAY_TIMEOUT,
+            ],
+            scope: Scope::Fleet,
+        }
+    }
+}
+
+/// Opens when the share of failures in a rolling window is above a limit with confidence: the
+/// lower bound of Wilson's interval (z = 2.326, 99 % one-sided) must exceed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateRule {
+    /// The share that must be exceeded.
+    pub over: Percent,
+    /// How far back the window reaches.
+    pub window: Duration,
+    /// Fewer calls than this in the window decide nothing.
+    pub min_calls: NonZeroU32,
+}
+
+/// The same for calls whose response head took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowRule {
+    /// The share and the window.
+    pub rate: RateRule,
+    /// A call that took longer is slow.
+    pub slower_than: Duration,
+}
+
+/// Who shares a breaker's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All instances with the same database, namespace, upstream and endpoints.
+    Fleet,
+    /// This instance alone.
+    Instance,
+}

@@ -1,0 +1,253 @@
+//! The words of the breaker: its states, the tokens that it hands out and what it reports.
+
+use std::time::Duration;
+
+use crate::domain::units::Percent;
+
+/// The state of a circuit as others see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Calls pass.
+    Closed,
+    /// Calls are refused.
+    Open,
+    /// One call at a time is tried.
+    HalfOpen,
+    /// A growing share of the calls passes.
+    Ramping,
+}
+
+impl State {
+    /// The name in rows and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+            Self::Ramping => "ramping",
+        }
+    }
+
+    /// The name in the API.
+    pub const fn as_upper_str(self) -> &'static str {
+        match self {
+            Self::Closed => "CLOSED",
+            Self::Open => "OPEN",
+            Self::HalfOpen => "HALF_OPEN",
+            Self::Ramping => "RAMPING",
+        }
+    }
+
+    /// The state with this name in rows.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramping]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+}
+
+/// Counts the states that a breaker has been in, so that a late result cannot act on a newer one.
+pub type Generation = u64;
+
+/// Leave to make one attempt. Not `Clone`: admitted once, recorded once.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "every admitted attempt must be recorded or released"]
+pub struct Permit {
+    pub(super) generation: Generation,
+    /// The state that admitted it, for the call's row.
+    pub(super) state: State,
+}
+
+impl Permit {
+    /// The state that admitted the attempt.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+}
+
+/// Proof that a verdict was recorded, with which a success may later turn into a failure.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub(super) generation: Generation,
+    /// Which verdict it was, among all of this generation.
+    pub(super) serial: u64,
+    /// The failures in a row before a success ended them.
+    pub(super) streak_before: u32,
+}
+
+/// Why an attempt was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// The state that refused it.
+    pub state: State,
+    /// How long until it is worth asking again.
+    pub retry_after: Duration,
+    /// The failures in a row that opened the circuit.
+    pub failure_count: u32,
+    /// Why the circuit is as it is.
+    pub cause: Cause,
+}
+
+/// What moved a breaker from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Failures in a row.
+    ConsecutiveFailures,
+    /// The share of failures.
+    FailureRate,
+    /// The share of slow calls.
+    SlowCalls,
+    /// The open time is over.
+    OpenTimeOver,
+    /// A health check succeeded where connection failures or checks had opened the circuit.
+    CheckSucceeded,
+    /// A probe failed.
+    ProbeFailed,
+    /// Enough probes succeeded.
+    ProbesSucceeded,
+    /// The ramp reached its end.
+    RampOver,
+    /// Another instance moved it.
+    Fleet,
+    /// Somebody ordered it.
+    Override,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::ConsecutiveFailures,
+        Self::FailureRate,
+        Self::SlowCalls,
+        Self::OpenTimeOver,
+        Self::CheckSucceeded,
+        Self::ProbeFailed,
+        Self::ProbesSucceeded,
+        Self::RampOver,
+        Self::Fleet,
+        Self::Override,
+    ];
+
+    /// The name in rows, metrics and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureRate => "failure_rate",
+            Self::SlowCalls => "slow_calls",
+            Self::OpenTimeOver => "open_time_over",
+            Self::CheckSucceeded => "check_succeeded",
+            Self::ProbeFailed => "probe_failed",
+            Self::ProbesSucceeded => "probes_succeeded",
+            Self::RampOver => "ramp_over",
+            Self::Fleet => "fleet",
+            Self::Override => "override",
+        }
+    }
+
+    /// The cause with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
+    }
+}
+
+/// A breaker moved from one state to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Where it was.
+    pub from: State,
+    /// Where it is.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+    /// The failures in a row when it happened.
+    pub failure_count: u32,
+    /// Calls in the window when it happened.
+    pub window_calls: u32,
+    /// Failures among them.
+    pub window_failures: u32,
+    /// How long it will stay open; zero unless it opened.
+    pub open_for: Duration,
+    /// How many times in a row it has opened without closing in between.
+    pub step: u32,
+    /// Whether connection failures or checks opened it, so that a check may end it early.
+    pub by_connection: bool,
+    /// The generation that began.
+    pub generation: Generation,
+}
+
+/// What the store says about a shared breaker. Durations, never times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shared {
+    /// The state's number; only a higher one is adopted.
+    pub epoch: u64,
+    /// The state.
+    pub state: State,
+    /// How long it stays open from now; zero when that time is over.
+    pub open_for: Duration,
+    /// How long it has been ramping.
+    pub ramp_age: Duration,
+    /// How many times in a row it has opened.
+    pub step: u32,
+    /// The failures in a row that opened it.
+    pub failure_count: u32,
+    /// What opened it first.
+    pub cause: Cause,
+    /// Whether a check may end it early.
+    pub by_connection: bool,
+}
+
+/// How a breaker is steered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// By its rules.
+    #[default]
+    Auto,
+    /// By its rules, but every call passes: reports what it would have done.
+    Shadow,
+    /// Not at all: every call passes and nothing is counted.
+    Disabled,
+    /// Refuses everything.
+    ForcedOpen,
+    /// Passes everything, and counts.
+    ForcedClosed,
+}
+
+impl Mode {
+    /// The name in rows and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Shadow => "shadow",
+            Self::Disabled => "disabled",
+            Self::ForcedOpen => "forced_open",
+            Self::ForcedClosed => "forced_closed",
+        }
+    }
+}
+
+/// A breaker at one moment, for people and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The effective state.
+    pub state: State,
+    /// How it is steered.
+    pub mode: Mode,
+    /// The streak that tripped it, kept until it closes; the current streak while closed.
+    pub failure_count: u32,
+    /// How long until the next probe; zero unless open.
+    pub retry_after: Duration,
+    /// How long it has been in this state.
+    pub since: Duration,
+    /// Why it is in this state; none when it never left closed.
+    pub cause: Option<Cause>,
+    /// Share of failures in the window; none before the first call.
+    pub failure_rate: Option<Percent>,
+    /// Calls in the window.
+    pub window_calls: u32,
+    /// The last epoch adopted from, or published to, the fleet; zero when never shared.
+    pub epoch: u64,
+    /// How many times in a row it has opened.
+    pub step: u32,
+    /// The generation.
+    pub generation: Generation,
+}

@@ -1,0 +1,224 @@
+//! Who a call belongs to: the correlation id and the W3C trace context.
+//!
+//! Both come from outside and are not trusted: what does not fit its grammar is replaced, never
+//! passed on. Randomness is an argument.
+
+use std::fmt;
+
+/// The longest correlation id that is kept, in bytes.
+pub const MAX_CORRELATION_ID: usize = 128;
+
+/// A correlation id that is safe to log, store and echo: 1 to 128 of `[A-Za-z0-9._:-]`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct CorrelationId(Box<str>);
+
+impl CorrelationId {
+    /// Keeps an id that came with a call, or none when it breaks the rule.
+    pub fn keep(received: &[u8]) -> Option<Self> {
+        let fits = (1..=MAX_CORRELATION_ID).contains(&received.len())
+            && received.iter().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(b));
+        let text = if fits { std::str::from_utf8(received).ok()? } else { return None };
+        Some(Self(text.into()))
+    }
+
+    /// A new id, `req-` and 16 hexadecimal digits, from 64 random bits.
+    pub fn mint(random: u64) -> Self {
+        let mut text = String::with_capacity(20);
+        text.push_str("req-");
+        push_hex(&mut text, u128::from(random), 16);
+        Self(text.into_boxed_str())
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CorrelationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The 128 bits of a W3C trace id. Never zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TraceId(u128);
+
+impl TraceId {
+    /// The id with these bits; zero, which the standard forbids, becomes one.
+    pub const fn from_u128(bits: u128) -> Self {
+        Self(if bits == 0 { 1 } else { bits })
+    }
+
+    /// Its 128 bits.
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Where a call stands in its trace (W3C Trace Context, level 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The span that a call sent on from here belongs to. Never zero.
+    pub span_id: u64,
+    /// The flags as received; bit 0 says sampled. Unknown bits are kept.
+    pub flags: u8,
+    /// Whether the trace began here, so that a received `tracestate` does not belong to it.
+    pub is_new: bool,
+}
+
+impl TraceContext {
+    /// Continues the caller's trace, or begins one, with a new span id either way.
+    pub fn next_hop(traceparent: Option<&[u8]>, xray: Option<&[u8]>, random: (u128, u64)) -> Self {
+        let span_id = random.1.max(1);
+        let received =
+            traceparent.and_then(parse_traceparent).or_else(|| xray.and_then(parse_xray));
+        match received {
+            Some((trace_id, flags)) => Self { trace_id, span_id, flags, is_new: false },
+            None => {
+                Self { trace_id: TraceId::from_u128(random.0), span_id, flags: 0, is_new: true }
+            }
+        }
+    }
+
+    /// The header value to send on: `00-<trace id>-<span id>-<flags>`, 55 bytes.
+    pub fn traceparent(&self) -> String {
+        let mut text = String::with_capacity(55);
+        text.push_str("00-");
+        push_hex(&mut text, self.trace_id.0, 32);
+        text.push('-');
+        push_hex(&mut text, u128::from(self.span_id), 16);
+        text.push('-');
+        push_hex(&mut text, u128::from(self.flags), 2);
+        text
+    }
+}
+
+/// Reads `traceparent`: the trace and the flags. A newer version may carry more after the flags.
+fn parse_traceparent(value: &[u8]) -> Option<(TraceId, u8)> {
+    let version = u8::try_from(hex(value.get(0..2)?)?).ok()?;
+    let ends_well = match version {
+        0xff => false,
+        0 => value.len() == 55,
+        _ => value.len() == 55 || value.get(55) == Some(&b'-'),
+    };
+    let dashes = [2, 35, 52].iter().all(|&at| value.get(at) == Some(&b'-'));
+    if !ends_well || !dashes {
+        return None;
+    }
+    let trace_id = hex(&value[3..35])?;
+    let parent = hex(&value[36..52])?;
+    let flags = u8::try_from(hex(&value[53..55])?).ok()?;
+    (trace_id != 0 && parent != 0).then_some((TraceId(trace_id), flags))
+}
+
+/// Reads AWS's `X-Amzn-Trace-Id`: `Root=1-<8 hex>-<24 hex>;…;Sampled=1`.
+fn parse_xray(value: &[u8]) -> Option<(TraceId, u8)> {
+    let text = std::str::from_utf8(value).ok()?;
+    let field = |name: &str| {
+        text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+    };
+    let (epoch, unique) = field("Root")?.strip_prefix("1-")?.split_once('-')?;
+    if epoch.len() != 8 || unique.len() != 24 {
+        return None;
+    }
+    let trace_id = (hex(epoch.as_bytes())? << 96) | hex(unique.as_bytes())?;
+    let flags = u8::from(field("Sampled") == Some("1"));
+    (trace_id != 0).then_some((TraceId(trace_id), flags))
+}
+
+/// Lower-case hexadecimal digits only, as the standard demands; at most 32 of them.
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0_u128, |bits, &digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some((bits << 4) | u128::from(value))
+    })
+}
+
+/// Appends the lowest `digits` hexadecimal digits of `bits`.
+fn push_hex(text: &mut String, bits: u128, digits: u32) {
+    for at in (0..digits).rev() {
+        let nibble = u32::try_from((bits >> (at * 4)) & 0xf).unwrap_or(0);
+        text.push(char::from_digit(nibble, 16).unwrap_or('0'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CorrelationId, TraceContext, TraceId};
+
+    const PARENT: &[u8] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn an_id_is_kept_only_when_every_byte_is_harmless() {
+        for good in ["a", "req-abc", "A.b_c:d-9", &"x".repeat(128)] {
+            assert_eq!(CorrelationId::keep(good.as_bytes()).unwrap().as_str(), good);
+        }
+        for bad in ["", " ", "a b", "a\nb", "a\0", "é", "'; drop table", &"x".repeat(129)] {
+            assert_eq!(CorrelationId::keep(bad.as_bytes()), None, "{bad}");
+        }
+        assert_eq!(CorrelationId::mint(0xabc).as_str(), "req-0000000000000abc");
+    }
+
+    #[test]
+    fn a_trace_goes_on_with_a_new_span_and_its_flags() {
+        let next = TraceContext::next_hop(Some(PARENT), None, (7, 9));
+        assert_eq!(next.traceparent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000009-01");
+        assert!(!next.is_new);
+    }
+
+    #[test]
+    fn a_broken_traceparent_begins_a_new_trace() {
+        for bad in [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01",
+        ] {
+            let next = TraceContext::next_hop(Some(bad.as_bytes()), None, (7, 0));
+            assert_eq!(
+                (next.trace_id, next.span_id, next.is_new),
+                (TraceId::from_u128(7), 1, true),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_version_of_traceparent_may_be_longer() {
+        let newer = b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03-more";
+        let next = TraceContext::next_hop(Some(newer), None, (7, 9));
+        assert_eq!((next.flags, next.is_new), (3, false));
+    }
+
+    #[test]
+    fn the_load_balancers_header_names_the_trace_when_traceparent_is_missing() {
+        let xray = b"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+        let next = TraceContext::next_hop(None, Some(xray), (7, 9));
+        assert_eq!(next.trace_id.to_string(), "5759e988bd862e3fe1be46a994272793");
+        assert_eq!(next.flags, 1);
+    }
+}

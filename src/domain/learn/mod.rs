@@ -1,0 +1,4 @@
+//! Statistics over calls: pure functions of counts.
+
+pub mod histogram;
+pub mod rollup;

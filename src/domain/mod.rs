@@ -1,0 +1,12 @@
+//! The rules of Fusebox, pure: no clock, no randomness, no environment, no I/O.
+//!
+//! Callers pass `now` and act on what comes back. Everything that can be decided from its
+//! arguments is decided here, and is tested here as data.
+
+pub mod breaker;
+pub mod correlation;
+pub mod learn;
+pub mod outcome;
+pub mod route;
+pub mod task;
+pub mod units;

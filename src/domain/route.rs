@@ -1,0 +1,168 @@
+//! Which route takes a call: host before longest path prefix before method.
+//!
+//! Prefixes match whole segments: `/music` takes `/music` and `/music/x`, never `/musical`. The
+//! table is built once per listener and never changes while a call uses it.
+
+use http::Method;
+
+/// What a call must look like for a route to take it. Empty means anything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Match {
+    /// The host without its port, lower case.
+    pub host: Option<String>,
+    /// Begins with `/`; a trailing slash says nothing.
+    pub path_prefix: String,
+    /// The methods; empty for all of them.
+    pub methods: Vec<Method>,
+}
+
+impl Match {
+    /// The prefix without its trailing slashes: `/` is the empty prefix.
+    fn prefix(&self) -> &str {
+        self.path_prefix.trim_end_matches('/')
+    }
+
+    fn takes_path(&self, path: &str) -> bool {
+        let rest = path.strip_prefix(self.prefix());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    fn takes_host(&self, host: &str) -> bool {
+        self.host.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(host))
+    }
+
+    fn takes_method(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
+    }
+}
+
+/// Routes in the order in which they are tried, each with what it leads to.
+#[derive(Debug, Clone)]
+pub struct Table<T> {
+    routes: Vec<(Match, T)>,
+}
+
+/// What the table says about a call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found<'a, T> {
+    /// This route takes it; the prefix that `strip_prefix` would remove comes with it.
+    Route(&'a T, &'a str),
+    /// A route takes the host and the path, but none with this method. Holds what is allowed.
+    MethodNotAllowed(Vec<Method>),
+    /// Nothing matches.
+    Nothing,
+}
+
+impl<T> Table<T> {
+    /// Orders the routes: with a host first, then the longer prefix, then those with methods, then
+    /// as written.
+    pub fn new(mut routes: Vec<(Match, T)>) -> Self {
+        routes.sort_by_key(|(rule, _)| {
+            (rule.host.is_none(), usize::MAX - rule.prefix().len(), rule.methods.is_empty())
+        });
+        Self { routes }
+    }
+
+    /// The route for a call. `host` is without its port, `path` as received.
+    pub fn find(&self, host: &str, path: &str, method: &Method) -> Found<'_, T> {
+        let mut allowed: Option<(&Match, Vec<Method>)> = None;
+        for (rule, target) in &self.routes {
+            if !rule.takes_host(host) || !rule.takes_path(path) {
+                continue;
+            }
+            // A wrong method at a more specific place must not fall through to a less specific one.
+            let same_place =
+                |first: &Match| first.host == rule.host && first.prefix() == rule.prefix();
+            match &mut allowed {
+                Some((first, methods)) if same_place(first) => {
+                    if rule.takes_method(method) {
+                        return Found::Route(target, rule.prefix());
+                    }
+                    methods.extend(rule.methods.iter().cloned());
+                }
+                Some(_) => break,
+                None if rule.takes_method(method) => return Found::Route(target, rule.prefix()),
+                None => allowed = Some((rule, rule.methods.clone())),
+            }
+        }
+        allowed.map_or(Found::Nothing, |(_, methods)| Found::MethodNotAllowed(methods))
+    }
+
+    /// The routes in the order in which they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &(Match, T)> {
+        self.routes.iter()
+    }
+}
+
+/// The host of an authority: without its port, brackets of IPv6 kept.
+pub fn host_of(authority: &str) -> &str {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
+        _ => authority,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Found, Match, Table, host_of};
+    use http::Method;
+
+    fn rule(host: &str, path_prefix: &str, methods: &[Method]) -> Match {
+        let host = (!host.is_empty()).then(|| host.to_owned());
+        Match { host, path_prefix: path_prefix.to_owned(), methods: methods.to_vec() }
+    }
+
+    fn table() -> Table<&'static str> {
+        Table::new(vec![
+            (rule("", "/", &[]), "all"),
+            (rule("", "/music", &[]), "music"),
+            (rule("", "/music/beats/", &[Method::POST]), "beats"),
+            (rule("", "/music/beats", &[Method::PUT]), "beats-put"),
+            (rule("payments.internal", "/", &[]), "payments"),
+        ])
+    }
+
+    #[test]
+    fn host_comes_before_the_longest_prefix_of_whole_segments() {
+        let table = table();
+        for (host, path, expected) in [
+            ("payments.internal", "/music/x", "payments"),
+            ("PAYMENTS.internal", "/", "payments"),
+            ("other", "/music", "music"),
+            ("other", "/music/", "music"),
+            ("other", "/musical", "all"),
+            ("other", "/music/beats", "beats"),
+            ("other", "/", "all"),
+        ] {
+            let Found::Route(name, _) = table.find(host, path, &Method::POST) else {
+                panic!("{path}")
+            };
+            assert_eq!(*name, expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_apart_from_an_unknown_path() {
+        let table = table();
+        let found = table.find("other", "/music/beats/1", &Method::GET);
+        assert_eq!(found, Found::MethodNotAllowed(vec![Method::POST, Method::PUT]));
+        let hosts_only = Table::new(vec![(rule("a", "/", &[]), ())]);
+        assert_eq!(hosts_only.find("b", "/", &Method::GET), Found::Nothing);
+    }
+
+    #[test]
+    fn the_matched_prefix_is_given_without_its_slash() {
+        let table = table();
+        assert_eq!(table.find("x", "/music/a", &Method::GET), Found::Route(&"music", "/music"));
+        assert_eq!(table.find("x", "/a", &Method::GET), Found::Route(&"all", ""));
+    }
+
+    #[test]
+    fn the_host_of_an_authority_loses_its_port() {
+        for (authority, host) in
+            [("a.b:80", "a.b"), ("a.b", "a.b"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")]
+        {
+            assert_eq!(host_of(authority), host);
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The stores: every SQL statement of the program, behind two traits.
+//!
+//! [`StateStore`] holds what instances share, [`HistoryStore`] what happened. Postgres has both
+//! for a fleet, SQLite both for one instance. Nothing here decides anything: a statement either
+//! did what it says or did not.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    breaker::{Cause, Shared, State},
+    learn::rollup::{Rollup, RollupKey},
+    outcome::Outcome,
+    task::{CallRecord, TaskId},
+};
+
+/// What went wrong at the store, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not reachable, restarting, failed over, or too slow: worth trying again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// It refuses: wrong password, missing table or privilege. Trying again will not help.
+    #[error("the store refused")]
+    Refused(#[source] BoxError),
+    /// The data itself was refused; the batch must be cut to find it.
+    #[error("the store refused the data")]
+    BadData(#[source] BoxError),
+}
+
+/// Any cause.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One shared breaker as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredBreaker {
+    /// The breaker's key, see [`crate::config::Upstream::breaker_key`].
+    pub key: String,
+    /// What it says.
+    pub shared: Shared,
+}
+
+/// A transition to be made by compare-and-set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Move {
+    /// The breaker's key.
+    pub key: String,
+    /// The upstream's name, for people.
+    pub upstream: String,
+    /// The epoch that the mover knows; zero when it knows no row.
+    pub from_epoch: u64,
+    /// The state that it leaves.
+    pub from: State,
+    /// The state that it enters.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+    /// How long it stays open, counted by the store's clock from now.
+    pub open_for: Duration,
+    /// How many times in a row it has opened.
+    pub step: u32,
+    /// The failures in a row behind it.
+    pub failure_count: u32,
+    /// Calls in the mover's window.
+    pub window_calls: u32,
+    /// Failures among them.
+    pub window_failures: u32,
+    /// Whether a check may end it early.
+    pub by_connection: bool,
+    /// Ids of calls that caused it.
+    pub task_ids: Vec<TaskId>,
+}
+
+/// What became of a [`Move`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Moved {
+    /// It was made; the state now has this epoch.
+    Made(u64),
+    /// Another was faster; this is the state now. None when the row is gone.
+    Lost(Option<StoredBreaker>),
+}
+
+/// A past transition of a shared breaker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BreakerEvent {
+    /// When, in microseconds since the Unix epoch, by the store's clock.
+    pub at_us: i64,
+    /// The epoch that it made.
+    pub epoch: u64,
+    /// The state that it left.
+    pub from: State,
+    /// The state that it entered.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+    /// Which instance made it.
+    pub instance: String,
+    /// The numbers behind it, as JSON.
+    pub detail: serde_json::Value,
+}
+
+/// Who this process is, in rows and votes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Sidecars with the same one share breakers.
+    pub namespace: String,
+    /// The service beside it.
+    pub service: String,
+    /// The service's version; empty when unknown.
+    pub version: String,
+    /// This process start, unique.
+    pub instance: String,
+    /// The data directory's id.
+    pub journal_id: String,
+    /// For people: the host's name.
+    pub display_name: String,
+}
+
+/// What instances share.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// All breakers of the namespace that are not closed, and those whose last change was less
+    /// than `closed_within` ago. Complete: a key that is absent is closed.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error>;
+
+    /// Makes a transition if nobody was faster, and its event row with it.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn transition(&self, wanted: &Move) -> Result<Moved, Error>;
+
+    /// The last transitions of a breaker, newest first.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error>;
+
+    /// Says that this instance lives; returns how many do.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn heartbeat(&self, ttl: Duration) -> Result<u32, Error>;
+
+    /// Begins to listen for hints that shared state changed. None where there are none to be had:
+    /// the store has one user, or a pooler stands in between and swallows them (found by a
+    /// self-test); then the caller polls.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn subscribe(&self) -> Result<Option<Hints>, Error>;
+}
+
+/// Hints that shared state changed: each says "look", none says what. Several may arrive as one;
+/// the channel closes when the connection is lost, and what happened meanwhile must be read.
+pub type Hints = tokio::sync::mpsc::Receiver<()>;
+
+/// Which rows are asked for. Empty means any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TaskQuery {
+    /// This row only.
+    pub id: Option<TaskId>,
+    /// Of this correlation id.
+    pub correlation_id: Option<String>,
+    /// Of this service.
+    pub service: Option<String>,
+    /// To this upstream.
+    pub upstream: Option<String>,
+    /// Of this domain.
+    pub domain: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// Started at or after, in microseconds since the Unix epoch.
+    pub from_us: i64,
+    /// Started before.
+    pub to_us: i64,
+    /// At most this many.
+    pub limit: u32,
+    /// After this row in the order newest first: its time and id.
+    pub after: Option<(i64, TaskId)>,
+}
+
+/// A row of `task_history` as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredTask {
+    /// Its columns, in the order and with the names of the table, as JSON values; times in
+    /// microseconds since the Unix epoch.
+    pub columns: Vec<(&'static str, serde_json::Value)>,
+    /// When it started, in microseconds since the Unix epoch.
+    pub started_at_us: i64,
+    /// Its id.
+    pub id: TaskId,
+}
+
+/// Which rollups are asked for. Empty means any.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RollupQuery {
+    /// Of this service.
+    pub service: Option<String>,
+    /// To this upstream.
+    pub upstream: Option<String>,
+    /// Of this domain.
+    pub domain: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// From this minute on, counted from the Unix epoch.
+    pub from_minute: i64,
+    /// Before this minute.
+    pub to_minute: i64,
+}
+
+/// What happened.
+#[async_trait]
+pub trait HistoryStore: Send + Sync {
+    /// Writes rows and the rollup deltas that belong to them, in one transaction.
+    ///
+    /// # Errors
+    /// The store is away or refuses, or a row is bad: then nothing was written.
+    async fn write(&self, rows: &[CallRecord], deltas: &[(RollupKey, Rollup)])
+    -> Result<(), Error>;
+
+    /// Rows, newest first.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error>;
+
+    /// The rollups of a time range, one per key.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error>;
+
+    /// Creates the partitions of the days ahead and drops what is past retention.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn maintain(&self, retention: Duration) -> Result<(), Error>;
+
+    /// Whether the store answers at all.
+    ///
+    /// # Errors
+    /// It does not.
+    async fn ping(&self) -> Result<(), Error>;
+}
