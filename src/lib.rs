@@ -35,4 +35,6 @@ pub mod domain;
 
 pub mod clock;
 pub mod config;
+pub mod telemetry;
+
 pub mod store;

@@ -1,0 +1,182 @@
+//! Where lines go: bounded buffers, emptied by one thread into stdout and the log file.
+//!
+//! A lane is one writer's buffer, so that data-plane threads do not share one. A line that does not
+//! fit because nobody reads stdout is dropped and counted: a full pipe must not stop a call.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::Duration,
+};
+
+/// Bytes that may wait in a lane; above, lines are dropped.
+const LANE_BYTES: usize = 4 << 20;
+/// Bytes in a lane that are worth waking the thread for.
+const WAKE_BYTES: usize = 128 << 10;
+/// The longest that a line waits.
+const FLUSH_EVERY: Duration = Duration::from_millis(100);
+
+/// The thread that writes lines out. Dropping it writes what is left.
+#[derive(Debug)]
+pub struct Sink {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    lanes: Mutex<Vec<Lane>>,
+    closing: AtomicBool,
+    dropped: AtomicU64,
+}
+
+impl Sink {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The log file cannot be opened, or the thread cannot be started.
+    pub fn open(file: Option<&Path>) -> io::Result<Self> {
+        let append = |path| OpenOptions::new().append(true).create(true).mode(0o640).open(path);
+        let file = file.map(append).transpose()?;
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("fusebox-log".into())
+            .spawn(move || write_out(&theirs, file))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// A new lane.
+    ///
+    /// # Panics
+    /// After the sink was dropped, which the borrow checker rules out.
+    pub fn lane(&self) -> Lane {
+        let writer = self.thread.as_ref().map(|thread| thread.thread().clone());
+        let lane = Lane {
+            inner: Arc::new(Inner {
+                buffer: Mutex::default(),
+                writer,
+                shared: Arc::clone(&self.shared),
+            }),
+        };
+        lock(&self.shared.lanes).push(lane.clone());
+        lane
+    }
+
+    /// Lines that were dropped since the start.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // The thread only ends by returning; a panic in it has been printed already.
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// One writer's buffer.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Held for the length of one append; the thread only swaps it out.
+    buffer: Mutex<Vec<u8>>,
+    writer: Option<Thread>,
+    shared: Arc<Shared>,
+}
+
+impl Lane {
+    /// Appends one line; `format` writes it without its line end.
+    pub fn append(&self, format: impl FnOnce(&mut Vec<u8>)) {
+        let mut buffer = lock(&self.inner.buffer);
+        if buffer.len() > LANE_BYTES {
+            drop(buffer);
+            self.inner.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let before = buffer.len();
+        format(&mut buffer);
+        buffer.push(b'\n');
+        let filled = before < WAKE_BYTES && buffer.len() >= WAKE_BYTES;
+        drop(buffer);
+        if filled && let Some(writer) = &self.inner.writer {
+            writer.unpark();
+        }
+    }
+}
+
+fn write_out(shared: &Shared, mut file: Option<File>) {
+    let mut lines = Vec::new();
+    loop {
+        // Read before the last round, so that what was appended until then is written.
+        let closing = shared.closing.load(Ordering::Acquire);
+        let lanes = lock(&shared.lanes).clone();
+        for lane in &lanes {
+            std::mem::swap(&mut lines, &mut *lock(&lane.inner.buffer));
+            // Nobody is left to tell when stdout or the file is gone.
+            let _gone = io::stdout().lock().write_all(&lines);
+            if let Some(file) = &mut file {
+                let _full = file.write_all(&lines);
+            }
+            lines.clear();
+        }
+        if closing {
+            let _gone = io::stdout().lock().flush();
+            return;
+        }
+        thread::park_timeout(FLUSH_EVERY);
+    }
+}
+
+/// A panic while a line was formatted leaves at worst a broken line.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LANE_BYTES, Sink};
+    use std::fs;
+
+    #[test]
+    fn every_line_of_every_lane_is_written_by_the_time_the_sink_is_dropped() {
+        let path = std::env::temp_dir().join(format!("fusebox-log-{}", std::process::id()));
+        let sink = Sink::open(Some(&path)).unwrap();
+        let (a, b) = (sink.lane(), sink.lane());
+        a.append(|line| line.extend_from_slice(br#"{"a":1}"#));
+        b.append(|line| line.extend_from_slice(br#"{"b":2}"#));
+        drop(sink);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n{\"b\":2}\n");
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_lane_that_nobody_empties_drops_and_counts() {
+        let mut sink = Sink::open(None).unwrap();
+        // Stop the thread first, as a stdout that nobody reads would.
+        sink.shared.closing.store(true, std::sync::atomic::Ordering::Release);
+        let thread = sink.thread.take().unwrap();
+        thread.thread().unpark();
+        thread.join().unwrap();
+        let lane = sink.lane();
+        lane.append(|line| line.resize(LANE_BYTES + 1, b' '));
+        lane.append(|line| line.push(b'x'));
+        assert_eq!(sink.dropped(), 1);
+    }
+}
