@@ -36,3 +36,5 @@ pub mod domain;
 pub mod clock;
 pub mod config;
 pub mod store;
+
+pub mod history;

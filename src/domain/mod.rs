@@ -10,3 +10,4 @@ pub mod outcome;
 pub mod route;
 pub mod task;
 pub mod units;
+pub mod wait;

@@ -4,6 +4,8 @@
 //! for a fleet, SQLite both for one instance. Nothing here decides anything: a statement either
 //! did what it says or did not.
 
+mod outage;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +16,8 @@ use crate::domain::{
     outcome::Outcome,
     task::{CallRecord, TaskId},
 };
+
+pub use outage::{Outage, causes};
 
 /// What went wrong at the store, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
