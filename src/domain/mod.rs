@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod correlation;
+pub mod fleet;
 pub mod learn;
 pub mod outcome;
 pub mod route;
