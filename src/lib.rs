@@ -33,6 +33,7 @@
 
 pub mod domain;
 
+pub mod breakers;
 pub mod clock;
 pub mod config;
 pub mod store;

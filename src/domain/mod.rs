@@ -12,3 +12,4 @@ pub mod route;
 pub mod task;
 pub mod units;
 pub mod wait;
+pub mod window;

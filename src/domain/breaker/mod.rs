@@ -3,11 +3,47 @@
 //! Nothing here reads a clock, sleeps, locks or logs: callers pass `now` and act on the
 //! [`Transition`] they get back. Expiry is computed when asked: an open circuit whose time is over
 //! becomes half-open at the next question, not by a timer.
+//!
+//! ```text
+//!            a rule is broken                    its time is over, or a check succeeded
+//!  closed ────────────────────► open ────────────────────────────────► half-open
+//!    ▲                           ▲ ▲        a probe failed                │   │
+//!    │ the ramp is over          │ └──────────────────────────────────────┘   │ enough probes
+//!    └─────────── ramping ───────┘ a rule is broken                           │ succeeded
+//!                    ▲                                                        │
+//!                    └────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! What the diagram leaves open:
+//!
+//! - A result belongs to the generation that admitted it. One of an older generation changes
+//!   nothing, so a state that arrives from the fleet needs no further care.
+//! - A success whose body dies later becomes a failure, in the streak and in the window. Half-open,
+//!   it is a failed probe and opens the circuit again. Once the circuit has moved on, it is late.
+//! - Overload (429) counts in the rate. It neither lengthens nor ends the streak, fails a probe,
+//!   and its Retry-After keeps the circuit open at least so long.
+//! - The rules are asked at every verdict, successes too: the share of failures may rise because
+//!   old successes leave the window.
+//! - Neutral verdicts, refusals and dropped permits are counted nowhere.
 
+mod backoff;
+mod machine;
+mod phase;
 mod policy;
+mod probe;
+mod ramp;
 mod state;
+mod steering;
+mod streak;
+mod tally;
+mod view;
+
+#[cfg(test)]
+mod tests;
 
 pub use policy::{Policy, RateRule, Scope, SlowRule};
 pub use state::{
-    Cause, Generation, Mode, Permit, Receipt, Refusal, Shared, Snapshot, State, Transition,
+    Cause, Generation, Mode, Observed, Permit, Receipt, Refusal, Shared, Snapshot, State,
+    Transition,
 };
+pub use steering::Breaker;

@@ -4,7 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use http::StatusCode;
 
-use crate::domain::units::Percent;
+use crate::domain::{
+    learn::interval::{Z_99_ONE_SIDED, wilson},
+    units::Percent,
+    window::Counts,
+};
 
 /// The rules of one breaker. The defaults are those of the product, exactly: five failures in a
 /// row open it, sixty seconds later one call at a time is tried, two successes close it.
@@ -24,7 +28,8 @@ pub struct Policy {
     pub failure_rate: Option<RateRule>,
     /// Opens on the share of slow calls.
     pub slow_calls: Option<SlowRule>,
-    /// How long a probe may take before its slot is given to another call.
+    /// How long a probe may take before its slot is given to another call. Longer than every
+    /// timeout up to the response head, or the verdicts of slow probes come too late to count.
     pub probe_lease: Duration,
     /// Response statuses that count as failures.
     pub failure_statuses: Vec<StatusCode>,
@@ -64,6 +69,19 @@ pub struct RateRule {
     pub window: Duration,
     /// Fewer calls than this in the window decide nothing.
     pub min_calls: NonZeroU32,
+}
+
+impl RateRule {
+    /// Whether the share of hits is above the limit with confidence.
+    pub fn exceeded_by(&self, counts: Counts) -> bool {
+        let Counts { calls, hits } = counts;
+        // The plain share decides most questions without a square root: its lower bound is lower.
+        let plainly_over =
+            u64::from(hits) * 10_000 > u64::from(calls) * u64::from(self.over.basis_points());
+        calls >= self.min_calls.get()
+            && plainly_over
+            && wilson(hits, calls, Z_99_ONE_SIDED).low > self.over.as_ratio()
+    }
 }
 
 /// The same for calls whose response head took too long.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::units::Percent;
+use super::streak::Place;
+use crate::domain::{outcome::Verdict, units::Percent, window::Tick};
 
 /// The state of a circuit as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,11 +50,16 @@ impl State {
 /// Counts the states that a breaker has been in, so that a late result cannot act on a newer one.
 pub type Generation = u64;
 
+/// The generation of what is not counted. No state ever has it.
+const UNCOUNTED: Generation = 0;
+
 /// Leave to make one attempt. Not `Clone`: admitted once, recorded once.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "every admitted attempt must be recorded or released"]
 pub struct Permit {
     pub(super) generation: Generation,
+    /// Which probe it is, among all of this generation; zero for ordinary calls.
+    pub(super) ticket: u64,
     /// The state that admitted it, for the call's row.
     pub(super) state: State,
 }
@@ -63,16 +69,44 @@ impl Permit {
     pub const fn state(&self) -> State {
         self.state
     }
+
+    /// Leave to make an attempt that no state counts.
+    pub(super) const fn uncounted(state: State) -> Self {
+        Self { generation: UNCOUNTED, ticket: 0, state }
+    }
+}
+
+/// How one attempt went, as far as its response head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// What it says about the upstream.
+    pub verdict: Verdict,
+    /// From sending the request to the response head, or to the error.
+    pub latency: Duration,
+    /// The upstream's Retry-After; counts when it is overloaded.
+    pub retry_after: Option<Duration>,
+    /// Whether it failed at connecting, so that a check which connects disproves it.
+    pub by_connection: bool,
 }
 
 /// Proof that a verdict was recorded, with which a success may later turn into a failure.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Receipt {
     pub(super) generation: Generation,
-    /// Which verdict it was, among all of this generation.
-    pub(super) serial: u64,
-    /// The failures in a row before a success ended them.
-    pub(super) streak_before: u32,
+    /// Where the success stands among the failures.
+    pub(super) place: Place,
+    /// Where it was counted in the window.
+    pub(super) tick: Tick,
+}
+
+impl Receipt {
+    /// The receipt of what cannot turn into anything.
+    pub(super) const FINAL: Self = Self { generation: UNCOUNTED, place: 0, tick: 0 };
+
+    /// Whether nothing that happens later can change what was recorded.
+    pub const fn is_final(&self) -> bool {
+        self.generation == UNCOUNTED
+    }
 }
 
 /// Why an attempt was not admitted.
@@ -84,7 +118,7 @@ pub struct Refusal {
     pub retry_after: Duration,
     /// The failures in a row that opened the circuit.
     pub failure_count: u32,
-    /// Why the circuit is as it is.
+    /// What opened the circuit first, however often probes have failed since.
     pub cause: Cause,
 }
 
@@ -167,12 +201,33 @@ pub struct Transition {
     pub window_failures: u32,
     /// How long it will stay open; zero unless it opened.
     pub open_for: Duration,
-    /// How many times in a row it has opened without closing in between.
+    /// How many times in a row it has opened: one more for each failed try to close it, one less
+    /// for each stretch of health. The open time doubles with each.
     pub step: u32,
     /// Whether connection failures or checks opened it, so that a check may end it early.
     pub by_connection: bool,
     /// The generation that began.
     pub generation: Generation,
+    /// How the breaker was steered: in shadow a transition is what would have happened.
+    pub mode: Mode,
+}
+
+impl Transition {
+    /// Whether other instances should hear of it: it was decided here, it is in force, and it is
+    /// not the local matter of who may probe.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.mode, Mode::Auto)
+            && !matches!(self.cause, Cause::Fleet | Cause::Override)
+            && !matches!(self.to, State::HalfOpen)
+    }
+
+    /// Two transitions of one moment, as one.
+    pub(super) fn joined(first: Option<Self>, last: Option<Self>) -> Option<Self> {
+        match (first, last) {
+            (Some(first), Some(last)) => Some(Self { from: first.from, ..last }),
+            (first, last) => last.or(first),
+        }
+    }
 }
 
 /// What the store says about a shared breaker. Durations, never times.
@@ -228,25 +283,31 @@ impl Mode {
 /// A breaker at one moment, for people and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The effective state.
+    /// The effective state. What is over counts as over, before any call has asked: an open time
+    /// that has passed reads half-open, a ramp that has passed reads closed.
     pub state: State,
     /// How it is steered.
     pub mode: Mode,
     /// The streak that tripped it, kept until it closes; the current streak while closed.
     pub failure_count: u32,
-    /// How long until the next probe; zero unless open.
+    /// How long until the next probe; zero unless open by its rules.
     pub retry_after: Duration,
     /// How long it has been in this state.
     pub since: Duration,
     /// Why it is in this state; none when it never left closed.
     pub cause: Option<Cause>,
-    /// Share of failures in the window; none before the first call.
+    /// What opened it first, however often probes have failed since; none while closed.
+    pub opened_by: Option<Cause>,
+    /// Share of failures in the window, kept from the moment it opened until it ramps; none before
+    /// the first call.
     pub failure_rate: Option<Percent>,
-    /// Calls in the window.
+    /// Calls in that window.
     pub window_calls: u32,
+    /// Failures among them.
+    pub window_failures: u32,
     /// The last epoch adopted from, or published to, the fleet; zero when never shared.
     pub epoch: u64,
-    /// How many times in a row it has opened.
+    /// How many times in a row it has opened; see [`Transition::step`].
     pub step: u32,
     /// The generation.
     pub generation: Generation,

@@ -1,4 +1,5 @@
 //! Statistics over calls: pure functions of counts.
 
 pub mod histogram;
+pub mod interval;
 pub mod rollup;

@@ -1,0 +1,267 @@
+//! The live circuits: one lock around each pure [`Breaker`], guards in place of discipline, and
+//! news of every transition.
+//!
+//! The rules are in [`crate::domain::breaker`]; who acts on a transition (logs, metrics, the fleet,
+//! the admin port) subscribes to [`Breakers::changes`]. Nothing here waits, and no lock is held
+//! while anything else does: the mutexes are the standard library's, a few tens of nanoseconds of
+//! arithmetic each, shared by all data-plane workers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use tokio::sync::broadcast;
+
+use crate::{
+    clock,
+    domain::breaker::{
+        Breaker, Mode, Observed, Permit, Policy, Receipt, Refusal, Scope, Shared, Snapshot, State,
+        Transition,
+    },
+};
+
+/// Transitions that a subscriber may lag behind before it misses some. Transitions are rare; one
+/// that lags reads the snapshots again.
+const CHANGES_KEPT: usize = 1_024;
+
+/// All circuits of this process, by the name of their upstream.
+#[derive(Debug)]
+pub struct Breakers {
+    circuits: BTreeMap<Arc<str>, Arc<Circuit>>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// A circuit moved.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which.
+    pub circuit: Arc<Circuit>,
+    /// From where to where, and why.
+    pub transition: Transition,
+}
+
+impl Breakers {
+    /// Closed circuits for upstreams: name, shared key, rules. With `enabled` false, which is the
+    /// kill switch, all of them pass everything and count nothing.
+    pub fn new(
+        upstreams: impl Iterator<Item = (Arc<str>, String, Policy)>,
+        enabled: bool,
+    ) -> Arc<Self> {
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let circuits = upstreams.map(|(name, key, policy)| {
+            let circuit = Circuit::new(Arc::clone(&name), key, policy, enabled, changes.clone());
+            (name, Arc::new(circuit))
+        });
+        let circuits = circuits.collect();
+        Arc::new(Self { circuits, changes })
+    }
+
+    /// The circuit of an upstream.
+    pub fn of(&self, upstream: &str) -> Option<&Arc<Circuit>> {
+        self.circuits.get(upstream)
+    }
+
+    /// All circuits, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Circuit>> {
+        self.circuits.values()
+    }
+
+    /// News of all transitions from now on, those of one circuit in their order.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}
+
+/// One live circuit.
+#[derive(Debug)]
+pub struct Circuit {
+    name: Arc<str>,
+    key: String,
+    scope: Scope,
+    breaker: Mutex<Breaker>,
+    /// [`Breaker::awaits_endings`] as of the last time that it may have changed, so that the end of
+    /// an ordinary body costs no lock. A stale value costs one lock, or one ending.
+    awaits_endings: AtomicBool,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Circuit {
+    fn new(
+        name: Arc<str>,
+        key: String,
+        policy: Policy,
+        enabled: bool,
+        changes: broadcast::Sender<Change>,
+    ) -> Self {
+        let (scope, now) = (policy.scope, clock::now());
+        let mut breaker = Breaker::new(policy, fastrand::u64(..), now);
+        if !enabled {
+            // Nobody can have subscribed yet, and closed to closed is no transition.
+            breaker.steer(Mode::Disabled, now);
+        }
+        let (breaker, awaits_endings) = (Mutex::new(breaker), AtomicBool::new(false));
+        Self { name, key, scope, breaker, awaits_endings, changes }
+    }
+
+    /// The name of its upstream.
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What it is called in the fleet.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Who shares its state.
+    pub const fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Admits an attempt.
+    ///
+    /// # Errors
+    /// The circuit refuses it; says why, and when to ask again.
+    pub fn admit(self: &Arc<Self>, idempotent: bool, now: Instant) -> Result<Admission, Refusal> {
+        let decision = self.change(|breaker| breaker.admit(idempotent, now));
+        decision.map(|permit| Admission { held: Some((Arc::clone(self), permit)) })
+    }
+
+    /// Counts the result of a health check.
+    pub fn check(self: &Arc<Self>, ok: bool, now: Instant) {
+        // First what time has changed, so that news of it is not folded into news of the check.
+        self.tick(now);
+        self.change(|breaker| ((), breaker.check(ok, now)));
+    }
+
+    /// Makes the transitions that time alone brings, for those who must hear of them although no
+    /// call comes.
+    pub fn tick(self: &Arc<Self>, now: Instant) {
+        self.change(|breaker| ((), breaker.tick(now)));
+    }
+
+    /// Takes over what the fleet decided, if it is newer than all that is known here.
+    pub fn adopt(self: &Arc<Self>, shared: &Shared, now: Instant) {
+        self.change(|breaker| ((), breaker.adopt(shared, now)));
+    }
+
+    /// Steers it.
+    pub fn steer(self: &Arc<Self>, mode: Mode, now: Instant) {
+        self.change(|breaker| ((), breaker.steer(mode, now)));
+    }
+
+    /// The fleet now knows its state under that epoch.
+    pub fn published(&self, epoch: u64) {
+        self.lock().published(epoch);
+    }
+
+    /// What it would tell the fleet now.
+    pub fn share(&self, now: Instant) -> Shared {
+        self.lock().share(now)
+    }
+
+    /// The circuit at this moment.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        self.lock().snapshot(now)
+    }
+
+    /// Does something to the breaker and tells of the transition while the lock is held, so that
+    /// news leaves in the order in which it happened. Sending neither waits nor does I/O.
+    fn change<T>(self: &Arc<Self>, act: impl FnOnce(&mut Breaker) -> (T, Option<Transition>)) -> T {
+        let mut breaker = self.lock();
+        let (result, transition) = act(&mut breaker);
+        if let Some(transition) = transition {
+            let circuit = Arc::clone(self);
+            // An error says that nobody listens, which is fine.
+            self.changes.send(Change { circuit, transition }).ok();
+        }
+        result
+    }
+
+    fn reclassify(self: &Arc<Self>, receipt: Receipt, now: Instant) {
+        self.change(|breaker| {
+            let transition = breaker.reclassify(receipt, now);
+            self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
+            ((), transition)
+        });
+    }
+
+    fn settle(&self, receipt: Receipt) {
+        if !receipt.is_final() && self.awaits_endings.load(Ordering::Relaxed) {
+            let mut breaker = self.lock();
+            breaker.settle(receipt);
+            self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
+        }
+    }
+
+    /// A breaker is consistent between any two of its statements, so one that a panic left behind
+    /// is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An admitted attempt. Dropped without a verdict it is neutral, and a probe's slot is free again.
+#[derive(Debug)]
+#[must_use = "an admission that is dropped counts as given up"]
+pub struct Admission {
+    /// Present until it is recorded.
+    held: Option<(Arc<Circuit>, Permit)>,
+}
+
+impl Admission {
+    /// The state that admitted it.
+    pub fn state(&self) -> State {
+        self.held.as_ref().map_or(State::Closed, |(_, permit)| permit.state())
+    }
+
+    /// Records how the attempt went, as far as its response head.
+    pub fn record(mut self, observed: Observed, now: Instant) -> Recorded {
+        let held = self.held.take().map(|(circuit, permit)| {
+            let receipt = circuit.change(|breaker| breaker.record(permit, observed, now));
+            (circuit, receipt)
+        });
+        Recorded { held }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some((circuit, permit)) = self.held.take() {
+            circuit.lock().release(permit, clock::now());
+        }
+    }
+}
+
+/// A recorded attempt, to be kept until its body has ended. Dropped, the verdict stands.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Present until it is used.
+    held: Option<(Arc<Circuit>, Receipt)>,
+}
+
+impl Recorded {
+    /// The success turned out to be none: its body or its trailers failed. Does nothing to other
+    /// verdicts.
+    pub fn reclassify(mut self, now: Instant) {
+        if let Some((circuit, receipt)) = self.held.take() {
+            circuit.reclassify(receipt, now);
+        }
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if let Some((circuit, receipt)) = self.held.take() {
+            circuit.settle(receipt);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! The phases of the machine, each with the data that only it has.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Policy,
+    probe::Trial,
+    ramp::Ramp,
+    state::{Cause, Refusal, State},
+    tally::Tally,
+};
+use crate::domain::window::Counts;
+
+/// Where the machine is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Calls pass and are counted.
+    Closed { tally: Box<Tally> },
+    /// Calls are refused until then.
+    Open { until: Instant, outage: Outage },
+    /// One call at a time is tried.
+    HalfOpen(Trial),
+    /// A growing share of the calls passes and is counted.
+    Ramping(Ramp),
+}
+
+/// Why a circuit opened. Kept until it closes, however often probes fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Outage {
+    pub(super) cause: Cause,
+    pub(super) failure_count: u32,
+    pub(super) window: Counts,
+    pub(super) by_connection: bool,
+}
+
+impl Outage {
+    pub(super) const fn refusal(&self, state: State, retry_after: Duration) -> Refusal {
+        Refusal { state, retry_after, failure_count: self.failure_count, cause: self.cause }
+    }
+}
+
+impl Phase {
+    pub(super) fn closed(policy: &Policy, now: Instant) -> Self {
+        Self::Closed { tally: Box::new(Tally::new(policy, now)) }
+    }
+
+    /// The phase in which the circuit begins to carry all calls again, after `age` of its ramp.
+    pub(super) fn recovering(policy: &Policy, outage: Outage, age: Duration, now: Instant) -> Self {
+        if age >= policy.ramp {
+            return Self::closed(policy, now);
+        }
+        Self::Ramping(Ramp::new(policy, outage, age, now))
+    }
+
+    pub(super) const fn state(&self) -> State {
+        match self {
+            Self::Closed { .. } => State::Closed,
+            Self::Open { .. } => State::Open,
+            Self::HalfOpen(_) => State::HalfOpen,
+            Self::Ramping(_) => State::Ramping,
+        }
+    }
+
+    /// What opened the circuit, unless it is closed.
+    pub(super) const fn outage(&self) -> Option<&Outage> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { outage, .. } => Some(outage),
+            Self::HalfOpen(trial) => Some(&trial.outage),
+            Self::Ramping(ramp) => Some(&ramp.outage),
+        }
+    }
+
+    /// The counters, where calls are counted.
+    pub(super) fn tally(&self) -> Option<&Tally> {
+        match self {
+            Self::Closed { tally } => Some(tally),
+            Self::Ramping(ramp) => Some(&ramp.tally),
+            Self::Open { .. } | Self::HalfOpen(_) => None,
+        }
+    }
+
+    /// The counters, where calls are counted.
+    pub(super) fn tally_mut(&mut self) -> Option<&mut Tally> {
+        match self {
+            Self::Closed { tally } => Some(tally),
+            Self::Ramping(ramp) => Some(&mut ramp.tally),
+            Self::Open { .. } | Self::HalfOpen(_) => None,
+        }
+    }
+
+    /// Calls and failures in the window; those that opened the circuit while none are counted.
+    pub(super) fn counts(&self, now: Instant) -> Counts {
+        let kept = self.outage().map(|outage| outage.window).unwrap_or_default();
+        self.tally().map_or(kept, |tally| tally.counts(now))
+    }
+
+    /// The streak that opened the circuit, or the current one while it is closed.
+    pub(super) fn failure_count(&self) -> u32 {
+        match self {
+            Self::Closed { tally } => tally.failures_in_a_row(),
+            _ => self.outage().map_or(0, |outage| outage.failure_count),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Half-open: one call at a time, under a lease with a deadline.
+//!
+//! A probe holds the only slot until it reports, is dropped, or its lease ends; after that its
+//! result is late and changes nothing. So a probe that hangs costs one lease, and no order of
+//! events leaves the slot taken for good.
+
+use std::time::{Duration, Instant};
+
+use super::phase::Outage;
+
+/// How long callers are told to wait while a probe is under way: it takes a moment, not its lease.
+const WAIT_FOR_PROBE: Duration = Duration::from_secs(1);
+
+/// A call that may not be repeated is tried only when nothing better came for so long.
+const WAIT_FOR_IDEMPOTENT: Duration = Duration::from_secs(30);
+
+/// The data of half-open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trial {
+    pub(super) outage: Outage,
+    slot: Slot,
+    /// Successes in a row.
+    successes: u32,
+    /// When the open time was over, or the last probe or check came.
+    last_probe: Instant,
+    /// Probes admitted.
+    tickets: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slot {
+    Free,
+    Held { ticket: u64, until: Instant },
+}
+
+impl Trial {
+    /// A trial that might have begun at `since`.
+    pub(super) const fn new(outage: Outage, since: Instant) -> Self {
+        Self { outage, slot: Slot::Free, successes: 0, last_probe: since, tickets: 0 }
+    }
+
+    /// Gives the slot to a call and returns its ticket, or how long to wait.
+    pub(super) fn admit(
+        &mut self,
+        idempotent: bool,
+        lease: Duration,
+        now: Instant,
+    ) -> Result<u64, Duration> {
+        if let Slot::Held { until, .. } = self.slot
+            && now < until
+        {
+            return Err((until - now).min(WAIT_FOR_PROBE));
+        }
+        let waited = now.saturating_duration_since(self.last_probe);
+        if !idempotent && waited < WAIT_FOR_IDEMPOTENT {
+            return Err(WAIT_FOR_IDEMPOTENT - waited);
+        }
+        self.tickets += 1;
+        self.last_probe = now;
+        // A lease too long to be added is one that ends at once: the slot is never lost.
+        let until = now.checked_add(lease).unwrap_or(now);
+        self.slot = Slot::Held { ticket: self.tickets, until };
+        Ok(self.tickets)
+    }
+
+    /// Takes the slot back from the probe with this ticket. False when it does not hold it any
+    /// more: then its result is late.
+    pub(super) fn take_back(&mut self, ticket: u64, now: Instant) -> bool {
+        match self.slot {
+            Slot::Held { ticket: holder, until } if holder == ticket => {
+                self.slot = Slot::Free;
+                now < until
+            }
+            _ => false,
+        }
+    }
+
+    /// A probe or a check succeeded: how many have, in a row.
+    pub(super) const fn succeeded(&mut self) -> u32 {
+        self.successes = self.successes.saturating_add(1);
+        self.successes
+    }
+
+    /// A check came, which is as good as a probe.
+    pub(super) const fn checked(&mut self, now: Instant) {
+        self.last_probe = now;
+    }
+}

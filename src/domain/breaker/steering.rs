@@ -1,0 +1,250 @@
+//! A breaker as its owner sees it: the automatic machine, steered by overrides, numbered by the
+//! fleet.
+//!
+//! An override never destroys the automatic state: the machine rests underneath, keeps its
+//! deadlines, still adopts what the fleet decides, and goes on from there when the override ends.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Observed, Policy,
+    machine::Machine,
+    state::{Cause, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
+    tally::Tally,
+};
+
+/// The circuit breaker of one upstream. See the module's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    pub(super) machine: Machine,
+    pub(super) steering: Steering,
+    /// The last epoch adopted from, or published to, the fleet.
+    pub(super) epoch: u64,
+}
+
+/// How the machine is steered; see [`Mode`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Steering {
+    Auto,
+    Shadow,
+    Disabled { since: Instant },
+    ForcedOpen { since: Instant },
+    ForcedClosed { since: Instant, tally: Box<Tally> },
+}
+
+impl Breaker {
+    /// A closed breaker. The seed feeds the jitter of grown open times, and nothing else.
+    pub fn new(policy: Policy, seed: u64, now: Instant) -> Self {
+        Self { machine: Machine::new(policy, seed, now), steering: Steering::Auto, epoch: 0 }
+    }
+
+    /// Admits an attempt, or refuses it. Refusals are counted nowhere.
+    pub fn admit(
+        &mut self,
+        idempotent: bool,
+        now: Instant,
+    ) -> (Result<Permit, Refusal>, Option<Transition>) {
+        match &self.steering {
+            Steering::Auto => self.machine.admit(idempotent, now),
+            Steering::Shadow => {
+                let (decision, transition) = self.machine.admit(idempotent, now);
+                let permit = decision.unwrap_or_else(|refusal| Permit::uncounted(refusal.state));
+                (Ok(permit), self.reported(transition))
+            }
+            Steering::Disabled { .. } => (Ok(Permit::uncounted(State::Closed)), None),
+            Steering::ForcedOpen { .. } => (Err(self.forced_refusal()), None),
+            Steering::ForcedClosed { .. } => {
+                let generation = self.machine.generation;
+                (Ok(Permit { generation, ticket: 0, state: State::Closed }), None)
+            }
+        }
+    }
+
+    /// Counts how an admitted attempt went. The receipt of a success can turn it into a failure
+    /// later.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is recorded once")]
+    pub fn record(
+        &mut self,
+        permit: Permit,
+        observed: Observed,
+        now: Instant,
+    ) -> (Receipt, Option<Transition>) {
+        let Steering::ForcedClosed { tally, .. } = &mut self.steering else {
+            let (receipt, transition) = self.machine.record(&permit, &observed, now);
+            return (receipt, self.reported(transition));
+        };
+        let generation = self.machine.generation;
+        if permit.generation != generation {
+            return (Receipt::FINAL, None);
+        }
+        let counted = tally.count(&self.machine.policy, &observed, now);
+        let receipt = counted.map(|(place, tick)| Receipt { generation, place, tick });
+        (receipt.unwrap_or(Receipt::FINAL), None)
+    }
+
+    /// A success turned out to be none: its body or its trailers failed. It counts as a failure,
+    /// and the streak that it had ended is restored.
+    #[expect(clippy::needless_pass_by_value, reason = "a receipt is used once")]
+    pub fn reclassify(&mut self, receipt: Receipt, now: Instant) -> Option<Transition> {
+        if let Steering::ForcedClosed { tally, .. } = &mut self.steering {
+            if receipt.generation == self.machine.generation {
+                tally.died(receipt.place, receipt.tick, now);
+            }
+            return None;
+        }
+        let transition = self.machine.reclassify(&receipt, now);
+        self.reported(transition)
+    }
+
+    /// A success was one to its end. Needed only while [`Self::awaits_endings`]; a receipt that is
+    /// dropped otherwise says the same.
+    #[expect(clippy::needless_pass_by_value, reason = "a receipt is used once")]
+    pub fn settle(&mut self, receipt: Receipt) {
+        match &mut self.steering {
+            Steering::ForcedClosed { tally, .. } => {
+                if receipt.generation == self.machine.generation {
+                    tally.ended_well();
+                }
+            }
+            _ => self.machine.settle(&receipt),
+        }
+    }
+
+    /// Whether bodies have died lately, so that one which ends well is news.
+    pub fn awaits_endings(&self) -> bool {
+        match &self.steering {
+            Steering::ForcedClosed { tally, .. } => tally.awaits_endings(),
+            _ => self.machine.phase.tally().is_some_and(Tally::awaits_endings),
+        }
+    }
+
+    /// An admitted attempt was given up without a verdict: neutral, and a probe's slot is free.
+    #[expect(clippy::needless_pass_by_value, reason = "a permit is used once")]
+    pub fn release(&mut self, permit: Permit, now: Instant) {
+        self.machine.release(&permit, now);
+    }
+
+    /// Counts the result of an active health check.
+    ///
+    /// Closed or ramping, it counts in the streak as a call does. Half-open, it counts as a probe,
+    /// whoever holds the slot. Open by failures to connect, a success makes the circuit half-open
+    /// at once and is its first probe.
+    pub fn check(&mut self, ok: bool, now: Instant) -> Option<Transition> {
+        match &mut self.steering {
+            Steering::Auto | Steering::Shadow => {
+                let transition = self.machine.check(ok, now);
+                self.reported(transition)
+            }
+            Steering::ForcedClosed { tally, .. } => {
+                tally.check(ok);
+                None
+            }
+            Steering::Disabled { .. } | Steering::ForcedOpen { .. } => None,
+        }
+    }
+
+    /// Makes the transitions that time alone brings: an open time that is over, a ramp that is
+    /// over. Calls do this by themselves; this is for telling others when no call comes.
+    pub fn tick(&mut self, now: Instant) -> Option<Transition> {
+        if !self.by_its_rules() {
+            return None;
+        }
+        let transition = self.machine.tick(now);
+        self.reported(transition)
+    }
+
+    /// Takes over what the fleet decided, if it is newer than all that is known here.
+    pub fn adopt(&mut self, shared: &Shared, now: Instant) -> Option<Transition> {
+        if shared.epoch <= self.epoch {
+            return None;
+        }
+        self.epoch = shared.epoch;
+        let transition = self.machine.adopt(shared, now);
+        let news = transition.from != State::Closed || transition.to != State::Closed;
+        self.reported(news.then_some(transition))
+    }
+
+    /// The fleet now knows this state under that epoch.
+    pub fn published(&mut self, epoch: u64) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
+    /// Steers the breaker. Results of calls that were admitted before are not counted any more.
+    pub fn steer(&mut self, mode: Mode, now: Instant) -> Option<Transition> {
+        if mode == self.mode() {
+            return None;
+        }
+        let from = self.entered_state();
+        self.steering = match mode {
+            Mode::Auto => Steering::Auto,
+            Mode::Shadow => Steering::Shadow,
+            Mode::Disabled => Steering::Disabled { since: now },
+            Mode::ForcedOpen => Steering::ForcedOpen { since: now },
+            Mode::ForcedClosed => {
+                let tally = Box::new(Tally::new(&self.machine.policy, now));
+                Steering::ForcedClosed { since: now, tally }
+            }
+        };
+        self.machine.begin_generation();
+        let to = self.entered_state();
+        (from != to).then(|| self.ordered(from, to, now))
+    }
+
+    /// How it is steered.
+    pub const fn mode(&self) -> Mode {
+        match self.steering {
+            Steering::Auto => Mode::Auto,
+            Steering::Shadow => Mode::Shadow,
+            Steering::Disabled { .. } => Mode::Disabled,
+            Steering::ForcedOpen { .. } => Mode::ForcedOpen,
+            Steering::ForcedClosed { .. } => Mode::ForcedClosed,
+        }
+    }
+
+    /// Whether the machine's state is the one in force, or would be.
+    pub(super) const fn by_its_rules(&self) -> bool {
+        matches!(self.steering, Steering::Auto | Steering::Shadow)
+    }
+
+    /// The state that was entered last, whether or not its time is over.
+    const fn entered_state(&self) -> State {
+        match self.steering {
+            Steering::Auto | Steering::Shadow => self.machine.phase.state(),
+            Steering::ForcedOpen { .. } => State::Open,
+            Steering::Disabled { .. } | Steering::ForcedClosed { .. } => State::Closed,
+        }
+    }
+
+    /// A transition of the machine as others may see it: none while an override hides it.
+    fn reported(&self, transition: Option<Transition>) -> Option<Transition> {
+        let mode = self.mode();
+        transition.filter(|_| self.by_its_rules()).map(|made| Transition { mode, ..made })
+    }
+
+    fn ordered(&self, from: State, to: State, now: Instant) -> Transition {
+        let window = self.machine.phase.counts(now);
+        Transition {
+            from,
+            to,
+            cause: Cause::Override,
+            failure_count: self.machine.phase.failure_count(),
+            window_calls: window.calls,
+            window_failures: window.hits,
+            open_for: Duration::ZERO,
+            step: self.machine.backoff.step(),
+            by_connection: false,
+            generation: self.machine.generation,
+            mode: self.mode(),
+        }
+    }
+
+    fn forced_refusal(&self) -> Refusal {
+        Refusal {
+            state: State::Open,
+            // Nobody knows when the order ends; this is as long as an ordinary outage lasts.
+            retry_after: self.machine.policy.open_for,
+            failure_count: 0,
+            cause: Cause::Override,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The breaker's behaviour, as scripts: one line a case, one helper that knows the API.
+
+mod modes;
+mod properties;
+mod rules;
+mod script;
+mod sharing;
+mod trials;
+mod world;

@@ -1,0 +1,152 @@
+//! What a breaker takes over from the fleet, and what it tells it.
+
+use super::script::{Bench, s};
+use crate::domain::breaker::{Cause, Mode, Policy, Shared, State};
+
+fn row(epoch: u64, state: State) -> Shared {
+    Shared {
+        epoch,
+        state,
+        open_for: if state == State::Open { s(30) } else { s(0) },
+        ramp_age: s(0),
+        step: 1,
+        failure_count: 5,
+        cause: Cause::ConsecutiveFailures,
+        by_connection: false,
+    }
+}
+
+fn adopt(bench: &mut Bench, shared: &Shared) {
+    let moved = bench.breaker.adopt(shared, bench.now);
+    bench.transitions.extend(moved);
+}
+
+#[test]
+fn an_idle_instance_adopts_an_open_circuit_with_what_is_left_of_its_time() {
+    let mut bench = Bench::new(Policy::default());
+    adopt(&mut bench, &row(1, State::Open));
+    let snapshot = bench.breaker.snapshot(bench.now);
+    assert_eq!((snapshot.state, snapshot.retry_after), (State::Open, s(30)));
+    assert_eq!((snapshot.failure_count, snapshot.epoch), (5, 1));
+    assert_eq!(
+        (snapshot.cause, snapshot.opened_by),
+        (Some(Cause::Fleet), Some(row(1, State::Open).cause))
+    );
+    assert!(!bench.transitions[0].is_shared(), "the fleet knows");
+    assert_eq!(bench.run("29+1++10+"), "oHRC");
+}
+
+#[test]
+fn an_open_row_whose_time_is_over_may_be_probed_at_once() {
+    let mut bench = Bench::new(Policy::default());
+    adopt(&mut bench, &Shared { open_for: s(0), ..row(1, State::Open) });
+    assert_eq!(bench.run("++"), "HR");
+}
+
+#[test]
+fn an_epoch_that_is_not_newer_changes_nothing() {
+    let mut bench = Bench::new(Policy::default());
+    bench.breaker.published(7);
+    let before = bench.breaker.clone();
+    for epoch in [0, 1, 6, 7] {
+        adopt(&mut bench, &row(epoch, State::Open));
+    }
+    bench.breaker.published(3);
+    assert_eq!(bench.breaker, before);
+    adopt(&mut bench, &row(8, State::Open));
+    assert_eq!(bench.run("+"), "o");
+}
+
+#[test]
+fn calls_from_before_an_adoption_are_too_late() {
+    let mut bench = Bench::new(Policy::default());
+    bench.run("????? ~");
+    adopt(&mut bench, &row(1, State::Closed));
+    assert_eq!(bench.run("fffff o"), "CCCCCC");
+    assert_eq!(bench.breaker.snapshot(bench.now).failure_count, 0);
+    assert!(bench.transitions.is_empty(), "closed to closed is no news");
+}
+
+#[test]
+fn a_ramp_is_joined_at_its_age() {
+    let mut bench = Bench::new(Policy::default());
+    adopt(&mut bench, &Shared { ramp_age: s(5), ..row(1, State::Ramping) });
+    let passed = bench.run(&"+".repeat(100)).chars().filter(|letter| *letter == 'R').count();
+    assert!((50..=51).contains(&passed), "{passed}");
+    assert_eq!(bench.run("5+"), "C");
+    adopt(&mut bench, &Shared { ramp_age: s(10), ..row(2, State::Ramping) });
+    assert_eq!(bench.run("+"), "C");
+}
+
+#[test]
+fn an_adopted_outage_keeps_its_step_and_its_kind() {
+    let mut bench = Bench::new(Policy::default());
+    adopt(&mut bench, &Shared { step: 3, by_connection: true, ..row(1, State::Open) });
+    assert_eq!(bench.run("k-"), "HO");
+    assert_eq!(bench.transitions.last().unwrap().step, 4);
+}
+
+#[test]
+fn the_fleet_moves_the_automatic_state_under_an_override() {
+    let mut bench = Bench::new(Policy::default());
+    bench.breaker.steer(Mode::ForcedClosed, bench.now);
+    adopt(&mut bench, &row(1, State::Open));
+    assert_eq!(bench.run("+"), "C");
+    assert!(bench.transitions.is_empty());
+    bench.breaker.steer(Mode::Auto, bench.now);
+    assert_eq!(bench.run("+30+"), "oH");
+}
+
+#[test]
+fn it_tells_durations_and_calls_half_open_an_outage_whose_time_is_over() {
+    let mut bench = Bench::new(Policy::default());
+    let mut told = Vec::new();
+    for part in ["", "-----10", "50+", "+4", "6"] {
+        bench.run(part);
+        let shared = bench.breaker.share(bench.now);
+        told.push((shared.state, shared.open_for, shared.ramp_age));
+    }
+    let nothing = s(0);
+    assert_eq!(
+        told,
+        [
+            (State::Closed, nothing, nothing),
+            (State::Open, s(50), nothing),
+            (State::Open, nothing, nothing),
+            (State::Ramping, nothing, s(4)),
+            (State::Closed, nothing, nothing),
+        ]
+    );
+}
+
+#[test]
+fn what_one_tells_another_can_take_over() {
+    let (mut one, mut other) = (Bench::new(Policy::default()), Bench::new(Policy::default()));
+    for (epoch, part) in (1..).zip(["ccccc", "7", "k", "k", "3", "7"]) {
+        one.run(part);
+        let shared = Shared { epoch, ..one.breaker.share(one.now) };
+        one.breaker.published(epoch);
+        other.now = one.now;
+        adopt(&mut other, &shared);
+        // Once closed, nobody needs to know any more what had opened it.
+        let told = |bench: &Bench| {
+            let shared = bench.breaker.share(bench.now);
+            let open = shared.state != State::Closed;
+            Shared { cause: if open { shared.cause } else { Cause::Fleet }, ..shared }
+        };
+        assert_eq!(told(&other), told(&one));
+    }
+}
+
+#[test]
+fn time_alone_makes_the_transitions_that_others_must_hear_of() {
+    let mut bench = Bench::new(Policy::default());
+    bench.run("-----60++10");
+    let moved = bench.breaker.tick(bench.now).unwrap();
+    assert_eq!(
+        (moved.from, moved.to, moved.cause),
+        (State::Ramping, State::Closed, Cause::RampOver)
+    );
+    assert!(moved.is_shared());
+    assert_eq!(bench.breaker.tick(bench.now), None);
+}

@@ -1,0 +1,127 @@
+//! What a breaker says about itself: to people and metrics, and to other instances.
+//!
+//! Asking changes nothing. What is over counts as over, even before a call has come that makes the
+//! transition.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Breaker,
+    phase::Phase,
+    state::{Cause, Shared, Snapshot, State},
+    steering::Steering,
+    tally::Tally,
+};
+use crate::domain::{units::Percent, window::Counts};
+
+/// A state, when it began and why.
+struct Standing {
+    state: State,
+    began: Instant,
+    cause: Option<Cause>,
+}
+
+impl Breaker {
+    /// The breaker at this moment.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let Standing { state, began, cause } = self.standing(now);
+        let phase = &self.machine.phase;
+        let outage = phase.outage().filter(|_| self.by_its_rules() && state != State::Closed);
+        let tally = self.counting();
+        let window = tally.map_or_else(|| phase.counts(now), |tally| tally.counts(now));
+        let streak = tally.map_or(0, Tally::failures_in_a_row);
+        Snapshot {
+            state,
+            mode: self.mode(),
+            failure_count: outage.map_or(streak, |outage| outage.failure_count),
+            retry_after: self.remaining(now),
+            since: now.saturating_duration_since(began),
+            cause,
+            opened_by: outage.map(|outage| outage.cause),
+            failure_rate: share(window),
+            window_calls: window.calls,
+            window_failures: window.hits,
+            epoch: self.epoch,
+            step: self.machine.backoff.step(),
+            generation: self.machine.generation,
+        }
+    }
+
+    /// What it would tell the fleet now: the automatic state, as durations. Half-open is the local
+    /// matter of who may probe; to others it is an open circuit whose time is over.
+    pub fn share(&self, now: Instant) -> Shared {
+        let machine = &self.machine;
+        let (state, open_for, ramp_age) = match &machine.phase {
+            Phase::Closed { .. } => (State::Closed, Duration::ZERO, Duration::ZERO),
+            Phase::Open { until, .. } => {
+                (State::Open, until.saturating_duration_since(now), Duration::ZERO)
+            }
+            Phase::HalfOpen(_) => (State::Open, Duration::ZERO, Duration::ZERO),
+            Phase::Ramping(ramp) if ramp.age(now) < machine.policy.ramp => {
+                (State::Ramping, Duration::ZERO, ramp.age(now))
+            }
+            Phase::Ramping(_) => (State::Closed, Duration::ZERO, Duration::ZERO),
+        };
+        let outage = machine.phase.outage().filter(|_| state != State::Closed);
+        Shared {
+            epoch: self.epoch,
+            state,
+            open_for,
+            ramp_age,
+            step: machine.backoff.step(),
+            failure_count: outage.map_or(0, |outage| outage.failure_count),
+            cause: outage.map(|outage| outage.cause).or(machine.cause).unwrap_or(Cause::RampOver),
+            by_connection: outage.is_some_and(|outage| outage.by_connection),
+        }
+    }
+
+    fn standing(&self, now: Instant) -> Standing {
+        let ordered = |state, began| Standing { state, began, cause: Some(Cause::Override) };
+        match self.steering {
+            Steering::Auto | Steering::Shadow => self.automatic(now),
+            Steering::ForcedOpen { since } => ordered(State::Open, since),
+            Steering::Disabled { since } | Steering::ForcedClosed { since, .. } => {
+                ordered(State::Closed, since)
+            }
+        }
+    }
+
+    fn automatic(&self, now: Instant) -> Standing {
+        let (machine, ramp_length) = (&self.machine, self.machine.policy.ramp);
+        let (state, began, cause) = match &machine.phase {
+            Phase::Open { until, .. } if now >= *until => {
+                (State::HalfOpen, *until, Some(Cause::OpenTimeOver))
+            }
+            Phase::Ramping(ramp) if ramp.age(now) >= ramp_length => {
+                (State::Closed, ramp.ends(ramp_length), Some(Cause::RampOver))
+            }
+            phase => (phase.state(), machine.entered, machine.cause),
+        };
+        Standing { state, began, cause }
+    }
+
+    /// How long until the next probe, while it is open by its rules.
+    fn remaining(&self, now: Instant) -> Duration {
+        match self.machine.phase {
+            Phase::Open { until, .. } if self.by_its_rules() => {
+                until.saturating_duration_since(now)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// The counters that are counting.
+    fn counting(&self) -> Option<&Tally> {
+        match &self.steering {
+            Steering::ForcedClosed { tally, .. } => Some(tally),
+            Steering::Auto | Steering::Shadow => self.machine.phase.tally(),
+            Steering::Disabled { .. } | Steering::ForcedOpen { .. } => None,
+        }
+    }
+}
+
+/// The share of failures; none of no calls.
+fn share(window: Counts) -> Option<Percent> {
+    let basis_points = (u64::from(window.hits) * 10_000).checked_div(u64::from(window.calls))?;
+    Percent::from_basis_points(u16::try_from(basis_points).ok()?)
+}
