@@ -38,4 +38,5 @@ pub mod clock;
 pub mod config;
 pub mod store;
 
+pub mod fleet;
 pub mod history;

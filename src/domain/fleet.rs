@@ -37,12 +37,19 @@ pub fn reconcile(local: &Shared, stored: Option<&Shared>) -> Step {
     let fleet_step = stored.map_or(0, |row| row.step);
     let is_news = match (local.state, fleet) {
         (State::HalfOpen, _) | (State::Closed, State::Closed) => false,
+        (State::Open, _) if local.open_for.is_zero() => false,
         (State::Open, State::Open | State::HalfOpen) => local.step > fleet_step,
-        (State::Open, State::Closed | State::Ramping) => !local.open_for.is_zero(),
+        (State::Open, State::Closed | State::Ramping) => true,
         (State::Ramping, _) => matches!(fleet, State::Open | State::HalfOpen),
         (State::Closed, State::Open | State::HalfOpen | State::Ramping) => true,
     };
     if is_news { Step::Publish } else { Step::Nothing }
+}
+
+/// What a row that was read says after some time, while nobody changes it.
+pub fn aged(row: &Shared, by: Duration) -> Shared {
+    let ramp_age = if row.state == State::Ramping { row.ramp_age + by } else { row.ramp_age };
+    Shared { open_for: row.open_for.saturating_sub(by), ramp_age, ..row.clone() }
 }
 
 /// Polls per second that all instances together may cost the store.
@@ -66,7 +73,7 @@ pub fn beat_every(live: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Step, beat_every, poll_every, reconcile};
+    use super::{Step, aged, beat_every, poll_every, reconcile};
     use crate::domain::breaker::{Cause, Shared, State};
     use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
     use std::time::Duration;
@@ -82,7 +89,7 @@ mod tests {
             _ => return None,
         };
         let (text, is_over) = text.strip_suffix('.').map_or((text, false), |text| (text, true));
-        let (epoch, step) = text[1..].split_once('+').unwrap_or((&text[1..], "0"));
+        let (epoch, step) = text[1..].split_once('+').unwrap_or_else(|| (&text[1..], "0"));
         Some(Shared {
             epoch: epoch.parse().unwrap(),
             state,
@@ -131,7 +138,16 @@ mod tests {
             Step::Nothing,
         );
         check(&[("H5", "O5"), ("H0", "-"), ("R0", "-"), ("R5", "C5")], Step::Nothing);
-        check(&[("O0.", "-"), ("O5.", "C5"), ("O5", "O5+1")], Step::Nothing);
+        check(&[("O0.", "-"), ("O5.", "C5"), ("O5", "O5+1"), ("O5+2.", "O5+1")], Step::Nothing);
+    }
+
+    #[test]
+    fn a_row_ages_between_reading_and_using_it() {
+        let second = Duration::from_secs(1);
+        let (open, ramping) = (shared("O1").unwrap(), shared("R1").unwrap());
+        assert_eq!(aged(&open, 50 * second).open_for, 10 * second);
+        assert!(aged(&open, 70 * second).open_for.is_zero());
+        assert_eq!(aged(&ramping, 3 * second).ramp_age, 3 * second);
     }
 
     #[test]

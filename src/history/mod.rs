@@ -7,10 +7,11 @@
 //!
 //! # What holds, and what does not yet
 //!
-//! A row is removed from memory only when the store said that it was committed, was set aside
-//! because the store would not take it, or was the oldest of a full queue; each is counted. When
-//! the answer to a commit is lost, the batch is written again: the store must know a row by its id
-//! and time, and skip the rollups of a batch that it has. A kill loses what is in memory.
+//! A row leaves memory only when the store said that it was committed, when it was set aside
+//! because the store would not take it, or as the oldest of a full queue; each is counted. Two
+//! gaps remain until there is a journal: a kill loses what is in memory, and when the answer to a
+//! commit is lost the same batch is written again, so that its rows may be there twice (their ids
+//! tell).
 
 mod batch;
 mod counters;

@@ -35,8 +35,9 @@ use crate::{
     store::{Error, HistoryStore, Outage, causes},
 };
 
-/// How long one write may take before it counts as lost and is made again.
-const WRITE_TIME_LIMIT: Duration = Duration::from_secs(30);
+/// How long one write may take before it counts as lost and is made again. Beyond any limit of the
+/// stores themselves, because a write that is cut off may have been committed.
+const WRITE_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits while the store is away.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
