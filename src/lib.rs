@@ -38,5 +38,6 @@ pub mod clock;
 pub mod config;
 pub mod store;
 
+pub mod checks;
 pub mod fleet;
 pub mod history;
