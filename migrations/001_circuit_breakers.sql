@@ -8,7 +8,9 @@ do $migration$
 begin
     perform pg_advisory_xact_lock(7310868735926133857);
 
-    if to_regclass(format('%I.fusebox_migration', current_schema())) is not null then
+    -- Not by to_regclass, which may answer from before the wait for the lock.
+    if exists (select from pg_tables
+               where schemaname = current_schema() and tablename = 'fusebox_migration') then
         return;
     end if;
     create table fusebox_migration (
