@@ -39,3 +39,7 @@ pub mod config;
 pub mod telemetry;
 
 pub mod store;
+
+pub mod checks;
+pub mod fleet;
+pub mod history;

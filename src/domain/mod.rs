@@ -5,9 +5,11 @@
 
 pub mod breaker;
 pub mod correlation;
+pub mod fleet;
 pub mod learn;
 pub mod outcome;
 pub mod route;
 pub mod task;
 pub mod units;
+pub mod wait;
 pub mod window;

@@ -20,6 +20,18 @@ pub enum Verdict {
     Neutral,
 }
 
+impl Verdict {
+    /// The name in rows and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Overload => "overload",
+            Self::Neutral => "neutral",
+        }
+    }
+}
+
 /// How a call ended, as stored in its row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {

@@ -4,6 +4,15 @@
 //! for a fleet, SQLite both for one instance. Nothing here decides anything: a statement either
 //! did what it says or did not.
 
+pub mod migrate;
+mod moves;
+mod open;
+mod outage;
+mod postgres;
+mod rows;
+mod sqlite;
+mod window;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +23,9 @@ use crate::domain::{
     outcome::Outcome,
     task::{CallRecord, TaskId},
 };
+
+pub use open::{Kind, Stores, open};
+pub use outage::{Outage, causes};
 
 /// What went wrong at the store, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +139,8 @@ pub trait StateStore: Send + Sync {
     /// The store is away or refuses.
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error>;
 
-    /// Makes a transition if nobody was faster, and its event row with it.
+    /// Makes a transition if nobody was faster, and its event row with it. Closing from epoch zero
+    /// a breaker that has no row is made without a trace: it is closed already, at epoch zero.
     ///
     /// # Errors
     /// The store is away or refuses.
@@ -177,7 +190,7 @@ pub struct TaskQuery {
     pub outcome: Option<Outcome>,
     /// Started at or after, in microseconds since the Unix epoch.
     pub from_us: i64,
-    /// Started before.
+    /// Started before; zero for no end.
     pub to_us: i64,
     /// At most this many.
     pub limit: u32,
@@ -210,14 +223,16 @@ pub struct RollupQuery {
     pub action: Option<String>,
     /// From this minute on, counted from the Unix epoch.
     pub from_minute: i64,
-    /// Before this minute.
+    /// Before this minute; zero for no end.
     pub to_minute: i64,
 }
 
 /// What happened.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
-    /// Writes rows and the rollup deltas that belong to them, in one transaction.
+    /// Writes rows and the rollup deltas that belong to them, in one transaction. Postgres has no place
+    /// for a row that began before the retention last given to [`HistoryStore::maintain`]: it is
+    /// bad data.
     ///
     /// # Errors
     /// The store is away or refuses, or a row is bad: then nothing was written.
@@ -230,13 +245,16 @@ pub trait HistoryStore: Send + Sync {
     /// The store is away or refuses.
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error>;
 
-    /// The rollups of a time range, one per key.
+    /// The rollups of a time range, one per key. Minutes older than two days are merged to hours
+    /// and those older than ninety to days; such a rollup stands at the first minute of its hour
+    /// or day.
     ///
     /// # Errors
     /// The store is away or refuses.
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error>;
 
-    /// Creates the partitions of the days ahead and drops what is past retention.
+    /// Makes room for the days ahead, drops what is past retention and merges rollups. Safe from
+    /// many instances at once.
     ///
     /// # Errors
     /// The store is away or refuses.

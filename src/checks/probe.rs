@@ -1,0 +1,159 @@
+//! One question to one endpoint: a GET on a connection of its own, and what came of it.
+//!
+//! A new connection each time, because whether one can be made is half of what is asked. Any 2xx
+//! or 3xx is well; what follows the response head does not count.
+
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Request, StatusCode, Uri,
+    header::{ACCEPT, CONNECTION, HOST, USER_AGENT},
+    uri::{Parts, PathAndQuery},
+};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout_at,
+};
+
+use crate::{
+    clock,
+    config::Endpoint,
+    domain::{
+        correlation::{CorrelationId, TraceContext},
+        outcome::Reason,
+    },
+};
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("fusebox/", env!("CARGO_PKG_VERSION")));
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// As much of the body is read, so that the endpoint can close in peace.
+const BODY_READ: usize = 64 * 1024;
+
+/// What one endpoint said.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The authority that was asked.
+    pub(super) endpoint: Arc<str>,
+    /// The status, if there was one.
+    pub(super) status: Option<StatusCode>,
+    /// Why it is not well; none when it is.
+    pub(super) reason: Option<Reason>,
+    /// Up to the response head, or the error.
+    pub(super) latency: Duration,
+}
+
+impl Answer {
+    pub(super) const fn is_ok(&self) -> bool {
+        self.reason.is_none()
+    }
+}
+
+/// The request of a check. Its target has no authority, so it goes out in origin form.
+pub(super) fn request(
+    path: &PathAndQuery,
+    host: &HeaderValue,
+    correlation_id: &CorrelationId,
+    trace: &TraceContext,
+) -> Request<Empty<Bytes>> {
+    let mut target = Parts::default();
+    target.path_and_query = Some(path.clone());
+    let mut request = Request::new(Empty::new());
+    // A path alone is a whole target; the default is `/`.
+    *request.uri_mut() = Uri::from_parts(target).unwrap_or_default();
+    let headers = request.headers_mut();
+    headers.insert(HOST, host.clone());
+    headers.insert(USER_AGENT, AGENT);
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    let ids = [(CORRELATION_ID, correlation_id.as_str()), (TRACEPARENT, &trace.traceparent())];
+    for (name, id) in ids {
+        // Both grammars are narrower than that of a header value.
+        headers.extend(HeaderValue::from_str(id).ok().map(|value| (name, value)));
+    }
+    request
+}
+
+/// Asks one endpoint; takes no longer than `limit`.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    request: Request<Empty<Bytes>>,
+    limit: Duration,
+) -> Answer {
+    let began = clock::now();
+    let result = exchange(endpoint, request, began + limit).await;
+    let (status, reason, ended) = match result {
+        Ok((status, head_at)) => (Some(status), reason_of(status), head_at),
+        Err(reason) => (None, Some(reason), clock::now()),
+    };
+    let latency = ended.saturating_duration_since(began);
+    Answer { endpoint: Arc::clone(&endpoint.authority), status, reason, latency }
+}
+
+/// Why a status is not well.
+fn reason_of(status: StatusCode) -> Option<Reason> {
+    if status.is_success() || status.is_redirection() {
+        return None;
+    }
+    Some(Reason::of_status(status, &[status]).unwrap_or(Reason::HttpOther))
+}
+
+/// The status and when its head had come.
+async fn exchange(
+    endpoint: &Endpoint,
+    request: Request<Empty<Bytes>>,
+    deadline: Instant,
+) -> Result<(StatusCode, Instant), Reason> {
+    let connected = timeout_at(deadline.into(), connect(&endpoint.uri)).await;
+    let stream = connected.unwrap_or(Err(Reason::ConnectTimeout))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+    let mut connection = pin!(connection);
+    let mut answer = pin!(async {
+        let answered = timeout_at(deadline.into(), sender.send_request(request)).await;
+        let response = answered.map_err(|_| Reason::TimeoutFirstByte)?;
+        let response = response.map_err(|error| broken(&error))?;
+        let (status, head_at) = (response.status(), clock::now());
+        let body = Limited::new(response.into_body(), BODY_READ).collect();
+        // However the body ends, the endpoint has answered.
+        timeout_at(deadline.into(), body).await.ok();
+        Ok((status, head_at))
+    });
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        // What the connection had to give is with the answer now, its error included.
+        _ = &mut connection => answer.await,
+    }
+}
+
+async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let port = uri.port_u16().unwrap_or(80);
+    let found = lookup_host((host, port)).await.map_err(|_| Reason::DnsFailure)?;
+    let addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() {
+        return Err(Reason::DnsFailure);
+    }
+    TcpStream::connect(&*addresses).await.map_err(|error| match error.kind() {
+        ErrorKind::ConnectionRefused => Reason::ConnectRefused,
+        ErrorKind::TimedOut => Reason::ConnectTimeout,
+        _ => Reason::ConnectReset,
+    })
+}
+
+/// A connection that broke before the response head.
+fn broken(error: &hyper::Error) -> Reason {
+    if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
+}

@@ -1,0 +1,454 @@
+//! Several instances around one store in memory that really compares and sets, with paused time.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
+
+use super::{Fleet, SyncMode, Watch};
+use crate::{
+    breakers::{Breakers, Circuit},
+    clock,
+    domain::breaker::{Cause, Mode, Policy, Scope, Shared, State},
+    store::{BreakerEvent, Error, Hints, Move, Moved, StateStore, StoredBreaker},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MS: Duration = Duration::from_millis(1);
+
+/// How the store behaves now.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Away,
+    /// Never answers.
+    Stuck,
+}
+
+struct Row {
+    shared: Shared,
+    changed_at: Instant,
+}
+
+struct Store {
+    mood: Mutex<Mood>,
+    gives_hints: bool,
+    rows: Mutex<BTreeMap<String, Row>>,
+    moves: Mutex<Vec<Move>>,
+    listeners: Mutex<Vec<mpsc::Sender<()>>>,
+    reads: AtomicUsize,
+    beats: AtomicUsize,
+}
+
+impl Store {
+    fn new(gives_hints: bool) -> Arc<Self> {
+        Arc::new(Self {
+            mood: Mutex::new(Mood::Well),
+            gives_hints,
+            rows: Mutex::default(),
+            moves: Mutex::default(),
+            listeners: Mutex::default(),
+            reads: AtomicUsize::new(0),
+            beats: AtomicUsize::new(0),
+        })
+    }
+
+    fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+        if mood != Mood::Well {
+            self.cut_lines();
+        }
+    }
+
+    fn cut_lines(&self) {
+        self.listeners.lock().unwrap().clear();
+    }
+
+    async fn answer(&self) -> Result<(), Error> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Well => Ok(()),
+            Mood::Away => Err(Error::Unavailable("connection refused".into())),
+            Mood::Stuck => std::future::pending().await,
+        }
+    }
+
+    /// The row as the store's clock has it now.
+    fn row(&self, key: &str) -> Option<Shared> {
+        let rows = self.rows.lock().unwrap();
+        let row = rows.get(key)?;
+        Some(crate::domain::fleet::aged(&row.shared, clock::now() - row.changed_at))
+    }
+
+    /// From and to of all moves that were made.
+    fn moves(&self) -> Vec<(State, State)> {
+        self.moves.lock().unwrap().iter().map(|made| (made.from, made.to)).collect()
+    }
+}
+
+#[async_trait]
+impl StateStore for Store {
+    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
+        self.reads.fetch_add(1, Relaxed);
+        self.answer().await?;
+        let is_listed = |row: &Row| {
+            row.shared.state != State::Closed || clock::now() - row.changed_at < closed_within
+        };
+        let rows = self.rows.lock().unwrap();
+        let keys: Vec<_> =
+            rows.iter().filter(|(_, row)| is_listed(row)).map(|(key, _)| key.clone()).collect();
+        drop(rows);
+        let stored = |key: String| Some(StoredBreaker { shared: self.row(&key)?, key });
+        Ok(keys.into_iter().filter_map(stored).collect())
+    }
+
+    async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
+        self.answer().await?;
+        let current = self.row(&wanted.key);
+        if current.as_ref().map_or(0, |row| row.epoch) != wanted.from_epoch {
+            let key = wanted.key.clone();
+            return Ok(Moved::Lost(current.map(|shared| StoredBreaker { key, shared })));
+        }
+        let epoch = wanted.from_epoch + 1;
+        let shared = Shared {
+            epoch,
+            state: wanted.to,
+            open_for: wanted.open_for,
+            ramp_age: Duration::ZERO,
+            step: wanted.step,
+            failure_count: wanted.failure_count,
+            cause: wanted.cause,
+            by_connection: wanted.by_connection,
+        };
+        let row = Row { shared, changed_at: clock::now() };
+        self.rows.lock().unwrap().insert(wanted.key.clone(), row);
+        self.moves.lock().unwrap().push(wanted.clone());
+        self.listeners
+            .lock()
+            .unwrap()
+            .retain(|line| line.try_send(()).is_ok() || !line.is_closed());
+        Ok(Moved::Made(epoch))
+    }
+
+    async fn events(&self, _: &str, _: u32) -> Result<Vec<BreakerEvent>, Error> {
+        unreachable!("the fleet does not read events")
+    }
+
+    async fn heartbeat(&self, _: Duration) -> Result<u32, Error> {
+        self.answer().await?;
+        self.beats.fetch_add(1, Relaxed);
+        Ok(7)
+    }
+
+    async fn subscribe(&self) -> Result<Option<Hints>, Error> {
+        self.answer().await?;
+        if !self.gives_hints {
+            return Ok(None);
+        }
+        let (line, hints) = mpsc::channel(1);
+        self.listeners.lock().unwrap().push(line);
+        Ok(Some(hints))
+    }
+}
+
+/// One instance with one circuit.
+struct Node {
+    circuit: Arc<Circuit>,
+    knew_the_fleet: bool,
+    status: Watch,
+    /// Dropped, it stops the task.
+    _stop: oneshot::Sender<()>,
+}
+
+impl Node {
+    async fn start(store: &Arc<Store>) -> Self {
+        Self::start_with(store, Policy { ramp: Duration::ZERO, ..Policy::default() }).await
+    }
+
+    async fn start_with(store: &Arc<Store>, policy: Policy) -> Self {
+        let upstream = (Arc::from("payments"), "payments-key".to_owned(), policy);
+        let breakers = Breakers::new([upstream].into_iter(), true);
+        let circuit = Arc::clone(breakers.of("payments").unwrap());
+        let mut fleet = Fleet::new(&breakers, Arc::clone(store) as _);
+        let status = fleet.status();
+        let knew_the_fleet = fleet.adopt_at_start().await;
+        let (_stop, stopped) = oneshot::channel();
+        tokio::spawn(fleet.run(async { drop::<Result<(), _>>(stopped.await) }));
+        Self { circuit, knew_the_fleet, status, _stop }
+    }
+
+    fn check(&self, ok: bool, times: u32) {
+        (0..times).for_each(|_| self.circuit.check(ok, clock::now()));
+    }
+
+    fn trip(&self) {
+        self.check(false, 5);
+        assert_eq!(self.state(), State::Open);
+    }
+
+    fn state(&self) -> State {
+        self.circuit.snapshot(clock::now()).state
+    }
+
+    fn epoch(&self) -> u64 {
+        self.circuit.snapshot(clock::now()).epoch
+    }
+
+    fn retry_after(&self) -> Duration {
+        self.circuit.snapshot(clock::now()).retry_after
+    }
+
+    fn status(&self) -> super::Status {
+        self.status.borrow().clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_instance_opens_when_another_trips() {
+    for (gives_hints, mode, within) in
+        [(true, SyncMode::Listen, 60 * MS), (false, SyncMode::Poll, 1_300 * MS)]
+    {
+        let store = Store::new(gives_hints);
+        let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+        sleep(10 * SECOND).await;
+        assert_eq!(idle.status().mode, mode);
+        busy.trip();
+        sleep(within).await;
+        assert_eq!((idle.state(), idle.epoch()), (State::Open, 1));
+        let snapshot = idle.circuit.snapshot(clock::now());
+        assert_eq!((snapshot.failure_count, snapshot.cause), (5, Some(Cause::Fleet)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_adopted_is_the_remaining_time() {
+    let store = Store::new(true);
+    let first = Node::start(&store).await;
+    first.trip();
+    sleep(20 * SECOND).await;
+    let late = Node::start(&store).await;
+    let remaining = late.retry_after();
+    assert!((39 * SECOND..=40 * SECOND).contains(&remaining), "{remaining:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_instance_knows_the_fleet_before_it_is_ready() {
+    let store = Store::new(true);
+    let first = Node::start(&store).await;
+    first.trip();
+    sleep(SECOND).await;
+    drop(first);
+    let second = Node::start(&store).await;
+    assert!(second.knew_the_fleet);
+    assert_eq!(second.state(), State::Open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_delays_a_start_by_half_a_second_at_most() {
+    for mood in [Mood::Away, Mood::Stuck] {
+        let (store, began) = (Store::new(true), clock::now());
+        store.be(mood);
+        let node = Node::start(&store).await;
+        assert!(!node.knew_the_fleet && node.status().is_away);
+        assert!(clock::now() - began <= 501 * MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_is_shared_as_the_outage_was() {
+    let store = Store::new(true);
+    let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+    busy.trip();
+    sleep(SECOND).await;
+    busy.check(true, 2);
+    sleep(SECOND).await;
+    assert_eq!((busy.state(), idle.state()), (State::Closed, State::Closed));
+    assert_eq!(store.moves(), [(State::Closed, State::Open), (State::Open, State::Closed)]);
+    assert_eq!((busy.epoch(), idle.epoch()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ramp_is_shared_and_ends_everywhere_without_traffic() {
+    let store = Store::new(true);
+    let policy = Policy::default();
+    let busy = Node::start_with(&store, policy.clone()).await;
+    let idle = Node::start_with(&store, policy).await;
+    busy.trip();
+    sleep(SECOND).await;
+    busy.check(true, 2);
+    sleep(SECOND).await;
+    assert_eq!((busy.state(), idle.state()), (State::Ramping, State::Ramping));
+    sleep(12 * SECOND).await;
+    assert_eq!((busy.state(), idle.state()), (State::Closed, State::Closed));
+    assert_eq!(store.row("payments-key").map(|row| row.state), Some(State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_trip_at_once_one_makes_the_move_and_the_other_adopts() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    one.trip();
+    other.trip();
+    sleep(SECOND).await;
+    assert_eq!(store.moves(), [(State::Closed, State::Open)]);
+    assert_eq!((one.epoch(), other.epoch()), (1, 1));
+    let sum = |count: fn(&super::Status) -> u64| count(&one.status()) + count(&other.status());
+    assert_eq!((sum(|status| status.published), sum(|status| status.adopted)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_still_holds_is_published_when_the_store_comes_back() {
+    let store = Store::new(true);
+    let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    store.be(Mood::Away);
+    busy.trip();
+    sleep(20 * SECOND).await;
+    assert!(busy.status().is_away && idle.state() == State::Closed);
+    assert_eq!(busy.state(), State::Open, "an instance without the store protects itself");
+    store.be(Mood::Well);
+    sleep(6 * SECOND).await;
+    assert_eq!((busy.state(), idle.state()), (State::Open, State::Open));
+    assert!(!busy.status().is_away && busy.status().mode == SyncMode::Listen);
+    assert!(idle.retry_after() <= 40 * SECOND, "an outage is never made longer by being told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_over_before_the_store_came_back_is_nobodys_business() {
+    let store = Store::new(true);
+    let busy = Node::start(&store).await;
+    sleep(SECOND).await;
+    store.be(Mood::Stuck);
+    busy.trip();
+    sleep(10 * SECOND).await;
+    busy.check(true, 2);
+    store.be(Mood::Well);
+    sleep(20 * SECOND).await;
+    assert_eq!((busy.state(), store.moves()), (State::Closed, vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_cut_off_adopts_what_the_others_went_on_to() {
+    let store = Store::new(true);
+    let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+    busy.trip();
+    sleep(SECOND).await;
+    assert_eq!(idle.state(), State::Open);
+    store.be(Mood::Away);
+    sleep(90 * SECOND).await;
+    assert_eq!(idle.state(), State::HalfOpen, "open is honoured to its end and never longer");
+    busy.check(true, 2);
+    store.be(Mood::Well);
+    sleep(6 * SECOND).await;
+    assert_eq!((busy.state(), idle.state()), (State::Closed, State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_probe_opens_the_fleet_again_for_longer() {
+    let store = Store::new(true);
+    let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+    busy.trip();
+    sleep(61 * SECOND).await;
+    assert_eq!(idle.state(), State::HalfOpen);
+    busy.check(false, 1);
+    sleep(SECOND).await;
+    assert_eq!((idle.state(), idle.epoch()), (State::Open, 2));
+    assert!(idle.retry_after() > 60 * SECOND, "{:?}", idle.retry_after());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_line_is_replaced_and_what_was_missed_is_read() {
+    let store = Store::new(true);
+    let (busy, idle) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    store.cut_lines();
+    busy.trip();
+    sleep(SECOND).await;
+    assert_eq!((idle.state(), idle.status().mode), (State::Open, SyncMode::Listen));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_in_a_burst_cost_few_reads() {
+    let store = Store::new(true);
+    let idle = Node::start(&store).await;
+    sleep(SECOND).await;
+    let before = store.reads.load(Relaxed);
+    for _ in 0..100 {
+        store.listeners.lock().unwrap()[0].try_send(()).ok();
+        sleep(MS).await;
+    }
+    let reads = store.reads.load(Relaxed) - before;
+    assert!((1..=4).contains(&reads), "{reads} reads in 100 ms");
+    drop(idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_away_is_asked_more_and_more_rarely() {
+    let store = Store::new(false);
+    let node = Node::start(&store).await;
+    store.be(Mood::Away);
+    sleep(60 * SECOND).await;
+    let reads = store.reads.load(Relaxed);
+    assert!((10..60).contains(&reads), "{reads} reads in a minute");
+    assert_eq!(node.status().lag(clock::now()).map(|lag| lag > 55 * SECOND), Some(true));
+    let error = node.status().last_error;
+    assert_eq!(error.as_deref(), Some("the store is unavailable: connection refused"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_instance_says_now_and_then_that_it_lives() {
+    let store = Store::new(true);
+    let node = Node::start(&store).await;
+    sleep(60 * SECOND).await;
+    let beats = store.beats.load(Relaxed);
+    assert!((10..=15).contains(&beats), "{beats} beats in a minute");
+    assert_eq!(node.status().live, 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_circuit_of_this_instance_alone_is_not_shared() {
+    let store = Store::new(true);
+    let node =
+        Node::start_with(&store, Policy { scope: Scope::Instance, ..Policy::default() }).await;
+    node.trip();
+    sleep(10 * SECOND).await;
+    assert_eq!((store.moves(), store.reads.load(Relaxed)), (vec![], 0));
+    assert_eq!(node.status().mode, SyncMode::Off);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_circuit_only_would_do_is_not_shared() {
+    let store = Store::new(true);
+    let node = Node::start(&store).await;
+    node.circuit.steer(Mode::Shadow, clock::now());
+    node.check(false, 5);
+    sleep(10 * SECOND).await;
+    assert_eq!(store.moves(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_carries_the_numbers_behind_it() {
+    let store = Store::new(true);
+    let policy = Policy { consecutive_failures: NonZeroU32::new(3).unwrap(), ..Policy::default() };
+    let node = Node::start_with(&store, policy).await;
+    node.check(false, 3);
+    sleep(SECOND).await;
+    let moves = store.moves.lock().unwrap().clone();
+    let [made] = &*moves else { panic!("{moves:?}") };
+    assert_eq!((made.key.as_str(), made.upstream.as_str()), ("payments-key", "payments"));
+    assert_eq!((made.from_epoch, made.failure_count, made.step), (0, 3, 1));
+    assert_eq!((made.cause, made.by_connection), (Cause::ConsecutiveFailures, true));
+    assert_eq!(made.open_for, 60 * SECOND);
+}

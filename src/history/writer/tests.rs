@@ -1,0 +1,379 @@
+//! The writer against a store that can be away, slow, strict or forgetful of its answers.
+
+use std::{
+    collections::HashSet,
+    num::NonZeroUsize,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
+
+use crate::{
+    clock, config,
+    domain::{
+        learn::rollup::{Rollup, RollupKey},
+        task::{CallRecord, TaskId},
+    },
+    history::{Lane, Recorder, samples},
+    store::{Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+};
+
+/// How the store behaves now.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Away,
+    Refusing,
+    /// Commits, and loses the answer.
+    Forgetful,
+    /// Never answers.
+    Stuck,
+}
+
+struct Store {
+    mood: Mutex<Mood>,
+    bad: Mutex<HashSet<TaskId>>,
+    rows: Mutex<Vec<CallRecord>>,
+    /// The sizes of the batches that were asked to be written, written or not.
+    asked: Mutex<Vec<usize>>,
+    upkeeps: AtomicU32,
+}
+
+impl Store {
+    fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn ids(&self) -> Vec<TaskId> {
+        self.rows.lock().unwrap().iter().map(|row| row.id).collect()
+    }
+
+    fn asked(&self) -> Vec<usize> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl HistoryStore for Store {
+    async fn write(
+        &self,
+        rows: &[CallRecord],
+        deltas: &[(RollupKey, Rollup)],
+    ) -> Result<(), Error> {
+        let calls: u64 = rows.iter().map(|row| u64::from(row.weight)).sum();
+        assert_eq!(deltas.iter().map(|(_, rollup)| rollup.count).sum::<u64>(), calls);
+        self.asked.lock().unwrap().push(rows.len());
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Away => return Err(Error::Unavailable("connection refused".into())),
+            Mood::Refusing => return Err(Error::Refused("no such table".into())),
+            Mood::Stuck => std::future::pending().await,
+            Mood::Well | Mood::Forgetful => {}
+        }
+        if rows.iter().any(|row| self.bad.lock().unwrap().contains(&row.id)) {
+            return Err(Error::BadData("out of range".into()));
+        }
+        let mut stored = self.rows.lock().unwrap();
+        let known: HashSet<_> = stored.iter().map(|row| row.id).collect();
+        stored.extend(rows.iter().filter(|row| !known.contains(&row.id)).cloned());
+        if mood == Mood::Forgetful {
+            return Err(Error::Unavailable("connection reset by peer".into()));
+        }
+        Ok(())
+    }
+
+    async fn tasks(&self, _: &TaskQuery) -> Result<Vec<StoredTask>, Error> {
+        unreachable!("the writer does not read")
+    }
+
+    async fn rollups(&self, _: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        unreachable!("the writer does not read")
+    }
+
+    async fn maintain(&self, _: Duration) -> Result<(), Error> {
+        self.upkeeps.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// A running writer.
+struct Rig {
+    store: Arc<Store>,
+    recorder: Recorder,
+    lane: Lane,
+    stop: oneshot::Sender<Instant>,
+    run: JoinHandle<Vec<TaskId>>,
+}
+
+impl Rig {
+    /// Two lanes, and room for this many rows.
+    fn start(queue_rows: usize) -> Self {
+        let limits = config::History {
+            retention: Duration::from_secs(14 * 86_400),
+            queue_rows: NonZeroUsize::new(queue_rows).unwrap(),
+            refused_per_second: 3,
+        };
+        let (recorder, writer) = Recorder::new(2, &limits);
+        let store = Arc::new(Store {
+            mood: Mutex::new(Mood::Well),
+            bad: Mutex::default(),
+            rows: Mutex::default(),
+            asked: Mutex::default(),
+            upkeeps: AtomicU32::new(0),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let dyn_store: Arc<dyn HistoryStore> = Arc::clone(&store) as _;
+        let run = tokio::spawn(async move {
+            let mut left = Vec::new();
+            let stop = async { stopped.await.unwrap() };
+            writer.run(dyn_store, "orders".into(), stop, |row| left.push(row.id)).await;
+            left
+        });
+        let lane = recorder.lane(0);
+        Self { store, recorder, lane, stop, run }
+    }
+
+    /// Records calls that succeeded; returns their ids.
+    fn record(&self, calls: usize) -> Vec<TaskId> {
+        let site = samples::site("payments");
+        let calls = std::iter::repeat_with(|| samples::success(&site)).take(calls);
+        calls.inspect(|call| self.lane.record(call.clone())).map(|call| call.id).collect()
+    }
+
+    /// Stops with this much time; returns what was left over.
+    async fn stop_within(self, time: Duration) -> (Arc<Store>, Recorder, Vec<TaskId>) {
+        self.stop.send(clock::now() + time).unwrap();
+        (self.store, self.recorder, self.run.await.unwrap())
+    }
+
+    /// `recorded = written + dropped + set aside + waiting`, with every lane collected.
+    fn assert_balance(&self) {
+        let c = self.recorder.counters();
+        assert_eq!(c.recorded(), c.written() + c.dropped() + c.set_aside() + c.rows_waiting());
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn every_call_becomes_a_row_in_the_order_of_its_end() {
+    let rig = Rig::start(10_000);
+    let ids = rig.record(2_500);
+    sleep(SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+    assert_eq!(rig.store.asked(), [1_000, 1_000, 500]);
+    let counters = rig.recorder.counters();
+    assert_eq!((counters.written(), counters.rows_waiting(), counters.batches()), (2_500, 0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_calls_wait_a_quarter_of_a_second_and_a_full_batch_does_not() {
+    let rig = Rig::start(10_000);
+    sleep(SECOND + Duration::from_millis(1)).await;
+    rig.record(999);
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(rig.store.ids().len(), 0);
+    rig.record(1);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(rig.store.ids().len(), 1_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_loses_nothing_while_memory_lasts() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Away);
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.extend(rig.record(300));
+        sleep(SECOND).await;
+    }
+    assert_eq!(rig.store.ids(), []);
+    assert!(!rig.recorder.counters().store_up());
+    let error = rig.recorder.counters().last_error().unwrap();
+    assert_eq!(error.message, "the store is unavailable: connection refused");
+    rig.assert_balance();
+    rig.store.be(Mood::Well);
+    sleep(6 * SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+    assert!(rig.recorder.counters().store_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_grow_rarer_while_the_store_is_away() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Away);
+    rig.record(1);
+    sleep(60 * SECOND).await;
+    let tries = rig.store.asked().len();
+    assert!((60 / 5..60).contains(&tries), "{tries} tries in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_drops_the_oldest_rows_and_counts_them() {
+    let rig = Rig::start(1_000);
+    rig.store.be(Mood::Away);
+    let mut ids = Vec::new();
+    for _ in 0..40 {
+        ids.extend(rig.record(100));
+        sleep(SECOND).await;
+    }
+    rig.assert_balance();
+    let waiting = usize::try_from(rig.recorder.counters().rows_waiting()).unwrap();
+    assert!((700..=1_000).contains(&waiting), "{waiting} rows in memory");
+    rig.store.be(Mood::Well);
+    sleep(6 * SECOND).await;
+    let kept = rig.store.ids();
+    assert_eq!(kept.len(), waiting);
+    assert!(ids.ends_with(&kept[100..]), "all but the batch in flight are the newest");
+    let counters = rig.recorder.counters();
+    assert_eq!(counters.dropped() + counters.written(), 4_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_between_two_collections_stays_within_the_limit() {
+    let rig = Rig::start(1_000);
+    let ids = rig.record(5_000);
+    sleep(SECOND).await;
+    let counters = rig.recorder.counters();
+    assert_eq!(rig.store.ids(), ids[4_500..]);
+    assert_eq!((counters.dropped(), counters.recorded()), (4_500, 5_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_row_is_set_aside_and_the_others_are_written() {
+    let rig = Rig::start(10_000);
+    let ids = rig.record(1_000);
+    rig.store.bad.lock().unwrap().extend([ids[17], ids[999]]);
+    sleep(SECOND).await;
+    let good: Vec<_> = ids.iter().copied().filter(|id| *id != ids[17] && *id != ids[999]).collect();
+    assert_eq!(rig.store.ids(), good);
+    let counters = rig.recorder.counters();
+    assert_eq!((counters.set_aside(), counters.written()), (2, 998));
+    assert!(counters.store_up(), "a bad row is no outage");
+    assert!(rig.store.asked().len() < 45, "{} writes", rig.store.asked().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusing_store_is_asked_rarely_and_gets_everything_once_it_is_mended() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Refusing);
+    let ids = rig.record(10);
+    sleep(60 * SECOND).await;
+    assert!(rig.store.asked().len() <= 12, "{:?}", rig.store.asked());
+    rig.store.be(Mood::Well);
+    sleep(61 * SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_makes_the_same_batch_come_again() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Forgetful);
+    let ids = rig.record(10);
+    sleep(Duration::from_millis(260)).await;
+    rig.store.be(Mood::Well);
+    sleep(SECOND).await;
+    assert_eq!(rig.store.ids(), ids, "a store that knows rows by their id has each once");
+    assert!(rig.store.asked().iter().all(|&rows| rows == 10), "the batch stays as it was");
+    assert_eq!(rig.recorder.counters().written(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_is_an_outage() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Stuck);
+    let ids = rig.record(10);
+    sleep(SECOND).await;
+    rig.store.be(Mood::Well);
+    assert_eq!(rig.store.ids(), []);
+    sleep(61 * SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_calls_of_all_workers_share_their_rows() {
+    let rig = Rig::start(10_000);
+    let site = samples::site("payments");
+    for call in 0..50 {
+        rig.recorder.lane(call).record(samples::refused(&site));
+    }
+    sleep(4 * SECOND).await;
+    let mut weights: Vec<_> = rig.store.rows.lock().unwrap().iter().map(|row| row.weight).collect();
+    weights.sort_unstable();
+    assert_eq!(weights, [1, 1, 1, 47]);
+    let counters = rig.recorder.counters();
+    assert_eq!((counters.written(), counters.rows_written(), counters.folded()), (50, 4, 46));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_refused_calls_pushes_no_other_row_out() {
+    let rig = Rig::start(100);
+    let ids = rig.record(10);
+    let site = samples::site("payments");
+    (0..10_000).for_each(|_| rig.lane.record(samples::refused(&site)));
+    sleep(4 * SECOND).await;
+    assert_eq!(rig.store.ids()[..10], ids);
+    assert_eq!((rig.recorder.counters().dropped(), rig.recorder.counters().written()), (0, 10_010));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_writes_what_the_lanes_hold_folded_rows_included() {
+    let rig = Rig::start(10_000);
+    sleep(SECOND).await;
+    rig.record(10);
+    let site = samples::site("payments");
+    (0..10).for_each(|_| rig.lane.record(samples::refused(&site)));
+    let stopped_at = clock::now();
+    let (store, recorder, left) = rig.stop_within(5 * SECOND).await;
+    assert_eq!((store.ids().len(), left.len(), recorder.counters().written()), (14, 0, 20));
+    assert!(clock::now() - stopped_at < SECOND, "a stop does not wait for its deadline");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_written_by_the_deadline_is_handed_over() {
+    for mood in [Mood::Away, Mood::Refusing, Mood::Stuck] {
+        let rig = Rig::start(10_000);
+        rig.store.be(mood);
+        let mut ids = rig.record(1_500);
+        sleep(SECOND).await;
+        ids.extend(rig.record(5));
+        let stopped_at = clock::now();
+        let (store, _, left) = rig.stop_within(5 * SECOND).await;
+        assert_eq!((store.ids(), left), (Vec::new(), ids));
+        assert_eq!(clock::now() - stopped_at, 5 * SECOND);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_returns_before_the_deadline_still_gets_the_rows() {
+    let rig = Rig::start(10_000);
+    rig.store.be(Mood::Refusing);
+    let ids = rig.record(10);
+    sleep(20 * SECOND).await;
+    let store = Arc::clone(&rig.store);
+    let mend = tokio::spawn(async move {
+        sleep(SECOND).await;
+        store.be(Mood::Well);
+    });
+    let (store, _, left) = rig.stop_within(5 * SECOND).await;
+    mend.await.unwrap();
+    assert_eq!((store.ids(), left), (ids, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tables_are_kept_at_start_and_every_hour() {
+    let rig = Rig::start(10_000);
+    sleep(SECOND).await;
+    assert_eq!(rig.store.upkeeps.load(Relaxed), 1);
+    sleep(3 * 3_960 * SECOND).await;
+    assert!((3..=5).contains(&rig.store.upkeeps.load(Relaxed)));
+}

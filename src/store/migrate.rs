@@ -1,0 +1,203 @@
+//! Bringing the tables up to date.
+//!
+//! Each file in `migrations/` is one block that takes the lock of all migrations, does nothing when
+//! it was done before and records itself, so that `psql -f` does what [`up`] does. What `up` adds
+//! is the checksum: a file that was changed after it was applied is refused. A database that knows
+//! newer migrations than this program is left alone, for they only ever add.
+
+use std::{fmt::Write, path::Path};
+
+use sha2::{Digest, Sha256};
+
+use super::{Error, postgres, sqlite};
+use crate::config;
+
+/// A migration that was applied just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number.
+    pub version: i32,
+    /// Its file's name.
+    pub name: String,
+}
+
+/// A migration and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Its number.
+    pub version: i32,
+    /// Its file's name.
+    pub name: String,
+    /// What became of it.
+    pub progress: Progress,
+}
+
+/// What became of a migration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// It was applied.
+    Applied {
+        /// When, in microseconds since the Unix epoch.
+        at_us: i64,
+        /// By which version of Fusebox, or `psql`.
+        by: String,
+    },
+    /// It was not.
+    Pending,
+    /// It was applied, but the file is another one now.
+    Changed,
+    /// It was applied by a newer version of Fusebox; this one does not know it.
+    Newer,
+}
+
+/// Applies what is missing, one process at a time, and returns what that was.
+///
+/// # Errors
+/// The store is away, or refuses, or an applied file was changed since.
+pub async fn up(database: &config::Database, data_dir: &Path) -> Result<Vec<Applied>, Error> {
+    match &database.url {
+        Some(url) => postgres::migrate::up(url.expose(), &database.schema).await,
+        None => sqlite::migrate::up(data_dir).await,
+    }
+}
+
+/// All migrations that the program or the database knows, in order. Changes nothing in Postgres;
+/// the embedded file is created.
+///
+/// # Errors
+/// The store is away or refuses.
+pub async fn status(database: &config::Database, data_dir: &Path) -> Result<Vec<Status>, Error> {
+    match &database.url {
+        Some(url) => postgres::migrate::status(url.expose(), &database.schema).await,
+        None => sqlite::migrate::status(data_dir).await,
+    }
+}
+
+/// The files for Postgres, name and text, in order.
+pub fn sql() -> &'static [(&'static str, &'static str)] {
+    &POSTGRES
+}
+
+/// The files for Postgres.
+const POSTGRES: [(&str, &str); 3] = [
+    ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
+    ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
+    ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
+];
+
+/// One file, ready to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Migration {
+    pub(super) version: i32,
+    pub(super) name: &'static str,
+    pub(super) text: &'static str,
+    /// Of the text, in hexadecimal digits.
+    pub(super) sha256: String,
+}
+
+/// A row of `fusebox_migration`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) version: i32,
+    pub(super) name: String,
+    /// None when it was run by hand and nobody has looked since.
+    pub(super) sha256: Option<String>,
+    pub(super) at_us: i64,
+    pub(super) tool_version: String,
+}
+
+/// The version of this program, as recorded beside what it applied.
+pub(super) const TOOL_VERSION: &str = concat!("fusebox ", env!("CARGO_PKG_VERSION"));
+
+/// The files with their numbers and checksums.
+pub(super) fn migrations(files: &[(&'static str, &'static str)]) -> Vec<Migration> {
+    let numbered = (1..).zip(files);
+    numbered
+        .map(|(version, &(name, text))| Migration { version, name, text, sha256: sha256(text) })
+        .collect()
+}
+
+/// What is still to be applied.
+///
+/// # Errors
+/// An applied file was changed since.
+pub(super) fn pending<'a>(
+    known: &'a [Migration],
+    applied: &[Record],
+) -> Result<Vec<&'a Migration>, Error> {
+    let mut pending = Vec::new();
+    for migration in known {
+        let record = applied.iter().find(|record| record.version == migration.version);
+        match record.map(|record| record.sha256.as_deref()) {
+            None => pending.push(migration),
+            Some(Some(recorded)) if recorded != migration.sha256 => {
+                return Err(Error::Refused(Box::new(Drift {
+                    name: migration.name,
+                    recorded: recorded.to_owned(),
+                    ours: migration.sha256.clone(),
+                })));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(pending)
+}
+
+/// Known and recorded migrations side by side.
+pub(super) fn compare(known: &[Migration], applied: &[Record]) -> Vec<Status> {
+    let ours = known.iter().map(|migration| {
+        let record = applied.iter().find(|record| record.version == migration.version);
+        let progress = match record {
+            None => Progress::Pending,
+            Some(Record { sha256: Some(sha256), .. }) if *sha256 != migration.sha256 => {
+                Progress::Changed
+            }
+            Some(record) => {
+                Progress::Applied { at_us: record.at_us, by: record.tool_version.clone() }
+            }
+        };
+        Status { version: migration.version, name: migration.name.to_owned(), progress }
+    });
+    let newer = applied.iter().filter(|record| known.iter().all(|m| m.version != record.version));
+    let newer = newer.map(|record| Status {
+        version: record.version,
+        name: record.name.clone(),
+        progress: Progress::Newer,
+    });
+    let mut all: Vec<Status> = ours.chain(newer).collect();
+    all.sort_by_key(|status| status.version);
+    all
+}
+
+/// Says once that the database is ahead of this program.
+pub(super) fn warn_of_newer(known: &[Migration], applied: &[Record]) {
+    let newest = applied.iter().map(|record| record.version).max();
+    let ours = known.iter().map(|migration| migration.version).max();
+    if newest > ours {
+        tracing::warn!(
+            database_version = newest,
+            program_version = ours,
+            "the database has newer tables than this version of Fusebox knows; going on"
+        );
+    }
+}
+
+/// An applied file was changed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "migration {name} was changed after it was applied (sha256 {recorded} then, {ours} in this \
+     version); restore the file, or build from the version that was applied"
+)]
+struct Drift {
+    name: &'static str,
+    recorded: String,
+    ours: String,
+}
+
+fn sha256(text: &str) -> String {
+    let mut digits = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        write!(digits, "{byte:02x}").ok();
+    }
+    digits
+}

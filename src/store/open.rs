@@ -1,0 +1,58 @@
+//! Opening the store that the configuration names.
+
+use std::{path::Path, sync::Arc};
+
+use super::{Error, HistoryStore, Identity, StateStore, postgres::Postgres, sqlite::Sqlite};
+use crate::config;
+
+/// Both traits of one store.
+#[derive(Clone)]
+pub struct Stores {
+    /// What instances share.
+    pub state: Arc<dyn StateStore>,
+    /// What happened.
+    pub history: Arc<dyn HistoryStore>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A Postgres server, for a fleet.
+    Postgres,
+    /// A file in the data directory, for one instance.
+    Sqlite,
+}
+
+impl Kind {
+    /// The name in status and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Sqlite => "sqlite",
+        }
+    }
+}
+
+/// Opens the store. Postgres is not contacted before its first use, so that it may be away at
+/// start; the embedded file is created, with its tables.
+///
+/// # Errors
+/// The URL, the schema's name or `sslrootcert` is wrong, or the file cannot be opened.
+pub fn open(
+    database: &config::Database,
+    data_dir: &Path,
+    identity: Identity,
+) -> Result<Stores, Error> {
+    Ok(match &database.url {
+        Some(url) => {
+            let store = Arc::new(Postgres::new(url.expose(), &database.schema, identity)?);
+            Stores { state: store.clone(), history: store, kind: Kind::Postgres }
+        }
+        None => {
+            let store = Arc::new(Sqlite::open(data_dir, identity)?);
+            Stores { state: store.clone(), history: store, kind: Kind::Sqlite }
+        }
+    })
+}

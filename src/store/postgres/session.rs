@@ -1,0 +1,85 @@
+//! One steady connection, made when it is first needed and again after it broke.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
+};
+use tokio_postgres::Client;
+
+use super::connection::{Connector, Link};
+use crate::store::Error;
+
+/// A place for one connection.
+pub(super) struct Session {
+    connector: Connector,
+    /// Tokio's, for it is held while its one user waits for the database.
+    place: Mutex<Option<Link>>,
+}
+
+/// The connection, lent to one user. Goes back when it is idle and whole; where the user gave up
+/// in the middle of a statement, the connection is in the middle of it too and is closed.
+pub(super) struct Lease<'a> {
+    connector: &'a Connector,
+    place: MutexGuard<'a, Option<Link>>,
+    /// None only while it is being dropped.
+    link: Option<Link>,
+    busy: AtomicBool,
+}
+
+impl Session {
+    /// A place that is empty.
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, place: Mutex::new(None) }
+    }
+
+    /// Lends the connection, after making it where there is none.
+    pub(super) async fn lease(&self) -> Result<Lease<'_>, Error> {
+        let mut place = self.place.lock().await;
+        let link = match place.take() {
+            Some(link) if !link.client.is_closed() => link,
+            _ => self.connector.connect().await?,
+        };
+        let busy = AtomicBool::new(false);
+        Ok(Lease { connector: &self.connector, place, link: Some(link), busy })
+    }
+}
+
+impl Lease<'_> {
+    /// The connection itself.
+    pub(super) fn link(&self) -> Result<&Link, Error> {
+        self.link.as_ref().ok_or_else(Error::too_slow)
+    }
+
+    /// Does some work on the connection, but not for longer than `limit`: then the server is told
+    /// to stop and the connection is given up.
+    pub(super) async fn within<'l, T, F>(
+        &'l self,
+        limit: Duration,
+        work: impl FnOnce(&'l Client) -> F + Send,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>> + Send,
+    {
+        let client = &self.link()?.client;
+        self.busy.store(true, Ordering::Relaxed);
+        let Ok(result) = timeout(limit, work(client)).await else {
+            self.connector.cancel(client);
+            return Err(Error::too_slow());
+        };
+        self.busy.store(false, Ordering::Relaxed);
+        Ok(result?)
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        let is_whole = |link: &Link| !self.busy.load(Ordering::Relaxed) && !link.client.is_closed();
+        *self.place = self.link.take().filter(is_whole);
+    }
+}

@@ -1,0 +1,274 @@
+//! The columns of the two history tables, and a record laid out in them.
+//!
+//! The one place that knows the order of the columns: both stores write what [`task_cells`] and
+//! [`rollup_cells`] return and read what [`TASK_COLUMNS`] and [`ROLLUP_COLUMNS`] name.
+
+use std::{fmt::Write, sync::Arc};
+
+use serde_json::{Value, json};
+
+use super::Identity;
+use crate::domain::{
+    learn::{
+        histogram::Histogram,
+        rollup::{Rollup, RollupKey},
+    },
+    outcome::{Outcome, Reason},
+    task::{Attempt, CallRecord},
+};
+
+/// What a column of `task_history` is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Type {
+    /// Microseconds since the Unix epoch.
+    Time,
+    /// A UUID.
+    Id,
+    /// A text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A fraction.
+    Real,
+    /// A JSON document.
+    Json,
+}
+
+/// The columns of `task_history`, in order.
+pub(super) const TASK_COLUMNS: [(&str, Type); 34] = [
+    ("started_at", Type::Time),
+    ("id", Type::Id),
+    ("correlation_id", Type::Text),
+    ("trace_id", Type::Text),
+    ("parent_id", Type::Id),
+    ("namespace", Type::Text),
+    ("service", Type::Text),
+    ("version", Type::Text),
+    ("instance", Type::Text),
+    ("listener", Type::Text),
+    ("route", Type::Text),
+    ("upstream", Type::Text),
+    ("endpoint", Type::Text),
+    ("domain", Type::Text),
+    ("action", Type::Text),
+    ("method", Type::Text),
+    ("path", Type::Text),
+    ("status", Type::Integer),
+    ("grpc_status", Type::Integer),
+    ("outcome", Type::Text),
+    ("failure_reason", Type::Text),
+    ("attempts", Type::Integer),
+    ("attempt_log", Type::Json),
+    ("breaker_state", Type::Text),
+    ("duration_us", Type::Integer),
+    ("upstream_us", Type::Integer),
+    ("first_byte_us", Type::Integer),
+    ("deadline_ms", Type::Integer),
+    ("request_bytes", Type::Integer),
+    ("response_bytes", Type::Integer),
+    ("impact_score", Type::Real),
+    ("cost", Type::Real),
+    ("params", Type::Json),
+    ("weight", Type::Integer),
+];
+
+/// The columns of `task_rollup`, in order. Its `resolution` has a default.
+pub(super) const ROLLUP_COLUMNS: [&str; 16] = [
+    "bucket",
+    "namespace",
+    "service",
+    "upstream",
+    "domain",
+    "action",
+    "outcome",
+    "failure_reason",
+    "calls",
+    "stored",
+    "attempts",
+    "duration_us",
+    "request_bytes",
+    "response_bytes",
+    "bins",
+    "bin_calls",
+];
+
+/// One value on its way into a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell<'a> {
+    Null,
+    Time(i64),
+    Id(u128),
+    /// 128 bits as 32 hexadecimal digits.
+    Hex(u128),
+    Text(&'a str),
+    Json(String),
+    Small(i16),
+    Int(i32),
+    Big(i64),
+    Smalls(Vec<i16>),
+    Bigs(Vec<i64>),
+}
+
+/// A call as a row of [`TASK_COLUMNS`].
+pub(super) fn task_cells<'a>(call: &'a CallRecord, who: &'a Identity) -> [Cell<'a>; 34] {
+    let site = &*call.site;
+    [
+        Cell::Time(call.started_at_us),
+        Cell::Id(call.id.as_u128()),
+        Cell::Text(call.correlation_id.as_str()),
+        Cell::Hex(call.trace_id.as_u128()),
+        call.parent_id.map_or(Cell::Null, |id| Cell::Id(id.as_u128())),
+        Cell::Text(&who.namespace),
+        Cell::Text(&who.service),
+        Cell::Text(&who.version),
+        Cell::Text(&who.instance),
+        Cell::Text(&site.listener),
+        Cell::Text(&site.route),
+        Cell::Text(&site.upstream),
+        call.endpoint.as_deref().map_or(Cell::Null, Cell::Text),
+        Cell::Text(&site.domain),
+        Cell::Text(&site.action),
+        Cell::Text(call.method.as_str()),
+        Cell::Text(&site.path),
+        call.status.map_or(Cell::Null, |code| Cell::Small(i16::try_from(code).unwrap_or(i16::MAX))),
+        Cell::Null,
+        Cell::Text(call.outcome.as_str()),
+        call.reason.map_or(Cell::Null, |reason| Cell::Text(reason.as_str())),
+        Cell::Int(i32::try_from(call.attempts.len()).unwrap_or(i32::MAX)),
+        attempt_log(&call.attempts, &site.upstream),
+        Cell::Text(call.breaker_state.as_str()),
+        big(call.duration_us),
+        call.upstream_us.map_or(Cell::Null, big),
+        call.first_byte_us.map_or(Cell::Null, big),
+        call.deadline_ms.map_or(Cell::Null, big),
+        big(call.request_bytes),
+        big(call.response_bytes),
+        Cell::Null,
+        Cell::Null,
+        Cell::Null,
+        Cell::Int(i32::try_from(call.weight).unwrap_or(i32::MAX)),
+    ]
+}
+
+/// The attempts as JSON; nothing when there was one, for the row itself says it all.
+fn attempt_log(attempts: &[Attempt], upstream: &str) -> Cell<'static> {
+    if attempts.len() < 2 {
+        return Cell::Null;
+    }
+    let entries = attempts.iter().map(|attempt| {
+        json!({
+            "upstream": upstream,
+            "endpoint": &*attempt.endpoint,
+            "verdict": attempt.verdict.as_str(),
+            "reason": attempt.reason.map(Reason::as_str),
+            "durationUs": attempt.duration_us,
+        })
+    });
+    Cell::Json(Value::Array(entries.collect()).to_string())
+}
+
+/// A rollup as a row of [`ROLLUP_COLUMNS`].
+pub(super) fn rollup_cells<'a>(
+    (key, rollup): &'a (RollupKey, Rollup),
+    who: &'a Identity,
+) -> [Cell<'a>; 16] {
+    let service = if key.service.is_empty() { &who.service } else { &*key.service };
+    let texts: [&str; 7] = [
+        &who.namespace,
+        service,
+        &key.upstream,
+        &key.domain,
+        &key.action,
+        key.outcome.as_str(),
+        key.reason.map_or("", Reason::as_str),
+    ];
+    sum_cells(key.minute.saturating_mul(MINUTE_US), texts, rollup)
+}
+
+/// A sum as a row of [`ROLLUP_COLUMNS`], from its texts in their order.
+pub(super) fn sum_cells<'a>(bucket_us: i64, texts: [&'a str; 7], sum: &Rollup) -> [Cell<'a>; 16] {
+    let [namespace, service, upstream, domain, action, outcome, reason] = texts.map(Cell::Text);
+    let (bins, calls) = sum.durations.bins().map(|(bin, calls)| (bin, signed(calls))).unzip();
+    [
+        Cell::Time(bucket_us),
+        namespace,
+        service,
+        upstream,
+        domain,
+        action,
+        outcome,
+        reason,
+        big(sum.count),
+        big(sum.stored),
+        big(sum.attempts),
+        big(sum.duration_us),
+        big(sum.request_bytes),
+        big(sum.response_bytes),
+        Cell::Smalls(bins),
+        Cell::Bigs(calls),
+    ]
+}
+
+/// The texts of a rollup's row: service, upstream, domain, action, outcome and reason.
+pub(super) type RollupTexts<'a> = [&'a str; 6];
+
+/// The numbers of a rollup's row, from `calls` to `response_bytes`.
+pub(super) type RollupCounts = [i64; 6];
+
+/// The key of a rollup's row. None for an outcome that a newer version has made up; a reason that
+/// is not known is dropped.
+pub(super) fn rollup_key(bucket_us: i64, texts: RollupTexts<'_>) -> Option<RollupKey> {
+    let [service, upstream, domain, action, outcome, reason] = texts;
+    Some(RollupKey {
+        minute: bucket_us.div_euclid(MINUTE_US),
+        service: Arc::from(service),
+        upstream: upstream.into(),
+        domain: domain.into(),
+        action: action.into(),
+        outcome: Outcome::parse(outcome)?,
+        reason: Reason::parse(reason),
+    })
+}
+
+/// The rollup of a row.
+pub(super) fn rollup_of(counts: RollupCounts, bins: &[i16], bin_calls: &[i64]) -> Rollup {
+    let [count, stored, attempts, duration_us, request_bytes, response_bytes] =
+        counts.map(unsigned);
+    let calls = bin_calls.iter().copied().map(unsigned);
+    Rollup {
+        count,
+        stored,
+        attempts,
+        duration_us,
+        request_bytes,
+        response_bytes,
+        durations: Histogram::from_bins(bins.iter().copied().zip(calls)),
+    }
+}
+
+/// The names of columns for a statement, separated by commas.
+pub(super) fn column_list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut list = String::new();
+    for name in names {
+        let comma = if list.is_empty() { "" } else { ", " };
+        write!(list, "{comma}{name}").ok();
+    }
+    list
+}
+
+/// A number for a column. Postgres has no unsigned ones.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number from a column; none of ours is negative.
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn big(number: u64) -> Cell<'static> {
+    Cell::Big(signed(number))
+}
+
+/// The microseconds of a minute.
+pub(super) const MINUTE_US: i64 = 60_000_000;

@@ -1,0 +1,157 @@
+//! Writing history into SQLite, and upkeep.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rusqlite::{
+    Connection, ToSql, TransactionBehavior, params_from_iter,
+    types::{ToSqlOutput, Value},
+};
+use serde_json::json;
+
+use super::read;
+use crate::{
+    domain::{
+        learn::rollup::{Rollup, RollupKey},
+        task::{CallRecord, TaskId},
+    },
+    store::{
+        Identity,
+        rows::{
+            Cell, MINUTE_US, ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, rollup_of,
+            sum_cells, task_cells,
+        },
+    },
+};
+
+pub(super) fn write(
+    db: &mut Connection,
+    me: &Identity,
+    rows: &[CallRecord],
+    deltas: &[(RollupKey, Rollup)],
+) -> Result<(), rusqlite::Error> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut insert =
+        tx.prepare_cached(&insert_of("task_history", &TASK_COLUMNS.map(|(name, _)| name)))?;
+    for row in rows {
+        insert.execute(params_from_iter(task_cells(row, me)))?;
+    }
+    drop(insert);
+    for delta in deltas {
+        insert_rollup(&tx, "delta", rollup_cells(delta, me))?;
+    }
+    tx.commit()
+}
+
+fn insert_rollup(
+    db: &Connection,
+    resolution: &str,
+    cells: [Cell<'_>; 16],
+) -> Result<(), rusqlite::Error> {
+    let mut columns = ROLLUP_COLUMNS.to_vec();
+    columns.push("resolution");
+    let mut insert = db.prepare_cached(&insert_of("task_rollup", &columns))?;
+    insert.execute(params_from_iter(cells.into_iter().chain([Cell::Text(resolution)])))?;
+    Ok(())
+}
+
+fn insert_of(table: &str, columns: &[&str]) -> String {
+    let marks = column_list(columns.iter().map(|_| "?"));
+    format!("insert into {table} ({}) values ({marks})", column_list(columns.iter().copied()))
+}
+
+/// Removes some rows that are past retention. True when there may be more.
+pub(super) fn expire(
+    db: &Connection,
+    retention: Duration,
+    now_us: i64,
+) -> Result<bool, rusqlite::Error> {
+    let kept = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    let removed = db.execute(
+        "delete from task_history where rowid in (
+            select rowid from task_history where started_at < ?1 limit ?2)",
+        (now_us.saturating_sub(kept), i64::try_from(LOT).unwrap_or(i64::MAX)),
+    )?;
+    Ok(removed >= LOT)
+}
+
+/// Merges rollups: deltas to minutes, minutes to hours, hours to days.
+pub(super) fn merge(db: &mut Connection, now_us: i64) -> Result<(), rusqlite::Error> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in &STEPS {
+        let width = step.minutes * MINUTE_US;
+        let before = now_us.saturating_sub(step.after_minutes * MINUTE_US);
+        merge_step(&tx, step, before - before.rem_euclid(width), width)?;
+    }
+    let oldest = now_us.saturating_sub(EVENTS_DAYS * 24 * 60 * MINUTE_US);
+    tx.execute("delete from circuit_breaker_event where at_us < ?1", [oldest])?;
+    tx.commit()
+}
+
+/// One step of merging.
+struct Step {
+    source: &'static str,
+    target: &'static str,
+    /// How much the target covers.
+    minutes: i64,
+    /// How old the source must be.
+    after_minutes: i64,
+}
+
+const STEPS: [Step; 3] = [
+    Step { source: "delta", target: "minute", minutes: 1, after_minutes: 3 },
+    Step { source: "minute", target: "hour", minutes: 60, after_minutes: 48 * 60 },
+    Step { source: "hour", target: "day", minutes: 24 * 60, after_minutes: 90 * 24 * 60 },
+];
+
+/// Works on the texts as they are stored, so that what a newer version wrote is merged as well.
+fn merge_step(
+    db: &Connection,
+    step: &Step,
+    before: i64,
+    width: i64,
+) -> Result<(), rusqlite::Error> {
+    let mut sums: BTreeMap<(i64, read::Texts), Rollup> = BTreeMap::new();
+    let mut source = db.prepare_cached(&format!(
+        "select {} from task_rollup where resolution = ?1 and bucket < ?2",
+        column_list(ROLLUP_COLUMNS)
+    ))?;
+    let mut rows = source.query((step.source, before))?;
+    while let Some(row) = rows.next()? {
+        let found = read::rollup_row(row)?;
+        let bucket = found.bucket - found.bucket.rem_euclid(width);
+        let rollup = rollup_of(found.counts, &found.bins, &found.bin_calls);
+        sums.entry((bucket, found.texts)).or_default().merge(&rollup);
+    }
+    db.execute(
+        "delete from task_rollup where resolution = ?1 and bucket < ?2",
+        (step.source, before),
+    )?;
+    for ((bucket, texts), sum) in &sums {
+        let texts = texts.each_ref().map(String::as_str);
+        insert_rollup(db, step.target, sum_cells(*bucket, texts, sum))?;
+    }
+    Ok(())
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let owned = match self {
+            Self::Text(text) => return text.to_sql(),
+            Self::Json(text) => return text.to_sql(),
+            Self::Null => Value::Null,
+            Self::Id(bits) => Value::Text(TaskId::from_u128(*bits).to_string()),
+            Self::Hex(bits) => Value::Text(format!("{bits:032x}")),
+            Self::Small(number) => Value::Integer(i64::from(*number)),
+            Self::Int(number) => Value::Integer(i64::from(*number)),
+            Self::Time(number) | Self::Big(number) => Value::Integer(*number),
+            Self::Smalls(numbers) => Value::Text(json!(numbers).to_string()),
+            Self::Bigs(numbers) => Value::Text(json!(numbers).to_string()),
+        };
+        Ok(ToSqlOutput::Owned(owned))
+    }
+}
+
+/// Rows that are removed at a time.
+const LOT: usize = 5_000;
+/// How long events are kept, in days.
+const EVENTS_DAYS: i64 = 90;

@@ -1,0 +1,210 @@
+//! Migrations: by the program, by `psql`, by twenty processes at once, and onto tables that hold
+//! rows.
+
+#[path = "support/postgres.rs"]
+#[expect(dead_code, reason = "these tests never stop the server")]
+mod postgres;
+
+use std::path::Path;
+
+use fusebox::{
+    config::{Database, Secret},
+    store::{
+        Error,
+        migrate::{Applied, Progress, Status, sql, status, up},
+    },
+};
+
+use postgres::Server;
+
+#[tokio::test]
+async fn up_applies_what_is_missing_once_and_says_what() {
+    let database = Fresh::new();
+    let pending = progress(&database.status().await);
+    assert_eq!(pending, vec![Progress::Pending; sql().len()]);
+    let names: Vec<String> = database.up().await.into_iter().map(|applied| applied.name).collect();
+    let files: Vec<&str> = sql().iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, files);
+    assert_eq!(database.up().await, []);
+    for status in database.status().await {
+        assert!(
+            matches!(status.progress, Progress::Applied { ref by, .. } if by.starts_with("fusebox "))
+        );
+    }
+}
+
+#[tokio::test]
+async fn twenty_that_start_together_apply_each_migration_once() {
+    let database = Fresh::new();
+    let starts = (0..20).map(|_| database.up());
+    let mut applied: Vec<i32> = futures_util::future::join_all(starts)
+        .await
+        .into_iter()
+        .flatten()
+        .map(|applied| applied.version)
+        .collect();
+    applied.sort_unstable();
+    assert_eq!(applied, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn every_file_runs_by_psql_and_then_again() {
+    let database = Fresh::new();
+    for _ in 0..2 {
+        for (name, _) in sql() {
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(name);
+            database.psql(&["-f", file.to_str().expect("a path in UTF-8")]);
+        }
+    }
+    let unsigned = "select count(*) from fusebox_migration where sha256 is null";
+    assert_eq!(database.psql(&["-c", unsigned]), "3");
+    assert_eq!(database.up().await, [], "nothing is left to do but to sign");
+    assert_eq!(database.psql(&["-c", unsigned]), "0");
+    for status in database.status().await {
+        assert!(matches!(status.progress, Progress::Applied { by, .. } if by == "psql"));
+    }
+}
+
+/// What the tables of each file may hold when the next one comes. A new file adds a line.
+const ROWS: [(&str, &str); 3] = [
+    (
+        "001_circuit_breakers.sql",
+        "insert into circuit_breaker_state (namespace, key, upstream, epoch, state, cause, changed_by)
+            values ('n', 'k', 'u', 7, 'open', 'failure_rate', 'i');
+        insert into circuit_breaker_event
+            (namespace, key, upstream, epoch, from_state, to_state, cause, instance)
+            values ('n', 'k', 'u', 7, 'closed', 'open', 'failure_rate', 'i');
+        insert into circuit_breaker_vote (namespace, key, epoch, instance, vote)
+            values ('n', 'k', 7, 'i', 'bad');
+        insert into sidecar_instance
+            (namespace, instance, service, version, journal_id, display_name, alive_until)
+            values ('n', 'i', 's', '1', 'j', 'h', now())",
+    ),
+    (
+        "002_task_history.sql",
+        "create table task_history_20200101 partition of task_history
+            for values from ('2020-01-01 00:00Z') to ('2020-01-02 00:00Z');
+        insert into task_history (started_at, id, correlation_id, trace_id, namespace, service,
+            version, instance, listener, route, upstream, domain, action, method, path, outcome,
+            attempts, breaker_state, duration_us, request_bytes, response_bytes)
+            values ('2020-01-01 12:00Z', '01900000-0000-7000-8000-000000000000', 'c', 't', 'n', 's',
+            '1', 'i', 'l', 'r', 'u', 'd', 'a', 'GET', '/', 'success', 1, 'closed', 5, 0, 0);
+        insert into task_rollup (bucket, namespace, service, upstream, domain, action, outcome,
+            failure_reason, calls, stored, attempts, duration_us, request_bytes, response_bytes,
+            bins, bin_calls)
+            values ('2020-01-01 12:00Z', 'n', 's', 'u', 'd', 'a', 'success', '', 1, 1, 1, 5, 0, 0,
+            '{37}', '{1}');
+        insert into journal_cursor (journal_id, worker, position) values ('j', 0, 1)",
+    ),
+    ("003_maintenance.sql", "select fusebox_merge_rollups('delta', 'day', now())"),
+];
+
+#[tokio::test]
+async fn each_migration_keeps_the_rows_of_those_before() {
+    let database = Fresh::new();
+    for ((name, text), (of, rows)) in sql().iter().zip(ROWS) {
+        assert_eq!(*name, of, "every file has its rows");
+        database.psql(&["-c", text]);
+        database.psql(&["-c", rows]);
+    }
+    assert_eq!(ROWS.len(), sql().len());
+    assert_eq!(database.up().await, []);
+    for (table, column, value) in [
+        ("circuit_breaker_state", "epoch", "7"),
+        ("circuit_breaker_event", "epoch", "7"),
+        ("circuit_breaker_vote", "vote", "bad"),
+        ("sidecar_instance", "instance", "i"),
+        ("task_history", "duration_us", "5"),
+        ("task_rollup", "resolution", "day"),
+        ("journal_cursor", "position", "1"),
+    ] {
+        assert_eq!(
+            database.psql(&["-c", &format!("select {column} from {table}")]),
+            value,
+            "{table}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_changed_after_it_was_applied_is_refused() {
+    let database = Fresh::new();
+    database.up().await;
+    database.psql(&["-c", "update fusebox_migration set sha256 = 'abc' where version = 2"]);
+    let Err(Error::Refused(cause)) = up(&database.config, Path::new("unused")).await else {
+        panic!("it is refused");
+    };
+    let message = cause.to_string();
+    assert!(message.contains("002_task_history.sql was changed after it was applied"), "{message}");
+    assert_eq!(progress(&database.status().await)[1], Progress::Changed);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    let database = Fresh::new();
+    database.up().await;
+    let newer = "insert into fusebox_migration (version, name, sha256, tool_version)
+        values (99, '099_future.sql', 'x', 'fusebox 9')";
+    database.psql(&["-c", newer]);
+    assert_eq!(database.up().await, []);
+    let last = database.status().await.pop().expect("four");
+    assert_eq!((last.version, last.progress), (99, Progress::Newer));
+}
+
+#[tokio::test]
+async fn the_tables_may_live_in_a_schema_of_their_own() {
+    let mut database = Fresh::new();
+    database.config.schema = "fuse".into();
+    assert_eq!(database.up().await.len(), 3);
+    let tables = "select count(*) from pg_tables where schemaname = 'public'";
+    assert_eq!(database.psql(&["-c", tables]), "0");
+    database.psql(&["-c", "select fuse.fusebox_maintain('14 days')"]);
+    let days =
+        "select count(*) from pg_tables where schemaname = 'fuse' and tablename ~ '_\\d{8}$'";
+    assert_eq!(database.psql(&["-c", days]), "8");
+}
+
+#[tokio::test]
+async fn the_embedded_file_is_migrated_alike() {
+    let directory = std::env::temp_dir().join(format!("fusebox-migrate-{}", std::process::id()));
+    let embedded = Database { url: None, schema: "public".into(), migrate: true };
+    assert_eq!(progress(&status(&embedded, &directory).await.unwrap()), [Progress::Pending]);
+    assert_eq!(up(&embedded, &directory).await.unwrap().len(), 1);
+    assert_eq!(up(&embedded, &directory).await.unwrap(), []);
+    let after = progress(&status(&embedded, &directory).await.unwrap());
+    assert!(matches!(after[..], [Progress::Applied { .. }]));
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+/// An empty database.
+struct Fresh {
+    name: String,
+    config: Database,
+}
+
+impl Fresh {
+    fn new() -> Self {
+        let url = Server::shared().database();
+        let name = url.rsplit('/').next().and_then(|name| name.split('?').next());
+        let name = name.expect("the URL names it").to_owned();
+        let config =
+            Database { url: Some(Secret::new(url)), schema: "public".into(), migrate: true };
+        Self { name, config }
+    }
+
+    async fn up(&self) -> Vec<Applied> {
+        up(&self.config, Path::new("unused")).await.expect("it is brought up to date")
+    }
+
+    async fn status(&self) -> Vec<Status> {
+        status(&self.config, Path::new("unused")).await.expect("it answers")
+    }
+
+    fn psql(&self, args: &[&str]) -> String {
+        Server::shared().psql(&self.name, args)
+    }
+}
+
+fn progress(statuses: &[Status]) -> Vec<Progress> {
+    statuses.iter().map(|status| status.progress.clone()).collect()
+}

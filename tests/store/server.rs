@@ -1,0 +1,186 @@
+//! Servers that are away, refuse, are slow, or must prove who they are; and the embedded file.
+
+use std::{os::unix::fs::PermissionsExt, time::Duration};
+
+use fusebox::{
+    domain::breaker::State,
+    store::{Error, Kind, Stores, migrate, open},
+};
+
+use crate::{
+    fixture::{Directory, Store, call, database, identity, moves},
+    postgres::{PASSWORD, Server},
+};
+
+const NOW: Duration = Duration::ZERO;
+
+fn connect(url: String) -> Result<Stores, Error> {
+    open(&database(Some(url)), &Directory::new().0, identity("test", "me"))
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_refused_and_a_closed_port_unavailable() {
+    let server = Server::shared();
+    let url = server.database();
+    let wrong = connect(url.replace(PASSWORD, "wrong")).unwrap();
+    assert!(matches!(wrong.state.breakers(NOW).await, Err(Error::Refused(_))));
+    assert!(matches!(wrong.history.ping().await, Err(Error::Refused(_))));
+    let missing = connect(server.url("no_such_database")).unwrap();
+    assert!(matches!(missing.history.ping().await, Err(Error::Refused(_))));
+    let untouched = connect(url.clone()).unwrap();
+    assert!(matches!(untouched.state.breakers(NOW).await, Err(Error::Refused(_))), "no tables");
+    let closed = connect(url.replace(&server.port().to_string(), "1")).unwrap();
+    for result in [
+        closed.history.ping().await,
+        closed.history.write(&[call(0)], &[]).await,
+        closed.state.breakers(NOW).await.map(drop),
+        closed.state.subscribe().await.map(drop),
+    ] {
+        assert!(matches!(result, Err(Error::Unavailable(_))), "{result:?}");
+    }
+}
+
+#[test]
+fn a_url_that_cannot_be_used_is_refused_before_anything_is_tried() {
+    for url in
+        ["mysql://db/x", "postgres://db/x?sslmode=prefer", "postgres://db/x?sslrootcert=/no/file"]
+    {
+        assert!(matches!(connect(url.into()), Err(Error::Refused(_))), "{url}");
+    }
+    let mut bad_schema = database(Some("postgres://localhost/x".into()));
+    bad_schema.schema = "a; drop table x".into();
+    let result = open(&bad_schema, &Directory::new().0, identity("test", "me"));
+    assert!(matches!(result, Err(Error::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_again_without_more_ado() {
+    let server = Server::start();
+    let url = server.database();
+    migrate::up(&database(Some(url.clone())), &Directory::new().0).await.unwrap();
+    let stores = connect(url).unwrap();
+    stores.state.transition(&moves(0, State::Open)).await.unwrap();
+    stores.history.write(&[call(0)], &[]).await.unwrap();
+    let mut hints = stores.state.subscribe().await.unwrap().expect("nothing is in between");
+
+    server.stop();
+    let end = tokio::time::timeout(Duration::from_secs(5), hints.recv()).await;
+    assert_eq!(end.expect("the loss is noticed"), None);
+    assert!(matches!(stores.state.breakers(NOW).await, Err(Error::Unavailable(_))));
+    assert!(matches!(stores.history.write(&[call(0)], &[]).await, Err(Error::Unavailable(_))));
+    assert!(matches!(stores.history.ping().await, Err(Error::Unavailable(_))));
+
+    server.resume();
+    assert_eq!(stores.state.breakers(NOW).await.unwrap()[0].shared.epoch, 1);
+    stores.history.write(&[call(0)], &[]).await.unwrap();
+    stores.history.ping().await.unwrap();
+    assert!(stores.state.subscribe().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_statement_that_hangs_is_given_up_here_and_on_the_server() {
+    let store = Store::new(Kind::Postgres).await;
+    let stores = store.open("me");
+    stores.state.breakers(NOW).await.unwrap();
+    let url = store.database.url.as_ref().unwrap().expose();
+    let (blocker, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    blocker.batch_execute("begin; lock table circuit_breaker_state").await.unwrap();
+    assert!(matches!(stores.state.breakers(NOW).await, Err(Error::Unavailable(_))));
+    let waiting = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    wait_until(async || store.psql(waiting) == "0").await;
+    blocker.batch_execute("rollback").await.unwrap();
+    assert_eq!(stores.state.breakers(NOW).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_no_half_done_transaction_behind() {
+    let store = Store::new(Kind::Postgres).await;
+    let history = store.open("me").history;
+    history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
+    let (row, other) = (call(0), call(0));
+    // Polled a few times and dropped, at every depth that it can be dropped at.
+    for depth in 1..40_u64 {
+        let write = history.write(std::slice::from_ref(&row), &[]);
+        tokio::time::timeout(Duration::from_micros(depth * 100), write).await.ok();
+    }
+    history.write(std::slice::from_ref(&other), &[]).await.unwrap();
+    let count = store.psql(&format!("select count(*) from task_history where id = '{}'", other.id));
+    assert_eq!(count, "1");
+    wait_until(async || {
+        store.psql(
+            "select count(*) from pg_stat_activity
+            where datname = current_database() and state like 'idle in transaction%'",
+        ) == "0"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tls_checks_the_authority_and_the_name() {
+    let server = Server::shared();
+    let plain = server.database();
+    let authority = server.authority();
+    let secure = |host: &str, query: &str| {
+        plain.replace("127.0.0.1", host).replace("sslmode=disable", query)
+    };
+    let rooted = |mode: &str| format!("sslmode={mode}&sslrootcert={}", authority.display());
+    for mode in ["require", "verify-full"] {
+        let stores = connect(secure("localhost", &rooted(mode))).unwrap();
+        stores.history.ping().await.unwrap();
+        let name = plain.rsplit('/').next().unwrap().split('?').next().unwrap();
+        let encrypted = "select bool_and(ssl) from pg_stat_ssl join pg_stat_activity using (pid)
+            where datname = current_database() and usename = 'postgres' and client_port > 0";
+        assert_eq!(server.psql(name, &["-c", encrypted]), "t");
+        for distrusted in
+            [secure("127.0.0.1", &rooted(mode)), secure("localhost", &format!("sslmode={mode}"))]
+        {
+            let stores = connect(distrusted).unwrap();
+            let result = stores.history.ping().await;
+            assert!(matches!(result, Err(Error::Refused(_))), "{result:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_with_the_granted_rights_alone_can_do_everything() {
+    let store = Store::new(Kind::Postgres).await;
+    store.psql("create role runtime login password 'runtime'");
+    let url = store.database.url.as_ref().unwrap().expose().to_owned();
+    let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let grants = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/grants.sql");
+    Server::shared().psql(&name, &["-v", "role=runtime", "-f", grants]);
+    let runtime =
+        connect(url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@")).unwrap();
+    runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
+    runtime.history.write(&[call(0), call(3 * 86_400)], &[]).await.unwrap();
+    runtime.state.transition(&moves(0, State::Open)).await.unwrap();
+    runtime.state.transition(&moves(1, State::Closed)).await.unwrap();
+    runtime.state.heartbeat(NOW).await.unwrap();
+    assert_eq!(runtime.state.events("payments", 5).await.unwrap().len(), 2);
+    assert!(runtime.state.subscribe().await.unwrap().is_some());
+    let mut as_runtime = store.database.clone();
+    as_runtime.url = Some(fusebox::config::Secret::new(url));
+    assert_eq!(migrate::up(&as_runtime, store.data_dir()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn the_embedded_file_is_its_owners_alone() {
+    let store = Store::new(Kind::Sqlite).await;
+    let _stores = store.open("me");
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(store.data_dir()), 0o700);
+    assert_eq!(mode(&store.data_dir().join("fusebox.db")), 0o600);
+}
+
+/// Waits until something holds, and fails when it does not soon.
+async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it holds soon");
+}
