@@ -36,3 +36,6 @@ pub mod domain;
 pub mod clock;
 pub mod config;
 pub mod store;
+
+pub mod admin;
+pub mod cli;

@@ -1,4 +1,6 @@
 //! Statistics over calls: pure functions of counts.
 
 pub mod histogram;
+pub mod operation;
+pub mod recent;
 pub mod rollup;
