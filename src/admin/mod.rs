@@ -7,7 +7,7 @@
 //! | path | token | answer |
 //! | --- | --- | --- |
 //! | `/live`, `/ready` | no | 200, or 503 while not ready |
-//! | `/health` | no | always 200: what the upstreams answered last, see [`health`] |
+//! | `/health` | no | always 200: what each upstream answered last is in the body |
 //! | `/metrics` | no | OpenMetrics text |
 //! | `/`, `/dashboard.css`, `/dashboard.js` | no | the dashboard, which asks for the token itself |
 //! | `/api/v1/circuit-breakers`, `…/{name}`, `…/{name}/events` | yes | breakers, and their past |

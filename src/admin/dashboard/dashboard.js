@@ -54,10 +54,10 @@ function showSpan(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   const [d, h, m, s] = [86400, 3600, 60, 1].map((unit, at, units) =>
     Math.floor((at ? seconds % units[at - 1] : seconds) / unit));
-  if (d) return `${d} d ${h} h`;
-  if (h) return `${h} h ${m} min`;
-  if (m) return `${m} min ${s} s`;
-  return `${s} s`;
+  const parts = [[d, "d"], [h, "h"], [m, "min"], [s, "s"]];
+  const first = parts.findIndex(([value]) => value);
+  if (first < 0) return "0 s";
+  return parts.slice(first, first + 2).filter(([value]) => value).map((part) => part.join(" ")).join(" ");
 }
 
 const clock = (text) => new Date(text).toLocaleTimeString([], { hour12: false });
@@ -176,6 +176,7 @@ class Row {
     put(this.badge, breaker.state.replace("_", " "));
     put(this.why, reasonOf(breaker, service));
     put(this.cells.since, showSpan(now - Date.parse(breaker.since)));
+    this.cells.since.title = `since ${new Date(breaker.since).toLocaleString()}`;
     put(this.cells.rate, showRate(traffic?.callsPerSecond));
     put(this.cells.errors, showShare(traffic?.errorShare));
     this.cells.errors.classList.toggle("hot", traffic?.errorShare > 0.05);
@@ -199,7 +200,7 @@ class Row {
       const x = (POINTS - this.points.length + at) * 2;
       return height ? `M${x} 26v-${height}h1.5v${height}z` : "";
     }).join("");
-    this.all.setAttribute("d", bars(0) || "M0 25h120v1h-120z");
+    this.all.setAttribute("d", `M0 25.2h${POINTS * 2}v.8h-${POINTS * 2}z${bars(0)}`);
     this.err.setAttribute("d", bars(1));
     this.spark.setAttribute("aria-label", `up to ${showRate(top)} calls per second`);
   }
@@ -212,7 +213,7 @@ class Row {
       ["Mode", words(breaker.mode)],
       ["Shared by", breaker.scope === "fleet" ? `${breaker.reporters} instance${breaker.reporters === 1 ? "" : "s"}` : "this instance only"],
       ["Epoch", String(breaker.epoch)],
-      ["Last result", service ? `${service.message}${service.timestamp ? `, ${clock(service.timestamp)}` : ""}` : "–"],
+      ["Health", service ? `${service.message}${service.timestamp ? `, ${clock(service.timestamp)}` : ""}` : "–"],
     ];
     if (this.facts.childElementCount !== facts.length * 2) {
       this.facts.replaceChildren(...facts.flatMap(([label]) => [make("dt", {}, label), make("dd", {})]));
@@ -249,7 +250,8 @@ class Row {
 }
 
 function callLine(task) {
-  const outcome = task.failureReason ? words(task.failureReason) : task.outcome;
+  const repeats = !task.failureReason || task.failureReason === `http_${task.status}`;
+  const outcome = repeats ? task.outcome : words(task.failureReason);
   const what = make("span", { class: "what", title: `${task.method} ${task.path}` }, `${task.method} ${task.path}`,
     make("span", { class: "id mono" }, task.correlationId || ""));
   const said = task.status ? `${task.status} ${outcome}` : outcome;
@@ -313,12 +315,15 @@ function askForToken() {
   input.value = "";
   if (!dialog.open) dialog.showModal();
   return new Promise((resolve) => {
-    byId("ask-form").addEventListener("submit", (event) => {
+    // Escape closes the dialog and would leave nothing to do; it stays until there is a token.
+    dialog.onclose = () => dialog.showModal();
+    byId("ask-form").onsubmit = (event) => {
       event.preventDefault();
       sessionStorage.setItem(KEY, input.value.trim());
+      dialog.onclose = null;
       dialog.close();
       resolve();
-    }, { once: true });
+    };
   });
 }
 
@@ -377,6 +382,4 @@ async function follow() {
   }
 }
 
-// Escape would close the dialog and leave nothing to do; it stays until there is a token.
-byId("ask").addEventListener("cancel", (event) => event.preventDefault());
 follow();
