@@ -43,3 +43,5 @@ pub mod store;
 pub mod checks;
 pub mod fleet;
 pub mod history;
+pub mod admin;
+pub mod cli;

@@ -2,5 +2,7 @@
 
 pub mod histogram;
 pub mod interval;
+pub mod operation;
+pub mod recent;
 pub mod rollup;
 pub mod statistics;

@@ -1,0 +1,185 @@
+//! `/api/v1/config`: the configuration in force, with every default and without any secret.
+//!
+//! The keys are those of the file, not camelCase, so that both can be compared. Secrets, and
+//! header values, which often are some, read `***`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Admin,
+    query::{Asked, Pairs},
+    reply::{self, Answer},
+};
+use crate::{
+    config::{
+        CallLines, Config, Forwarded, HeaderRules, Listener, Route, Secret, Upstream, Workers,
+    },
+    domain::{
+        breaker::{Policy, RateRule, Scope},
+        units::show_duration,
+    },
+};
+
+const HIDDEN: &str = "***";
+
+/// `GET /api/v1/config`
+pub(super) async fn effective(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
+    Asked::read(pairs, &[])?;
+    Ok(reply::data(shown(&admin.sources.view.config())))
+}
+
+fn shown(config: &Config) -> Value {
+    let listeners: Map<_, _> =
+        config.listeners.iter().map(|one| (one.name.clone(), listener(one))).collect();
+    let upstreams: BTreeMap<_, _> =
+        config.upstreams.iter().map(|(name, one)| (&**name, upstream(one))).collect();
+    json!({
+        "service": config.service,
+        "namespace": config.namespace,
+        "environment": config.environment,
+        "version": config.version,
+        "workers": match config.workers {
+            Workers::Auto => json!("auto"),
+            Workers::Count(count) => json!(count),
+        },
+        "admin": {
+            "listen": config.admin.listen,
+            "token": hidden(config.admin.token.as_ref()),
+            "allowed_hosts": config.admin.allowed_hosts,
+        },
+        "data_dir": config.data_dir,
+        "database": {
+            "url": hidden(config.database.url.as_ref()),
+            "schema": config.database.schema,
+            "migrate": config.database.migrate,
+        },
+        "history": {
+            "retention": show_duration(config.history.retention),
+            "queue_rows": config.history.queue_rows,
+            "refused_per_second": config.history.refused_per_second,
+        },
+        "logs": {
+            "calls": match config.logs.calls {
+                CallLines::All => "all",
+                CallLines::Failures => "failures",
+                CallLines::None => "none",
+            },
+            "file": config.logs.file,
+            "level": config.logs.level,
+        },
+        "drain_timeout": show_duration(config.drain_timeout),
+        "breakers_enabled": config.breakers_enabled,
+        "listeners": listeners,
+        "upstreams": upstreams,
+    })
+}
+
+fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
+    secret.map(|_| HIDDEN)
+}
+
+fn listener(listener: &Listener) -> Value {
+    json!({
+        "listen": listener.listen,
+        "forwarded": match listener.forwarded {
+            Forwarded::Off => "off",
+            Forwarded::Replace => "replace",
+            Forwarded::Append => "append",
+        },
+        "limits": {
+            "head_bytes": listener.limits.head_bytes,
+            "head_timeout": show_duration(listener.limits.head_timeout),
+            "connections": listener.limits.connections,
+        },
+        "routes": listener.routes.iter().map(route).collect::<Vec<_>>(),
+    })
+}
+
+fn route(route: &Route) -> Value {
+    let methods: Vec<_> = route.matches.methods.iter().map(|method| method.as_str()).collect();
+    json!({
+        "name": route.name,
+        "match": {
+            "host": route.matches.host,
+            "path_prefix": route.matches.path_prefix,
+            "methods": methods,
+        },
+        "upstream": &*route.upstream,
+        "strip_prefix": route.strip_prefix,
+        "preserve_host": route.preserve_host,
+        "request_headers": header_rules(&route.request_headers),
+        "response_headers": header_rules(&route.response_headers),
+        "task": { "domain": route.domain, "action": route.action },
+    })
+}
+
+fn header_rules(rules: &HeaderRules) -> Value {
+    let set: BTreeMap<_, _> = rules.set.iter().map(|(name, _)| (name.as_str(), HIDDEN)).collect();
+    let remove: Vec<_> = rules.remove.iter().map(|name| name.as_str()).collect();
+    json!({ "set": set, "remove": remove })
+}
+
+fn upstream(upstream: &Upstream) -> Value {
+    let endpoints = upstream.endpoints.iter().map(|endpoint| {
+        // Put together from parts, so that a password in the URL cannot come along.
+        format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
+    });
+    let health_check = upstream.health_check.as_ref().map(|check| {
+        json!({
+            "path": check.path,
+            "every": show_duration(check.every),
+            "timeout": show_duration(check.timeout),
+        })
+    });
+    json!({
+        "endpoints": endpoints.collect::<Vec<_>>(),
+        "health_check": health_check,
+        "timeouts": {
+            "connect": show_duration(upstream.timeouts.connect),
+            "first_byte": show_duration(upstream.timeouts.first_byte),
+            "total": show_duration(upstream.timeouts.total),
+            "body_idle": show_duration(upstream.timeouts.body_idle),
+        },
+        "pool": {
+            "idle": upstream.pool.idle,
+            "idle_timeout": show_duration(upstream.pool.idle_timeout),
+        },
+        "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn breaker(policy: &Policy, key: &str) -> Value {
+    let statuses: Vec<_> = policy.failure_statuses.iter().map(|status| status.as_u16()).collect();
+    let slow_calls = policy.slow_calls.map(|rule| {
+        let mut shown = rate_rule(&rule.rate);
+        shown["slower_than"] = show_duration(rule.slower_than).into();
+        shown
+    });
+    json!({
+        "key": key,
+        "consecutive_failures": policy.consecutive_failures,
+        "open_for": show_duration(policy.open_for),
+        "open_for_max": show_duration(policy.open_for_max),
+        "close_after": policy.close_after,
+        "ramp": show_duration(policy.ramp),
+        "failure_rate": policy.failure_rate.as_ref().map(rate_rule),
+        "slow_calls": slow_calls,
+        "probe_lease": show_duration(policy.probe_lease),
+        "failure_statuses": statuses,
+        "scope": match policy.scope {
+            Scope::Fleet => "fleet",
+            Scope::Instance => "instance",
+        },
+    })
+}
+
+fn rate_rule(rule: &RateRule) -> Value {
+    json!({
+        "over": rule.over.to_string(),
+        "window": show_duration(rule.window),
+        "min_calls": rule.min_calls,
+    })
+}

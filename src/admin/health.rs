@@ -1,0 +1,180 @@
+//! Health: for orchestrators, load balancers and people.
+//!
+//! `/live` says that this process answers, `/ready` that calls may be sent here; both depend on
+//! Fusebox alone, because a task that is restarted when Postgres or an upstream fails only adds an
+//! outage to the outage. `/health` tells what the upstreams answered last. It is a report, not a
+//! verdict on this process, so its status is always 200 and what it found is in the body.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use serde::Serialize;
+
+use super::{
+    Admin,
+    query::show_time,
+    reply::{self, Answer, Fault},
+    tasks::ms,
+    view::{ServiceView, StoreView},
+};
+use crate::{
+    clock,
+    domain::{breaker::State as Circuit, outcome::Reason},
+};
+
+/// What `/health` says.
+#[derive(Serialize)]
+pub(super) struct HealthJson {
+    /// `up` when everything is, else `degraded`.
+    status: &'static str,
+    timestamp: Option<String>,
+    services: BTreeMap<String, ServiceJson>,
+    store: StoreJson,
+}
+
+/// What an upstream answered last.
+#[derive(Debug, PartialEq, Serialize)]
+struct ServiceJson {
+    status: &'static str,
+    message: String,
+    /// In milliseconds.
+    latency: f64,
+    timestamp: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StoreJson {
+    status: &'static str,
+    kind: &'static str,
+    message: &'static str,
+}
+
+impl From<&ServiceView> for ServiceJson {
+    fn from(view: &ServiceView) -> Self {
+        let timestamp = view.last.as_ref().and_then(|last| show_time(last.at_us));
+        let latency = view
+            .last
+            .as_ref()
+            .map_or(0.0, |last| ms(u64::try_from(last.latency.as_micros()).unwrap_or(u64::MAX)));
+        let failed = view.last.as_ref().and_then(|last| last.failed);
+        let (status, message, latency) = match (view.state, failed) {
+            (Circuit::Open, _) => ("down", "Circuit breaker OPEN".to_owned(), 0.0),
+            (Circuit::HalfOpen | Circuit::Ramping, _) => {
+                let message = format!("Circuit breaker {}", view.state.as_upper_str());
+                ("degraded", message, latency)
+            }
+            (Circuit::Closed, Some(reason)) => ("degraded", describe(reason), latency),
+            (Circuit::Closed, None) if view.last.is_none() => {
+                ("up", "No result yet".to_owned(), latency)
+            }
+            (Circuit::Closed, None) => ("up", "OK".to_owned(), latency),
+        };
+        Self { status, message, latency, timestamp }
+    }
+}
+
+fn describe(reason: Reason) -> String {
+    format!("Last result: {}", reason.as_str())
+}
+
+impl From<&StoreView> for StoreJson {
+    fn from(store: &StoreView) -> Self {
+        // The fault's own words may name hosts, and nobody had to show a token for this.
+        let (status, message) = match store.fault {
+            None => ("up", "OK"),
+            Some(_) => ("down", "Calls go on; rows wait"),
+        };
+        Self { status, kind: store.kind, message }
+    }
+}
+
+impl HealthJson {
+    /// What the process knows now.
+    pub(super) fn of(admin: &Admin, now_us: i64) -> Self {
+        let views = admin.sources.view.services();
+        let services: BTreeMap<_, _> =
+            views.iter().map(|view| (view.name.to_string(), ServiceJson::from(view))).collect();
+        let store = StoreJson::from(&admin.sources.view.status().store);
+        let all_up =
+            store.status == "up" && services.values().all(|service| service.status == "up");
+        let status = if all_up { "up" } else { "degraded" };
+        Self { status, timestamp: show_time(now_us), services, store }
+    }
+}
+
+/// `GET /health`
+pub(super) async fn health(State(admin): State<Arc<Admin>>) -> Response {
+    reply::json(StatusCode::OK, &HealthJson::of(&admin, clock::wall_us()))
+}
+
+/// `GET /live`
+pub(super) async fn live() -> Response {
+    #[derive(Serialize)]
+    struct Live {
+        live: bool,
+    }
+    reply::data(Live { live: true })
+}
+
+/// `GET /ready`
+pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Answer {
+    #[derive(Serialize)]
+    struct Ready {
+        ready: bool,
+    }
+    admin.sources.view.ready().map_err(Fault::NotReady)?;
+    Ok(reply::data(Ready { ready: true }))
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    reply::typed(StatusCode::OK, OPEN_METRICS, admin.sources.view.metrics())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::{ServiceJson, ServiceView};
+    use crate::{
+        admin::view::LastResult,
+        domain::{breaker::State, outcome::Reason},
+    };
+
+    fn shown(state: State, failed: Option<Option<Reason>>) -> (&'static str, String, f64) {
+        let last = failed.map(|failed| LastResult {
+            at_us: 1_000_000,
+            latency: Duration::from_micros(2_500),
+            failed,
+        });
+        let shown = ServiceJson::from(&ServiceView { name: Arc::from("payments"), state, last });
+        (shown.status, shown.message, shown.latency)
+    }
+
+    #[test]
+    fn an_open_breaker_reads_down_whatever_came_last() {
+        let open = ("down", "Circuit breaker OPEN".to_owned(), 0.0);
+        assert_eq!(shown(State::Open, Some(None)), open);
+        assert_eq!(shown(State::Open, Some(Some(Reason::Http503))), open);
+    }
+
+    #[test]
+    fn a_closed_breaker_reads_as_the_last_result() {
+        assert_eq!(shown(State::Closed, Some(None)), ("up", "OK".to_owned(), 2.5));
+        assert_eq!(shown(State::Closed, None), ("up", "No result yet".to_owned(), 0.0));
+        let failed = shown(State::Closed, Some(Some(Reason::ConnectRefused)));
+        assert_eq!(failed, ("degraded", "Last result: connect_refused".to_owned(), 2.5));
+    }
+
+    #[test]
+    fn a_breaker_on_its_way_back_reads_degraded() {
+        let half_open = shown(State::HalfOpen, Some(None));
+        assert_eq!(half_open, ("degraded", "Circuit breaker HALF_OPEN".to_owned(), 2.5));
+        assert_eq!(shown(State::Ramping, None).0, "degraded");
+    }
+}

@@ -1,0 +1,223 @@
+//! `/api/v1/tasks/history`: statistics of operations, from rollups.
+//!
+//! The same sums for both stores: exact even where rows are folded or expired, to the minute. A
+//! long stretch is read in slices, so that memory stays bounded by one slice.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{
+    Admin,
+    query::{Asked, Pairs, Window, show_time},
+    reply::{self, Answer, Fault},
+    tasks::ms,
+};
+use crate::{
+    clock,
+    domain::{
+        learn::operation::{Operations, Tally},
+        outcome::Outcome,
+    },
+    store::RollupQuery,
+};
+
+const MINUTE_US: i64 = 60_000_000;
+
+/// Minutes that are read at a time.
+const SLICE: i64 = 6 * 60;
+
+/// Operations that are listed at most.
+const LISTED: usize = 500;
+
+/// Tasks before any recommendation is worth making.
+const TASKS_NEEDED: u64 = 200;
+
+/// What `data` holds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct History {
+    domain: Option<String>,
+    action: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    #[serde(flatten)]
+    statistics: Statistics,
+    optimal_parameters: OptimalParameters,
+    /// The operations behind the numbers; left out when one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operations: Option<Vec<Operation>>,
+}
+
+#[derive(Serialize)]
+struct Operation {
+    domain: String,
+    action: String,
+    #[serde(flatten)]
+    statistics: Statistics,
+}
+
+/// What is known about some calls. Null where there is nothing to say.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Statistics {
+    total: u64,
+    /// Successes among all calls, 0 to 1.
+    success_rate: Option<f64>,
+    outcomes: Outcomes,
+    /// Of calls that were sent on, like the quantiles.
+    average_duration_ms: Option<f64>,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    /// Of scored calls; nothing scores calls yet.
+    average_impact_score: Option<f64>,
+    /// Of calls with a known cost; nothing knows costs yet.
+    cost_per_success: Option<f64>,
+    common_failure_reasons: Vec<FailureReason>,
+}
+
+#[derive(Serialize)]
+struct Outcomes {
+    success: u64,
+    failure: u64,
+    timeout: u64,
+    refused: u64,
+    cancelled: u64,
+    interrupted: u64,
+}
+
+#[derive(Serialize)]
+struct FailureReason {
+    reason: &'static str,
+    count: u64,
+    /// Among the calls that did not succeed.
+    share: Option<f64>,
+}
+
+/// Which parameters work best. Until enough tasks with parameters are known, how far that is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OptimalParameters {
+    status: &'static str,
+    tasks: u64,
+    tasks_needed: u64,
+    parameters: [(); 0],
+}
+
+impl From<&Tally> for Statistics {
+    fn from(tally: &Tally) -> Self {
+        let failures = tally.failures();
+        let reasons = tally.reasons().into_iter().map(|(reason, count)| FailureReason {
+            reason: reason.as_str(),
+            count,
+            share: ratio(count, failures),
+        });
+        Self {
+            total: tally.calls(),
+            success_rate: ratio(tally.with(Outcome::Success), tally.calls()),
+            outcomes: Outcomes {
+                success: tally.with(Outcome::Success),
+                failure: tally.with(Outcome::Failure),
+                timeout: tally.with(Outcome::Timeout),
+                refused: tally.with(Outcome::Refused),
+                cancelled: tally.with(Outcome::Cancelled),
+                interrupted: tally.with(Outcome::Interrupted),
+            },
+            average_duration_ms: tally.mean_us().map(ms),
+            p50_ms: tally.quantile_us(0.5).map(ms),
+            p95_ms: tally.quantile_us(0.95).map(ms),
+            p99_ms: tally.quantile_us(0.99).map(ms),
+            average_impact_score: None,
+            cost_per_success: None,
+            common_failure_reasons: reasons.collect(),
+        }
+    }
+}
+
+/// `GET /api/v1/tasks/history`
+pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
+    let names = ["domain", "action", "service", "upstream", "from", "to"];
+    let asked = Asked::read(pairs, &names)?;
+    let text = |name| asked.text(name).map(str::to_owned);
+    let window = asked.window(clock::wall_us())?;
+    let query = RollupQuery {
+        service: text("service"),
+        upstream: text("upstream"),
+        domain: text("domain"),
+        action: text("action"),
+        from_minute: window.from_us.div_euclid(MINUTE_US),
+        to_minute: minute_at_or_after(window),
+    };
+    let operations = add_up(&admin, &query).await?;
+    let total = operations.total();
+    let asked_for_one = query.domain.is_some() && query.action.is_some();
+    Ok(reply::data(History {
+        statistics: Statistics::from(&total),
+        optimal_parameters: OptimalParameters {
+            status: "collecting",
+            tasks: total.calls(),
+            tasks_needed: TASKS_NEEDED,
+            parameters: [],
+        },
+        operations: (!asked_for_one).then(|| list(&operations)),
+        from: show_time(query.from_minute.saturating_mul(MINUTE_US)),
+        to: show_time(query.to_minute.saturating_mul(MINUTE_US)),
+        domain: query.domain,
+        action: query.action,
+    }))
+}
+
+/// The end of the window, rounded up so that the current minute is in it.
+fn minute_at_or_after(window: Window) -> i64 {
+    window.to_us.saturating_add(MINUTE_US - 1).div_euclid(MINUTE_US)
+}
+
+async fn add_up(admin: &Admin, query: &RollupQuery) -> Result<Operations, Fault> {
+    let mut operations = Operations::default();
+    let mut from_minute = query.from_minute;
+    while from_minute < query.to_minute {
+        let to_minute = from_minute.saturating_add(SLICE).min(query.to_minute);
+        let slice = RollupQuery { from_minute, to_minute, ..query.clone() };
+        let rollups = admin.read(admin.sources.history.rollups(&slice)).await?;
+        rollups.iter().for_each(|(key, rollup)| operations.add(key, rollup));
+        from_minute = to_minute;
+    }
+    Ok(operations)
+}
+
+/// The operations with the most calls first.
+fn list(operations: &Operations) -> Vec<Operation> {
+    let mut busiest: Vec<_> = operations.iter().collect();
+    busiest.sort_by_key(|(_, _, tally)| u64::MAX - tally.calls());
+    busiest.truncate(LISTED);
+    let show = |(domain, action, tally): (&str, &str, &Tally)| Operation {
+        domain: domain.to_owned(),
+        action: action.to_owned(),
+        statistics: Statistics::from(tally),
+    };
+    busiest.into_iter().map(show).collect()
+}
+
+/// A part of a whole, to four digits; none of nothing.
+#[expect(clippy::cast_precision_loss, reason = "four digits are shown, counts stay below 2^52")]
+pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| (part as f64 / whole as f64 * 10_000.0).round() / 10_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MINUTE_US, Window, minute_at_or_after, ratio};
+
+    #[test]
+    fn a_share_of_nothing_is_unknown_rather_than_zero() {
+        assert_eq!((ratio(0, 0), ratio(0, 3), ratio(1, 3)), (None, Some(0.0), Some(0.3333)));
+    }
+
+    #[test]
+    fn the_minute_under_way_is_counted() {
+        let ends = |to_us| minute_at_or_after(Window { from_us: 0, to_us });
+        assert_eq!([ends(1), ends(MINUTE_US), ends(MINUTE_US + 1)], [1, 1, 2]);
+    }
+}

@@ -1,0 +1,149 @@
+//! `/api/v1/status`: the process at one glance.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{
+    Admin,
+    query::{Asked, Pairs, show_time},
+    reply::{self, Answer},
+    statistics::ratio,
+    tasks::ms,
+    view::{HistoryView, StatusView, StoreView, TrafficView},
+};
+use crate::{clock, domain::learn::recent::WINDOW_SECONDS};
+
+/// What `data` holds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StatusJson {
+    version: &'static str,
+    started_at: Option<String>,
+    uptime_ms: u64,
+    service: String,
+    service_version: String,
+    namespace: String,
+    environment: String,
+    instance: String,
+    display_name: String,
+    workers: usize,
+    draining: bool,
+    listeners: BTreeMap<String, SocketAddr>,
+    in_flight: u64,
+    store: StoreJson,
+    history: HistoryJson,
+    upstreams: BTreeMap<String, TrafficJson>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StoreJson {
+    kind: &'static str,
+    reachable: bool,
+    fault: Option<String>,
+    sync_mode: &'static str,
+    instances: u32,
+}
+
+#[derive(Serialize)]
+struct HistoryJson {
+    waiting: u64,
+    written: u64,
+    dropped: u64,
+    rejected: u64,
+}
+
+/// The traffic of the last seconds.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TrafficJson {
+    in_flight: u64,
+    window_seconds: u64,
+    calls: u64,
+    calls_per_second: Option<f64>,
+    failures: u64,
+    refused: u64,
+    /// Failed and refused calls among all, 0 to 1: what callers see.
+    error_share: Option<f64>,
+    p50_ms: Option<f64>,
+    p95_ms: Option<f64>,
+    p99_ms: Option<f64>,
+}
+
+impl From<&TrafficView> for TrafficJson {
+    fn from(view: &TrafficView) -> Self {
+        let counts = &view.counts;
+        let quantile = |q| counts.durations.quantile(q).map(ms);
+        Self {
+            in_flight: view.in_flight,
+            window_seconds: WINDOW_SECONDS,
+            calls: counts.calls,
+            calls_per_second: ratio(counts.calls, WINDOW_SECONDS),
+            failures: counts.failures,
+            refused: counts.refused,
+            error_share: ratio(counts.failures + counts.refused, counts.calls),
+            p50_ms: quantile(0.5),
+            p95_ms: quantile(0.95),
+            p99_ms: quantile(0.99),
+        }
+    }
+}
+
+impl From<StoreView> for StoreJson {
+    fn from(store: StoreView) -> Self {
+        Self {
+            kind: store.kind,
+            reachable: store.fault.is_none(),
+            fault: store.fault,
+            sync_mode: store.sync.as_str(),
+            instances: store.instances,
+        }
+    }
+}
+
+impl From<HistoryView> for HistoryJson {
+    fn from(HistoryView { waiting, written, dropped, rejected }: HistoryView) -> Self {
+        Self { waiting, written, dropped, rejected }
+    }
+}
+
+impl StatusJson {
+    /// What the process knows now.
+    pub(super) fn of(admin: &Admin, now_us: i64) -> Self {
+        let view = &admin.sources.view;
+        let (config, status): (_, StatusView) = (view.config(), view.status());
+        let traffic = view.traffic();
+        let uptime_us = i64::try_from(status.uptime.as_micros()).unwrap_or(i64::MAX);
+        Self {
+            version: status.version,
+            started_at: show_time(now_us.saturating_sub(uptime_us)),
+            uptime_ms: u64::try_from(status.uptime.as_millis()).unwrap_or(u64::MAX),
+            service: config.service.clone(),
+            service_version: config.version.clone(),
+            namespace: config.namespace.clone(),
+            environment: config.environment.clone(),
+            instance: status.instance,
+            display_name: status.display_name,
+            workers: status.workers,
+            draining: status.draining,
+            listeners: status.listeners.into_iter().collect(),
+            in_flight: status.in_flight,
+            store: status.store.into(),
+            history: status.history.into(),
+            upstreams: traffic
+                .iter()
+                .map(|view| (view.name.to_string(), TrafficJson::from(view)))
+                .collect(),
+            warnings: status.warnings,
+        }
+    }
+}
+
+/// `GET /api/v1/status`
+pub(super) async fn status(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
+    Asked::read(pairs, &[])?;
+    Ok(reply::data(StatusJson::of(&admin, clock::wall_us())))
+}

@@ -1,0 +1,165 @@
+//! What the admin port may see of the running process, as plain values.
+//!
+//! The composition root implements [`View`]; everything behind it stays where it is. Each question
+//! is answered at once and from memory, so that the admin port can answer while the store is away.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    config::Config,
+    domain::{
+        breaker::{Scope, Snapshot, State},
+        learn::recent::Counts,
+        outcome::Reason,
+    },
+};
+
+/// The running process, as far as the admin port shows it.
+pub trait View: Send + Sync {
+    /// Every breaker, by name.
+    fn breakers(&self) -> Vec<BreakerView>;
+
+    /// The last result of every upstream, by name.
+    fn services(&self) -> Vec<ServiceView>;
+
+    /// The traffic of the last seconds of every upstream, by name.
+    fn traffic(&self) -> Vec<TrafficView>;
+
+    /// The process as a whole.
+    fn status(&self) -> StatusView;
+
+    /// Whether calls may be sent here.
+    ///
+    /// # Errors
+    /// Not yet, or not any more; says why.
+    fn ready(&self) -> Result<(), String>;
+
+    /// The metrics in the OpenMetrics text format.
+    fn metrics(&self) -> String;
+
+    /// The configuration in force.
+    fn config(&self) -> Arc<Config>;
+}
+
+/// One breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakerView {
+    /// The upstream's name; `upstream/route` for a route's own.
+    pub name: Arc<str>,
+    /// Under which key the store knows it.
+    pub key: String,
+    /// Who shares the state that it is in.
+    pub scope: Scope,
+    /// What it says now.
+    pub snapshot: Snapshot,
+    /// How many live instances share it, this one included.
+    pub reporters: u32,
+}
+
+/// What an upstream answered last, to a call or to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceView {
+    /// The upstream's name.
+    pub name: Arc<str>,
+    /// The effective state of its breaker.
+    pub state: State,
+    /// Its last result; none before the first.
+    pub last: Option<LastResult>,
+}
+
+/// The end of a call or of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastResult {
+    /// When, in microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// How long it took.
+    pub latency: Duration,
+    /// Why it failed, unless it did not.
+    pub failed: Option<Reason>,
+}
+
+/// The calls to one upstream in the last [`WINDOW_SECONDS`](crate::domain::learn::recent::WINDOW_SECONDS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrafficView {
+    /// The upstream's name.
+    pub name: Arc<str>,
+    /// Calls under way now.
+    pub in_flight: u64,
+    /// Calls that ended.
+    pub counts: Counts,
+}
+
+/// The process as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusView {
+    /// Its version.
+    pub version: &'static str,
+    /// How long it has been running.
+    pub uptime: Duration,
+    /// This process start, unique.
+    pub instance: String,
+    /// For people: the host's name.
+    pub display_name: String,
+    /// Where calls come in: name and the address that was really bound.
+    pub listeners: Vec<(String, SocketAddr)>,
+    /// Data-plane threads.
+    pub workers: usize,
+    /// Whether it is stopping.
+    pub draining: bool,
+    /// Calls under way now.
+    pub in_flight: u64,
+    /// The store.
+    pub store: StoreView,
+    /// Rows on their way to the store.
+    pub history: HistoryView,
+    /// What is odd about the configuration, and whatever else an operator should look at.
+    pub warnings: Vec<String>,
+}
+
+/// The store, as of the last time that it was used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreView {
+    /// `postgres` or `sqlite`.
+    pub kind: &'static str,
+    /// Why it did not answer, unless it did.
+    pub fault: Option<String>,
+    /// How changes by others are noticed.
+    pub sync: SyncMode,
+    /// Live instances that share it, this one included.
+    pub instances: u32,
+}
+
+/// How changes of shared state are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// At once: the store says so.
+    Listen,
+    /// By asking again and again.
+    Poll,
+    /// There is nobody to share with.
+    Alone,
+}
+
+impl SyncMode {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Poll => "poll",
+            Self::Alone => "alone",
+        }
+    }
+}
+
+/// Rows on their way to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryView {
+    /// In memory, not yet written.
+    pub waiting: u64,
+    /// Written since the start.
+    pub written: u64,
+    /// Lost, because the queue was full.
+    pub dropped: u64,
+    /// Set aside, because the store would not take them.
+    pub rejected: u64,
+}

@@ -1,0 +1,36 @@
+//! `fusebox healthcheck`: is the Fusebox on this admin port alive, or ready?
+//!
+//! For orchestrators: exit code 0 when it is, 5 when it says that it is not, 4 when nothing answers.
+//! No token is needed. Neither question depends on Postgres or on an upstream.
+
+use std::io::Write;
+
+use http::StatusCode;
+
+use super::client::{Client, Error, message};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Whether it answers.
+    Live,
+    /// Whether calls may be sent to it.
+    Ready,
+}
+
+/// Asks once and prints one line.
+///
+/// # Errors
+/// It does not answer, or answers that it is not well.
+pub async fn run(client: &Client, probe: Probe, out: &mut impl Write) -> Result<(), Error> {
+    let (path, good) = match probe {
+        Probe::Live => ("/live", "live"),
+        Probe::Ready => ("/ready", "ready"),
+    };
+    let (status, body) = client.get(path).await?;
+    if status != StatusCode::OK {
+        return Err(Error::Unhealthy(message(&body)));
+    }
+    writeln!(out, "{good}")?;
+    Ok(())
+}

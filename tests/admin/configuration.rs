@@ -1,0 +1,99 @@
+//! The configuration of the made-up instance, with a secret wherever there can be one.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use fusebox::{
+    config::{self, Config, Secret},
+    domain::{breaker::Policy, route::Match},
+};
+use http::{HeaderValue, Uri, header};
+
+pub(crate) const DATABASE_PASSWORD: &str = "hunter2-database";
+pub(crate) const HEADER_SECRET: &str = "hunter2-header";
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn configuration(token: Option<&str>) -> Config {
+    let upstream = upstream();
+    let url = format!("postgres://fusebox:{DATABASE_PASSWORD}@db/fusebox");
+    Config {
+        service: "orders".to_owned(),
+        namespace: "production".to_owned(),
+        environment: "production".to_owned(),
+        version: "1.4.2".to_owned(),
+        workers: config::Workers::Auto,
+        admin: config::Admin {
+            listen: ([127, 0, 0, 1], 9901).into(),
+            token: token.map(Secret::new),
+            allowed_hosts: vec!["ops.example".to_owned()],
+        },
+        data_dir: "./data".into(),
+        database: config::Database {
+            url: Some(Secret::new(url)),
+            schema: "public".to_owned(),
+            migrate: true,
+        },
+        history: config::History {
+            retention: SECOND * 86_400 * 14,
+            queue_rows: NonZeroUsize::MIN,
+            refused_per_second: 100,
+        },
+        logs: config::Logs { calls: config::CallLines::All, file: None, level: "info".to_owned() },
+        drain_timeout: SECOND * 25,
+        breakers_enabled: true,
+        listeners: vec![listener(&upstream.name)],
+        upstreams: [(Arc::clone(&upstream.name), Arc::new(upstream))].into(),
+    }
+}
+
+fn listener(upstream: &Arc<str>) -> config::Listener {
+    config::Listener {
+        name: "egress".to_owned(),
+        listen: ([127, 0, 0, 1], 8080).into(),
+        forwarded: config::Forwarded::Off,
+        limits: config::Limits {
+            head_bytes: 32_768,
+            head_timeout: SECOND * 10,
+            connections: NonZeroUsize::MIN,
+        },
+        routes: vec![config::Route {
+            name: "payments".to_owned(),
+            matches: Match::default(),
+            upstream: Arc::clone(upstream),
+            strip_prefix: false,
+            preserve_host: false,
+            request_headers: config::HeaderRules {
+                set: vec![(header::AUTHORIZATION, HeaderValue::from_static(HEADER_SECRET))],
+                remove: vec![header::COOKIE],
+            },
+            response_headers: config::HeaderRules::default(),
+            domain: "payments".to_owned(),
+            action: "payments".to_owned(),
+        }],
+    }
+}
+
+fn upstream() -> config::Upstream {
+    config::Upstream {
+        name: Arc::from("payments"),
+        endpoints: vec![config::Endpoint {
+            uri: Uri::from_static("http://payments:8080"),
+            authority: Arc::from("payments:8080"),
+            host: HeaderValue::from_static("payments:8080"),
+        }],
+        health_check: Some(config::HealthCheck {
+            path: "/health".to_owned(),
+            every: SECOND * 5,
+            timeout: SECOND,
+        }),
+        timeouts: config::Timeouts {
+            connect: SECOND,
+            first_byte: SECOND * 30,
+            total: SECOND * 60,
+            body_idle: SECOND * 60,
+        },
+        pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
+        breaker: Policy::default(),
+        breaker_key: "payments-0123456789abcdef".to_owned(),
+    }
+}

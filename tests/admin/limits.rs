@@ -1,0 +1,86 @@
+//! What is too much, and what is no HTTP at all.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::harness::{Port, read_until};
+
+#[tokio::test]
+async fn an_oversized_request_is_refused_by_what_is_too_large() {
+    let port = Port::open().await;
+    let long = "x".repeat(9 * 1024);
+    let headers = port.send("GET", "/live", &[("X-Long", &long)]).await;
+    assert_eq!(headers.error(), (431, "headers_too_large".to_owned()));
+    let many: Vec<_> = (0..70).map(|n| (format!("X-{n}"), "1")).collect();
+    let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let fields = port.send("GET", "/live", &many).await;
+    assert_eq!(fields.error(), (431, "headers_too_large".to_owned()));
+    let target = port.get(&format!("/live?{long}")).await;
+    assert_eq!(target.error(), (414, "uri_too_long".to_owned()));
+    let body = port.send("POST", "/live", &[("Content-Length", "70000")]).await;
+    assert_eq!(body.error(), (413, "body_too_large".to_owned()));
+    assert_eq!(port.get("/live").await.status, 200);
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn beyond_the_parsers_limits_there_is_a_bare_431() {
+    let port = Port::open().await;
+    let endless = "x".repeat(70 * 1024);
+    let answer = port.send("GET", "/live", &[("X-Endless", &endless)]).await;
+    assert_eq!(answer.status, 431);
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_not_http_gets_400_and_a_closed_connection() {
+    let port = Port::open().await;
+    for request in [
+        "\u{16}\u{3}\u{1} hello\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /live HTTP/1.1\r\nHost localhost\r\n\r\n",
+    ] {
+        assert_eq!(port.raw(request).await.status, 400, "{request:?}");
+    }
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn one_connection_may_ask_again_and_again() {
+    let port = Port::open().await;
+    let mut stream = port.connect().await;
+    for _ in 0..3 {
+        stream.write_all(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        read_until(&mut stream, r#"{"live":true}"#).await;
+    }
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn streams_are_few_so_that_probes_always_find_room() {
+    let port = Port::open().await;
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        let mut stream = port.connect().await;
+        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        read_until(&mut stream, "event: state").await;
+        streams.push(stream);
+    }
+    let refused = port.get("/api/v1/events").await;
+    assert_eq!(refused.error(), (503, "too_many_streams".to_owned()));
+    assert_eq!(port.get("/live").await.status, 200);
+    port.finish().await;
+    for mut stream in streams {
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.expect("ended, not cut");
+        assert!(rest.ends_with(b"0\r\n\r\n"), "the last chunk says that the stream is over");
+    }
+}
+
+#[tokio::test]
+async fn a_half_sent_head_does_not_delay_the_stop_for_long() {
+    let port = Port::open().await;
+    let mut stream = port.connect().await;
+    stream.write_all(b"GET /live HTTP/1.1\r\nHost: local").await.unwrap();
+    port.finish().await;
+    assert_eq!(stream.read(&mut [0; 64]).await.unwrap_or(0), 0, "closed without an answer");
+}

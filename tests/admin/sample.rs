@@ -1,0 +1,361 @@
+//! A made-up instance with four upstreams, one in each state, and two stores that remember what
+//! they were asked.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use fusebox::{
+    admin::view::{
+        BreakerView, HistoryView, LastResult, ServiceView, StatusView, StoreView, SyncMode,
+        TrafficView, View,
+    },
+    clock,
+    config::Config,
+    domain::{
+        breaker::{Cause, Mode, Scope, Snapshot, State, Transition},
+        learn::{
+            recent::{Counts, Recent},
+            rollup::{Rollup, RollupKey},
+        },
+        outcome::{Outcome, Reason},
+        task::{CallRecord, TaskId},
+        units::Percent,
+    },
+    store::{
+        BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
+        StoredBreaker, StoredTask, TaskQuery,
+    },
+};
+use serde_json::json;
+
+use crate::configuration::configuration;
+
+/// See the module docs.
+#[derive(Default)]
+pub(crate) struct Sample {
+    pub(crate) not_ready: Option<&'static str>,
+    pub(crate) store_is_away: bool,
+    pub(crate) token: Option<&'static str>,
+    pub(crate) task_queries: Mutex<Vec<TaskQuery>>,
+    pub(crate) rollup_queries: Mutex<Vec<RollupQuery>>,
+}
+
+/// The time of the only stored transition and of the newest row: noon of 22 November 2026.
+pub(crate) const NOON_US: i64 = 1_795_348_800_000_000;
+
+/// The rows, newest first: ten, a second apart.
+pub(crate) fn row_id(at: i64) -> TaskId {
+    TaskId::mint(NOON_US - at * 1_000_000, 0x1234)
+}
+
+pub(crate) fn transition(from: State, to: State, cause: Cause) -> Transition {
+    let opens = to == State::Open;
+    Transition {
+        from,
+        to,
+        cause,
+        failure_count: 5,
+        window_calls: 41,
+        window_failures: 5,
+        open_for: if opens { Duration::from_secs(60) } else { Duration::ZERO },
+        step: u32::from(opens),
+        by_connection: false,
+        generation: 3,
+    }
+}
+
+struct Upstream {
+    name: &'static str,
+    state: State,
+    since_s: u64,
+    failures: u32,
+    cause: Option<Cause>,
+    epoch: u64,
+    rate_bp: u16,
+    per_second: u64,
+    failing: bool,
+}
+
+const UPSTREAMS: [Upstream; 5] = [
+    Upstream {
+        name: "inventory",
+        state: State::Closed,
+        since_s: 90_061,
+        failures: 0,
+        cause: None,
+        epoch: 0,
+        rate_bp: 0,
+        per_second: 120,
+        failing: false,
+    },
+    Upstream {
+        name: "music",
+        state: State::Ramping,
+        since_s: 4,
+        failures: 0,
+        cause: Some(Cause::ProbesSucceeded),
+        epoch: 9,
+        rate_bp: 120,
+        per_second: 9,
+        failing: false,
+    },
+    Upstream {
+        name: "payments",
+        state: State::Open,
+        since_s: 19,
+        failures: 5,
+        cause: Some(Cause::ConsecutiveFailures),
+        epoch: 3,
+        rate_bp: 1_219,
+        per_second: 14,
+        failing: true,
+    },
+    Upstream {
+        name: "recommendations-of-the-long-name-service",
+        state: State::HalfOpen,
+        since_s: 2,
+        failures: 7,
+        cause: Some(Cause::OpenTimeOver),
+        epoch: 12,
+        rate_bp: 8_000,
+        per_second: 1,
+        failing: true,
+    },
+    Upstream {
+        name: "search",
+        state: State::Closed,
+        since_s: 3_720,
+        failures: 2,
+        cause: Some(Cause::RampOver),
+        epoch: 4,
+        rate_bp: 90,
+        per_second: 42,
+        failing: true,
+    },
+];
+
+impl Upstream {
+    fn counts(&self) -> Counts {
+        let mut recent = Recent::default();
+        for second in 0..30 {
+            for call in 0..self.per_second {
+                let refused = self.state == State::Open;
+                let failed = self.failing && call % 7 == 0;
+                let outcome = match (refused, failed) {
+                    (true, _) => Outcome::Refused,
+                    (false, true) => Outcome::Failure,
+                    (false, false) => Outcome::Success,
+                };
+                recent.record(second, outcome, 3_000 + call * call * 731, 1);
+            }
+        }
+        recent.counts(29)
+    }
+}
+
+impl View for Sample {
+    fn breakers(&self) -> Vec<BreakerView> {
+        let view = |upstream: &Upstream| BreakerView {
+            name: Arc::from(upstream.name),
+            key: format!("key-of-{}", upstream.name),
+            scope: Scope::Fleet,
+            snapshot: Snapshot {
+                state: upstream.state,
+                mode: Mode::Auto,
+                failure_count: upstream.failures,
+                retry_after: match upstream.state {
+                    State::Open => Duration::from_millis(41_300),
+                    _ => Duration::ZERO,
+                },
+                since: Duration::from_secs(upstream.since_s),
+                cause: upstream.cause,
+                failure_rate: Percent::from_basis_points(upstream.rate_bp),
+                window_calls: 41,
+                epoch: upstream.epoch,
+                step: 1,
+                generation: 3,
+            },
+            reporters: 3,
+        };
+        UPSTREAMS.iter().map(view).collect()
+    }
+
+    fn services(&self) -> Vec<ServiceView> {
+        let view = |upstream: &Upstream| ServiceView {
+            name: Arc::from(upstream.name),
+            state: upstream.state,
+            last: Some(LastResult {
+                at_us: NOON_US,
+                latency: Duration::from_micros(12_500),
+                failed: upstream.failing.then_some(Reason::Http503),
+            }),
+        };
+        UPSTREAMS.iter().map(view).collect()
+    }
+
+    fn traffic(&self) -> Vec<TrafficView> {
+        let view = |upstream: &Upstream| TrafficView {
+            name: Arc::from(upstream.name),
+            in_flight: upstream.per_second / 10,
+            counts: upstream.counts(),
+        };
+        UPSTREAMS.iter().map(view).collect()
+    }
+
+    fn status(&self) -> StatusView {
+        let fault = self.store_is_away.then(|| "connection refused".to_owned());
+        StatusView {
+            version: "0.1.0",
+            uptime: Duration::from_millis(3_723_400),
+            instance: "0192f0c1-aaaa-7bbb-8ccc-0123456789ab".to_owned(),
+            display_name: "ip-10-0-3-7".to_owned(),
+            listeners: vec![("egress".to_owned(), ([127, 0, 0, 1], 8080).into())],
+            workers: 2,
+            draining: false,
+            in_flight: 17,
+            store: StoreView { kind: "postgres", fault, sync: SyncMode::Listen, instances: 3 },
+            history: HistoryView { waiting: 41, written: 120_345, dropped: 0, rejected: 0 },
+            warnings: vec!["upstreams.music: `music-2` does not resolve".to_owned()],
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.not_ready.map_or(Ok(()), |why| Err(why.to_owned()))
+    }
+
+    fn metrics(&self) -> String {
+        "# TYPE fusebox_build info\nfusebox_build_info{version=\"0.1.0\"} 1\n# EOF\n".to_owned()
+    }
+
+    fn config(&self) -> Arc<Config> {
+        Arc::new(configuration(self.token))
+    }
+}
+
+impl Sample {
+    fn answer<T>(&self, answer: T) -> Result<T, Error> {
+        if self.store_is_away {
+            return Err(Error::Unavailable("connection refused".into()));
+        }
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl StateStore for Sample {
+    async fn breakers(&self, _: Duration) -> Result<Vec<StoredBreaker>, Error> {
+        unreachable!("the admin port reads breakers from the process")
+    }
+
+    async fn transition(&self, _: &Move) -> Result<Moved, Error> {
+        unreachable!("the admin port changes nothing")
+    }
+
+    async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
+        self.answer(vec![BreakerEvent {
+            at_us: NOON_US,
+            epoch: 3,
+            from: State::Closed,
+            to: State::Open,
+            cause: Cause::ConsecutiveFailures,
+            instance: "ip-10-0-3-7".to_owned(),
+            detail: json!({ "key": key, "limit": limit }),
+        }])
+    }
+
+    async fn heartbeat(&self, _: Duration) -> Result<u32, Error> {
+        unreachable!("the admin port changes nothing")
+    }
+
+    async fn subscribe(&self) -> Result<Option<Hints>, Error> {
+        unreachable!("the admin port hears of changes from the process")
+    }
+}
+
+#[async_trait]
+impl HistoryStore for Sample {
+    async fn write(&self, _: &[CallRecord], _: &[(RollupKey, Rollup)]) -> Result<(), Error> {
+        unreachable!("the admin port changes nothing")
+    }
+
+    async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {
+        self.task_queries.lock().expect("unpoisoned").push(query.clone());
+        let from = query.after.map_or(0, |(at_us, _)| (NOON_US - at_us) / 1_000_000 + 1);
+        let wanted = |row: &StoredTask| query.id.is_none_or(|id| id == row.id);
+        let limit = usize::try_from(query.limit).expect("a small limit");
+        self.answer((from..10).map(row).filter(wanted).take(limit).collect())
+    }
+
+    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        let first = {
+            let mut queries = self.rollup_queries.lock().expect("unpoisoned");
+            queries.push(query.clone());
+            queries.len() == 1
+        };
+        // Everything lies in the first slice, so that adding slices up does not add it up twice.
+        self.answer(if first { rollups() } else { Vec::new() })
+    }
+
+    async fn maintain(&self, _: Duration) -> Result<(), Error> {
+        unreachable!("the admin port changes nothing")
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.answer(())
+    }
+}
+
+fn row(at: i64) -> StoredTask {
+    let (started_at_us, id) = (NOON_US - at * 1_000_000, row_id(at));
+    let (outcome, reason, status) = match at % 4 {
+        0 => ("refused", json!("breaker_open"), json!(503)),
+        1 => ("failure", json!("http_503"), json!(503)),
+        _ => ("success", json!(null), json!(200)),
+    };
+    let columns = vec![
+        ("started_at", json!(started_at_us)),
+        ("id", json!(id.to_string())),
+        ("correlation_id", json!(format!("req-00000000000000{at:02x}"))),
+        ("upstream", json!("payments")),
+        ("method", json!("POST")),
+        ("path", json!("/v1/charges")),
+        ("status", status),
+        ("outcome", json!(outcome)),
+        ("failure_reason", reason),
+        ("attempts", json!(1)),
+        ("duration_us", json!(12_345 + at)),
+        ("weight", json!(1)),
+    ];
+    StoredTask { columns, started_at_us, id }
+}
+
+fn rollups() -> Vec<(RollupKey, Rollup)> {
+    let of = |action: &str, reason: Option<Reason>, count: u64, each_us: u64| {
+        let key = RollupKey {
+            minute: NOON_US / 60_000_000,
+            service: Arc::from("orders"),
+            upstream: "payments".into(),
+            domain: "payments".into(),
+            action: action.into(),
+            outcome: reason.map_or(Outcome::Success, Reason::outcome),
+            reason,
+        };
+        let mut rollup = Rollup { count, duration_us: count * each_us, ..Rollup::default() };
+        rollup.durations.record_many(each_us, count);
+        (key, rollup)
+    };
+    vec![
+        of("charge", None, 90, 10_000),
+        of("charge", Some(Reason::Http503), 6, 50_000),
+        of("charge", Some(Reason::BreakerOpen), 4, 0),
+        of("refund", None, 300, 20_000),
+    ]
+}
+
+/// When the sample's clocks started, for those who need a present.
+pub(crate) fn now_us() -> i64 {
+    clock::wall_us()
+}
