@@ -80,6 +80,7 @@ fn layers_name_only_what_is_below_them() {
 fn what_has_one_place_is_nowhere_else() {
     let found: Vec<String> = production()
         .iter()
+        .chain(&sources("tests"))
         .flat_map(|(path, text)| misplaced(path, &without_tests(tokens(text))))
         .collect();
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
@@ -121,6 +122,8 @@ fn every_rule_finds_a_planted_violation() {
         ("src/app.rs", "fn f() { g()\n.unwrap() }", "app.rs:2: `.unwrap()` may not be"),
         ("src/app.rs", "let c = mpsc::unbounded_channel();", "`unbounded_channel` may not be"),
         ("src/app.rs", "let c = mpsc::channel();", "`mpsc::channel()` may not be"),
+        ("tests/a.rs", "#[test]\n#[ignore]\nfn a() {}", "a.rs:2: `#[ignore` may not be"),
+        ("tests/a.rs", "fn a() { thread::sleep(SECOND) }", "`sleep(` may not be written"),
         ("src/app.rs", &"\n".repeat(401), "app.rs: 401 lines, more than 400"),
     ] {
         let found = findings(path, text);

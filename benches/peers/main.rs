@@ -58,7 +58,7 @@ fn compare() -> Result<(), Box<dyn Error>> {
     let seconds = number("SECONDS", 5)?;
     let lab = Lab::open()?;
     let mut proxies = Vec::new();
-    for kind in [Kind::Relay, Kind::Nginx, Kind::HaProxy, Kind::Envoy] {
+    for kind in Kind::ALL {
         match Proxy::start(kind, &lab)? {
             Some(proxy) => proxies.push(proxy),
             None => println!("{} is missing: it is not installed", kind.name()),
