@@ -93,11 +93,16 @@ impl Proxy {
                 let database = rows.as_ref().map(Rows::url).unwrap_or_default();
                 let config = fusebox(lab, listen, database);
                 command.args(["run", "--config"]).arg(written(lab, "fusebox.yaml", &config)?);
+                // Its settings are those of the file, whatever this shell exports.
+                command.env_clear().env("PATH", setting("PATH").unwrap_or_default());
             }
         }
         let log = lab.file(&format!("{kind:?}.log"));
         command.stdout(log_file(&log)?).stderr(Stdio::null());
         let process = Process::listening(command, listen)?;
+        if let Some(rows) = &rows {
+            rows.wait_for_tables();
+        }
         Ok(Some(Self { kind, listen, process, rows }))
     }
 }

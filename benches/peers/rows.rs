@@ -35,6 +35,11 @@ impl Rows {
         &self.url
     }
 
+    /// Waits until the tables are there: Fusebox takes calls before it has made them.
+    pub(crate) fn wait_for_tables(&self) {
+        wait_until("the tables are there", DRAIN_LIMIT, || self.committed().ok());
+    }
+
     /// How many calls the committed rows stand for.
     pub(crate) fn committed(&self) -> Result<u64, Box<dyn Error>> {
         const COUNT: &str = "select coalesce(sum(weight), 0)::bigint from task_history";

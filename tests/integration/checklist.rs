@@ -124,7 +124,7 @@ fn every_call_is_found_by_its_correlation_id() {
     }
     database.wait_for(
         "select correlation_id, status, outcome, failure_reason, upstream, method, attempts \
-         from task_history where correlation_id like 'req-%' order by id",
+         from task_history where correlation_id like 'req-%' order by started_at",
         "req-good|200|success||payments|GET|1\n\
          req-lost|404|success||payments|GET|1\n\
          req-bad|500|failure|http_500|payments|GET|1",
