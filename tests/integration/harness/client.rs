@@ -1,0 +1,251 @@
+//! A caller that writes bytes and reads answers, and knows no more of HTTP than it must.
+
+use std::{
+    io::{BufRead, BufReader, ErrorKind, Write},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// How long an answer may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One connection to a proxy, an admin port or anything else that speaks HTTP/1.1.
+pub(crate) struct Connection {
+    stream: BufReader<TcpStream>,
+}
+
+/// A response with its whole body.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The fields of a message, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Headers(pub(crate) Vec<(String, String)>);
+
+impl Headers {
+    /// The only value of a field; panics when it is there twice.
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        let values = self.all(name);
+        assert!(values.len() < 2, "{name} is there twice: {values:?}");
+        values.first().copied()
+    }
+
+    /// All values of a field.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.0.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+impl Response {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("the body is text")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text()))
+    }
+
+    /// The `error` parameter of Proxy-Status, when Fusebox made this response.
+    pub(crate) fn proxy_error(&self) -> Option<&str> {
+        let (_, after) = self.headers.one("proxy-status")?.split_once("error=")?;
+        after.split([';', ',', ' ']).next()
+    }
+}
+
+impl Connection {
+    pub(crate) fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).expect("it accepts connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout is set");
+        stream.set_nodelay(true).expect("small writes go out at once");
+        Self { stream: BufReader::new(stream) }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.get_mut().write_all(bytes.as_ref()).expect("it takes what is sent");
+    }
+
+    /// Like [`Connection::send`] where the other side may be gone already.
+    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.get_mut().write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Sends a GET with these extra header lines and reads the response.
+    pub(crate) fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.call("GET", path, headers, b"")
+    }
+
+    /// Sends a request, with a length when it has a body, and reads the response.
+    pub(crate) fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Response {
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head.push_str("host: localhost\r\n");
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        self.send(head + "\r\n");
+        self.send(body);
+        self.response(method)
+    }
+
+    /// Reads the final response to a request with this method; interim ones are passed over.
+    pub(crate) fn response(&mut self, method: &str) -> Response {
+        loop {
+            let (status, headers) = self.head();
+            if !(100..200).contains(&status) {
+                let body = self.body(method, status, &headers).expect("the body is whole");
+                return Response { status, headers, body };
+            }
+        }
+    }
+
+    /// Reads one head, interim or final.
+    pub(crate) fn head(&mut self) -> (u16, Headers) {
+        let (line, headers) = read_head(&mut self.stream).expect("a head within the deadline");
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+        (status.unwrap_or_else(|| panic!("no status line: {line}")), headers)
+    }
+
+    /// Reads one head where the connection may end instead.
+    pub(crate) fn try_head(&mut self) -> Option<(u16, Headers)> {
+        let (line, headers) = read_head(&mut self.stream).ok()?;
+        Some((line.split(' ').nth(1)?.parse().ok()?, headers))
+    }
+
+    /// Reads the body behind a head; an error when it is cut short.
+    pub(crate) fn body(
+        &mut self,
+        method: &str,
+        status: u16,
+        headers: &Headers,
+    ) -> std::io::Result<Vec<u8>> {
+        if method == "HEAD" || status == 204 || status == 304 {
+            return Ok(Vec::new());
+        }
+        read_body(&mut self.stream, headers, true, |_| ())
+    }
+
+    /// Reads one chunk of a chunked body.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        read_chunk(&mut self.stream).expect("a chunk within the deadline")
+    }
+
+    /// Whether the other side closes, with a deadline; false when it sends or keeps it open.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        match self.stream.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        }
+    }
+
+    /// Goes away without a word.
+    pub(crate) fn abort(self) {
+        let stream = self.stream.into_inner();
+        let now = Some(Duration::ZERO);
+        socket2::SockRef::from(&stream).set_linger(now).expect("closing resets");
+    }
+}
+
+/// One GET on a connection of its own.
+pub(crate) fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Response {
+    Connection::open(to).get(path, headers)
+}
+
+/// Reads a first line and the fields behind it.
+pub(crate) fn read_head(from: &mut impl BufRead) -> std::io::Result<(String, Headers)> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if from.read_line(&mut line)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        match line.trim_end() {
+            "" if lines.is_empty() => {}
+            "" => break,
+            text => lines.push(text.to_owned()),
+        }
+    }
+    let first = lines.remove(0);
+    let field = |line: &String| {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        (name.to_owned(), value.trim().to_owned())
+    };
+    Ok((first, Headers(lines.iter().map(field).collect())))
+}
+
+/// Reads a body by its framing; `seen` is told of each piece. Without framing it ends with the
+/// connection if `until_close`, else there is none.
+pub(crate) fn read_body(
+    from: &mut impl BufRead,
+    headers: &Headers,
+    until_close: bool,
+    mut seen: impl FnMut(&[u8]),
+) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if headers.one("transfer-encoding").is_some() {
+        loop {
+            let chunk = read_chunk(from)?;
+            if chunk.is_empty() {
+                return Ok(body);
+            }
+            seen(&chunk);
+            body.extend(chunk);
+        }
+    }
+    let length = headers.one("content-length");
+    let mut left = match length {
+        Some(length) => length.parse().map_err(|_| ErrorKind::InvalidData)?,
+        None if until_close => usize::MAX,
+        None => 0,
+    };
+    while left > 0 {
+        let piece = from.fill_buf()?;
+        if piece.is_empty() {
+            let is_whole = length.is_none();
+            return if is_whole { Ok(body) } else { Err(ErrorKind::UnexpectedEof.into()) };
+        }
+        let used = piece.len().min(left);
+        seen(&piece[..used]);
+        body.extend(&piece[..used]);
+        from.consume(used);
+        left -= used;
+    }
+    Ok(body)
+}
+
+/// Reads one chunk; the last one is empty, and its trailers are passed over.
+fn read_chunk(from: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut line = String::new();
+    from.read_line(&mut line)?;
+    let size = line.trim().split(';').next().unwrap_or_default();
+    let size = usize::from_str_radix(size, 16).map_err(|_| ErrorKind::UnexpectedEof)?;
+    let mut chunk = vec![0; size];
+    from.read_exact(&mut chunk)?;
+    loop {
+        line.clear();
+        if from.read_line(&mut line)? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        if size > 0 || line.trim().is_empty() {
+            return Ok(chunk);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Real processes around the real binary: a Fusebox, upstreams that misbehave as told, a link to
+//! Postgres that breaks, and a caller that sees every byte.
+
+mod client;
+mod database;
+mod fusebox;
+mod link;
+mod upstream;
+
+pub(crate) use client::{Connection, Response, get};
+pub(crate) use database::Database;
+pub(crate) use fusebox::{Fusebox, PATIENCE, Setup, run};
+pub(crate) use link::BreakableLink;
+pub(crate) use upstream::{Gate, ScriptedUpstream, Step, raw, stall, status};

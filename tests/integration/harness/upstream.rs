@@ -1,0 +1,234 @@
+//! An upstream that does as it is told: answers, fails, stalls or goes away, byte by byte, and
+//! keeps what it received.
+
+use std::{
+    collections::HashMap,
+    io::{BufReader, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use super::client::{Headers, read_body, read_head};
+use crate::local::free_address;
+
+/// What is done about a request, in order. After the last step the connection serves the next.
+pub(crate) type Answer = Vec<Step>;
+
+/// One thing that is done about a request.
+#[derive(Clone)]
+pub(crate) enum Step {
+    /// Reads the request's body to its end.
+    ReadBody,
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Goes on when the gate opens.
+    WaitFor(Arc<Gate>),
+    /// Closes the connection in order.
+    Close,
+    /// Resets the connection.
+    Reset,
+}
+
+/// Something that one thread waits for and another lets happen.
+#[derive(Default)]
+pub(crate) struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn open(&self) {
+        *lock(&self.is_open) = true;
+        self.opened.notify_all();
+    }
+
+    /// Longer than any test, so that a forgotten gate ends with its test binary's deadline.
+    fn wait(&self) {
+        const LIMIT: Duration = Duration::from_secs(120);
+        drop(self.opened.wait_timeout_while(lock(&self.is_open), LIMIT, |is_open| !*is_open));
+    }
+}
+
+/// An answer with this status and a small body.
+pub(crate) fn status(status: u16) -> Answer {
+    let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: 2\r\n\r\nok");
+    vec![Step::ReadBody, Step::Send(head.into_bytes())]
+}
+
+/// These bytes as they stand.
+pub(crate) fn raw(bytes: &str) -> Step {
+    Step::Send(bytes.as_bytes().to_vec())
+}
+
+/// Takes the request and never answers. The gate ends it with the test.
+pub(crate) fn stall() -> Answer {
+    vec![Step::ReadBody, Step::WaitFor(Gate::new())]
+}
+
+/// A request as it was received.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Received {
+    /// The request line.
+    pub(crate) line: String,
+    pub(crate) headers: Headers,
+    /// As much of the body as was read so far.
+    pub(crate) body: Vec<u8>,
+    /// The number of the connection that it came on.
+    pub(crate) connection: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    answer: Answer,
+    by_path: HashMap<String, Answer>,
+    received: Vec<Received>,
+    /// Connections ever accepted.
+    accepted: usize,
+    /// Those that may still be open, by their number.
+    connections: HashMap<usize, TcpStream>,
+    is_stopped: bool,
+}
+
+/// The upstream. Answers 200 until told otherwise.
+pub(crate) struct ScriptedUpstream {
+    address: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl ScriptedUpstream {
+    pub(crate) fn start() -> Self {
+        let shared = Shared { answer: status(200), ..Shared::default() };
+        let mut upstream =
+            Self { address: free_address(), shared: Arc::new(Mutex::new(shared)), accepting: None };
+        upstream.resume();
+        upstream
+    }
+
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What is done about every request from now on.
+    pub(crate) fn answer(&self, answer: Answer) {
+        lock(&self.shared).answer = answer;
+    }
+
+    /// The same for one path only.
+    pub(crate) fn answer_on(&self, path: &str, answer: Answer) {
+        lock(&self.shared).by_path.insert(path.to_owned(), answer);
+    }
+
+    /// All requests so far.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        lock(&self.shared).received.clone()
+    }
+
+    /// The last request.
+    pub(crate) fn last(&self) -> Received {
+        lock(&self.shared).received.last().cloned().expect("a request was received")
+    }
+
+    /// How many requests were received.
+    pub(crate) fn hits(&self) -> usize {
+        lock(&self.shared).received.len()
+    }
+
+    /// Stops listening and drops every connection: what comes now is refused.
+    pub(crate) fn stop(&mut self) {
+        let Some(accepting) = self.accepting.take() else { return };
+        lock(&self.shared).is_stopped = true;
+        // Wakes the thread that accepts, so that it sees that it is over.
+        drop(TcpStream::connect(self.address));
+        accepting.join().expect("the upstream did not panic");
+        for (_, connection) in lock(&self.shared).connections.drain() {
+            drop(connection.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Listens again at the same address.
+    pub(crate) fn resume(&mut self) {
+        let listener = TcpListener::bind(self.address).expect("its port is still free");
+        lock(&self.shared).is_stopped = false;
+        let shared = Arc::clone(&self.shared);
+        self.accepting = Some(std::thread::spawn(move || accept(&listener, &shared)));
+    }
+}
+
+impl Drop for ScriptedUpstream {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Mutex<Shared>>) {
+    for stream in listener.incoming().flatten() {
+        let mut state = lock(shared);
+        if state.is_stopped {
+            return;
+        }
+        let number = state.accepted;
+        state.accepted += 1;
+        state.connections.insert(number, stream.try_clone().expect("a second handle"));
+        drop(state);
+        let shared = Arc::clone(shared);
+        std::thread::spawn(move || serve(stream, number, &shared));
+    }
+}
+
+/// Serves one connection until either side ends it.
+fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
+    drop(stream.set_nodelay(true));
+    let Ok(mut writer) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(stream);
+    while let Ok((line, headers)) = read_head(&mut reader) {
+        let (answer, request) = {
+            let mut state = lock(shared);
+            let path = line.split(' ').nth(1).unwrap_or_default();
+            let answer = state.by_path.get(path).unwrap_or(&state.answer).clone();
+            let received = Received { line, headers: headers.clone(), connection, body: vec![] };
+            state.received.push(received);
+            (answer, state.received.len() - 1)
+        };
+        for step in answer {
+            let went_on = match step {
+                Step::ReadBody => read_body(&mut reader, &headers, false, |piece| {
+                    lock(shared).received[request].body.extend(piece);
+                })
+                .is_ok(),
+                Step::Send(bytes) => writer.write_all(&bytes).is_ok(),
+                Step::WaitFor(gate) => {
+                    gate.wait();
+                    true
+                }
+                Step::Close => writer.shutdown(Shutdown::Both).is_err(),
+                Step::Reset => {
+                    let at_once = Some(Duration::ZERO);
+                    drop(socket2::SockRef::from(&writer).set_linger(at_once));
+                    // Only the last handle's end resets it.
+                    drop(lock(shared).connections.remove(&connection));
+                    false
+                }
+            };
+            if !went_on {
+                return;
+            }
+        }
+    }
+}
+
+/// A test that failed while it held the lock has said why already.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,30 @@
+//! Fusebox from the outside: the real binary between real sockets, with a real Postgres.
+//!
+//! Everything here goes through what users have too: the command line, the listener, the admin
+//! port, stdout and SQL. One file per subject; the harness makes a test a few lines long.
+
+#![expect(clippy::print_stderr, reason = "the test runner shows it with a failure")]
+
+#[path = "../support/local.rs"]
+mod local;
+#[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
+mod postgres;
+
+mod harness;
+mod harness_itself;
+
+mod bad_input;
+mod bad_upstream;
+mod breaking;
+mod checklist;
+#[cfg(feature = "long-tests")]
+mod checklist_by_the_clock;
+mod commands;
+mod forwarding;
+mod logs;
+mod postgres_outage;
+mod shared_state;
+mod stopping;
+mod streaming;
+mod timeouts;
