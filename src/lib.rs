@@ -36,12 +36,16 @@ pub mod domain;
 pub mod breakers;
 pub mod clock;
 pub mod config;
+pub mod store;
 pub mod telemetry;
 
-pub mod store;
+pub mod proxy;
 
 pub mod checks;
 pub mod fleet;
 pub mod history;
+
 pub mod admin;
+pub mod app;
 pub mod cli;
+pub mod shutdown;

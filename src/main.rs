@@ -1,3 +1,10 @@
 //! Parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    fusebox::cli::run()
+}

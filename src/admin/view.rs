@@ -10,7 +10,6 @@ use crate::{
     domain::{
         breaker::{Scope, Snapshot, State},
         learn::recent::Counts,
-        outcome::Reason,
     },
 };
 
@@ -75,7 +74,7 @@ pub struct LastResult {
     /// How long it took.
     pub latency: Duration,
     /// Why it failed, unless it did not.
-    pub failed: Option<Reason>,
+    pub failed: Option<String>,
 }
 
 /// The calls to one upstream in the last [`WINDOW_SECONDS`](crate::domain::learn::recent::WINDOW_SECONDS).

@@ -5,5 +5,4 @@
 
 pub mod log;
 pub mod metrics;
-pub mod recent;
 pub mod traffic;

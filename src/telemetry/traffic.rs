@@ -6,15 +6,15 @@
 use std::{
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
 use http::Method;
 
-use super::recent::{Recent, Summary};
 use crate::domain::{
+    learn::recent::{Counts as RecentCounts, Recent},
     outcome::{Outcome, Reason},
     task::CallRecord,
 };
@@ -32,7 +32,7 @@ const MAX_SERIES: usize = 64;
 /// The numbers of one upstream.
 #[derive(Debug)]
 pub struct Traffic {
-    in_flight: AtomicI64,
+    in_flight: AtomicU64,
     began: Instant,
     /// Held for the length of one call's counting.
     counts: Mutex<Counts>,
@@ -40,10 +40,22 @@ pub struct Traffic {
 
 /// Everything that is added up.
 #[derive(Debug, Default)]
-pub struct Counts {
+struct Counts {
     outcomes: [u64; Outcome::ALL.len()],
     series: Vec<Series>,
     recent: Recent,
+    last: Option<Last>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last {
+    /// When, in microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// How long it took.
+    pub duration_us: u64,
+    /// Why it did not succeed.
+    pub reason: Option<Reason>,
 }
 
 /// Durations of the calls with the same method, status and reason.
@@ -64,7 +76,7 @@ pub struct Series {
 impl Traffic {
     /// No calls yet.
     pub fn new(now: Instant) -> Self {
-        Self { in_flight: AtomicI64::new(0), began: now, counts: Mutex::default() }
+        Self { in_flight: AtomicU64::new(0), began: now, counts: Mutex::default() }
     }
 
     /// A call to the upstream began.
@@ -78,7 +90,7 @@ impl Traffic {
     }
 
     /// Calls in flight.
-    pub fn in_flight(&self) -> i64 {
+    pub fn in_flight(&self) -> u64 {
         self.in_flight.load(Ordering::Relaxed)
     }
 
@@ -88,14 +100,22 @@ impl Traffic {
         let mut counts = self.counts();
         counts.outcomes[call.outcome as usize] += 1;
         counts.series_of(call).add(call.duration_us);
-        if call.outcome != Outcome::Refused {
-            counts.recent.record(second, call.duration_us, call.outcome != Outcome::Success);
-        }
+        counts.recent.record(second, call.outcome, call.duration_us, call.weight);
+        counts.last = Some(Last {
+            at_us: call.started_at_us.saturating_add_unsigned(call.duration_us),
+            duration_us: call.duration_us,
+            reason: call.reason,
+        });
     }
 
-    /// The last minute.
-    pub fn summary(&self, now: Instant) -> Summary {
-        self.counts().recent.summary(now.saturating_duration_since(self.began).as_secs())
+    /// The last seconds.
+    pub fn recent(&self, now: Instant) -> RecentCounts {
+        self.counts().recent.counts(now.saturating_duration_since(self.began).as_secs())
+    }
+
+    /// How the last call ended; none before the first.
+    pub fn last(&self) -> Option<Last> {
+        self.counts().last
     }
 
     /// Calls by outcome since the start.

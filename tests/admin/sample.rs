@@ -190,7 +190,7 @@ impl View for Sample {
             last: Some(LastResult {
                 at_us: NOON_US,
                 latency: Duration::from_micros(12_500),
-                failed: upstream.failing.then_some(Reason::Http503),
+                failed: upstream.failing.then(|| "http_503".to_owned()),
             }),
         };
         UPSTREAMS.iter().map(view).collect()

@@ -5,4 +5,3 @@ pub mod interval;
 pub mod operation;
 pub mod recent;
 pub mod rollup;
-pub mod statistics;

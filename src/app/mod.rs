@@ -1,0 +1,151 @@
+//! The composition root: builds the parts from the configuration, runs them, stops them in order.
+//!
+//! Boring on purpose: parse, build (binds the ports), announce, wait, drain.
+
+mod identity;
+mod numbers;
+mod running;
+mod store_thread;
+mod view;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::Arc,
+};
+
+use http::uri::InvalidUri;
+
+use crate::{
+    breakers::Breakers,
+    checks::Checks,
+    config::{self, Config, Listener, Workers},
+    history::{Recorder, Writer},
+    proxy::socket,
+    store::{self, Stores},
+    telemetry::log::{self, Labels, Sink},
+};
+use running::Running;
+
+/// What keeps Fusebox from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The data directory cannot be used.
+    #[error("the data directory {path} cannot be used")]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The log file cannot be opened.
+    #[error("the log file cannot be opened")]
+    LogFile(#[source] io::Error),
+    /// A port cannot be listened on.
+    #[error("cannot listen on {address} ({name})")]
+    Bind {
+        /// The listener's name.
+        name: String,
+        /// Its address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store's settings are wrong.
+    #[error("the database cannot be used")]
+    Store(#[source] store::Error),
+    /// The path of a health check is none.
+    #[error("a health check cannot be made")]
+    Check(#[source] InvalidUri),
+}
+
+/// Everything built and bound, nothing running.
+pub struct App {
+    config: Arc<Config>,
+    warnings: Vec<String>,
+    workers: usize,
+    sockets: Vec<(Listener, Vec<TcpListener>)>,
+    admin: TcpListener,
+    identity: store::Identity,
+    stores: Stores,
+    breakers: Arc<Breakers>,
+    recorder: Recorder,
+    writer: Writer,
+    checks: Checks,
+    sink: Sink,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("service", &self.config.service).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Builds the parts and binds the ports. `warnings` are those of the configuration.
+    ///
+    /// # Errors
+    /// See [`BuildError`]. A store that is away is none.
+    pub fn build(config: Config, warnings: Vec<String>, host_name: &str) -> Result<Self, BuildError> {
+        let workers = match config.workers {
+            Workers::Count(count) => count.get(),
+            Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        };
+        let identity = identity::establish(&config, host_name).map_err(|source| BuildError::DataDir {
+            path: config.data_dir.display().to_string(),
+            source,
+        })?;
+        let bind = |name: &str, address, threads| {
+            socket::listen(address, threads).map_err(|source| BuildError::Bind { name: name.to_owned(), address, source })
+        };
+        let mut sockets = Vec::new();
+        for listener in &config.listeners {
+            sockets.push((listener.clone(), bind(&listener.name, listener.listen, workers)?));
+        }
+        let admin = bind("admin", config.admin.listen, 1)?.remove(0);
+        let stores = store::open(&config.database, &config.data_dir, identity.clone()).map_err(BuildError::Store)?;
+        let of = |upstream: &Arc<config::Upstream>| {
+            (Arc::clone(&upstream.name), upstream.breaker_key.clone(), upstream.breaker.clone())
+        };
+        let breakers = Breakers::new(config.upstreams.values().map(of), config.breakers_enabled);
+        // One lane more than workers, for the checks.
+        let (recorder, writer) = Recorder::new(workers + 1, &config.history);
+        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers)).map_err(BuildError::Check)?;
+        let labels = Labels { service: config.service.clone(), environment: config.environment.clone() };
+        let sink = log::start(&config.logs, labels).map_err(BuildError::LogFile)?;
+        let config = Arc::new(config);
+        Ok(Self { config, warnings, workers, sockets, admin, identity, stores, breakers, recorder, writer, checks, sink })
+    }
+
+    /// Where calls come in, by listener, and where the admin port is: as really bound.
+    pub fn addresses(&self) -> (Vec<(String, SocketAddr)>, Option<SocketAddr>) {
+        let bound = self.sockets.iter().filter_map(|(listener, sockets)| {
+            Some((listener.name.clone(), sockets.first()?.local_addr().ok()?))
+        });
+        (bound.collect(), self.admin.local_addr().ok())
+    }
+
+    /// Runs until `stop` ends, then drains; `hurry` ending cuts the drain short.
+    ///
+    /// # Errors
+    /// A part cannot be started, or a thread of the data plane failed.
+    pub async fn run(
+        self,
+        stop: impl Future<Output = &'static str>,
+        hurry: impl Future<Output = &'static str>,
+    ) -> io::Result<()> {
+        let mut running = Running::start(self).await?;
+        let failed = tokio::select! {
+            signal = stop => {
+                tracing::info!(signal, "draining");
+                None
+            }
+            error = running.failed() => Some(error),
+        };
+        running.stop(hurry).await;
+        failed.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,113 @@
+//! The numbers that the parts tell to `/metrics`.
+
+use std::sync::Arc;
+
+use super::view::Parts;
+use crate::{
+    clock,
+    domain::breaker::State,
+    proxy::plane::TrafficBoard,
+    telemetry::metrics::{Family, Kind, Sample, Source},
+};
+
+/// Breakers, calls, history and sync of one process.
+#[derive(Debug)]
+pub(super) struct Numbers(pub(super) Arc<Parts>);
+
+impl Source for Numbers {
+    fn families(&self) -> Vec<Family> {
+        let parts = &*self.0;
+        let mut families = breakers(parts);
+        families.extend(calls(&parts.traffic));
+        families.extend(history(parts));
+        families.push(Family {
+            name: "fusebox_build_info",
+            help: "The version that is running",
+            kind: Kind::Gauge,
+            samples: vec![Sample { labels: vec![("version", env!("CARGO_PKG_VERSION").to_owned())], value: 1.0 }],
+        });
+        families
+    }
+}
+
+fn breakers(parts: &Parts) -> Vec<Family> {
+    const STATES: [State; 4] = [State::Closed, State::Open, State::HalfOpen, State::Ramping];
+    let now = clock::now();
+    let mut states = Vec::new();
+    let mut streaks = Vec::new();
+    for circuit in parts.breakers.iter() {
+        let snapshot = circuit.snapshot(now);
+        let upstream = || ("upstream", circuit.name().to_string());
+        for state in STATES {
+            let labels = vec![upstream(), ("state", state.as_str().to_owned())];
+            states.push(Sample { labels, value: f64::from(u8::from(snapshot.state == state)) });
+        }
+        streaks.push(Sample { labels: vec![upstream()], value: f64::from(snapshot.failure_count) });
+    }
+    vec![
+        Family {
+            name: "fusebox_breaker_state",
+            help: "1 for the state that the breaker is in, 0 for the others",
+            kind: Kind::Gauge,
+            samples: states,
+        },
+        Family {
+            name: "fusebox_breaker_failures_in_a_row",
+            help: "Failures in a row, kept until the breaker closes",
+            kind: Kind::Gauge,
+            samples: streaks,
+        },
+    ]
+}
+
+fn calls(traffic: &TrafficBoard) -> Vec<Family> {
+    let mut calls = Vec::new();
+    let mut in_flight = Vec::new();
+    let mut upstreams: Vec<_> = traffic.iter().collect();
+    upstreams.sort_by(|a, b| a.0.cmp(b.0));
+    for (name, traffic) in upstreams {
+        for (outcome, count) in traffic.outcomes() {
+            let labels = vec![("upstream", name.to_string()), ("outcome", outcome.as_str().to_owned())];
+            calls.push(Sample { labels, value: number(count) });
+        }
+        let value = number(traffic.in_flight());
+        in_flight.push(Sample { labels: vec![("upstream", name.to_string())], value });
+    }
+    vec![
+        Family { name: "fusebox_calls", help: "Calls that ended, by outcome", kind: Kind::Counter, samples: calls },
+        Family {
+            name: "fusebox_calls_in_flight",
+            help: "Calls under way",
+            kind: Kind::Gauge,
+            samples: in_flight,
+        },
+    ]
+}
+
+fn history(parts: &Parts) -> Vec<Family> {
+    let counters = parts.recorder.counters();
+    let count = |name, help, value| Family::single(name, help, Kind::Counter, number(value));
+    vec![
+        count("fusebox_history_written", "Calls whose rows the store has committed", counters.written()),
+        count("fusebox_history_dropped", "Calls without a row because the queue was full", counters.dropped()),
+        count("fusebox_history_set_aside", "Calls whose rows the store would not take", counters.set_aside()),
+        count("fusebox_history_folded", "Refused calls that share a row", counters.folded()),
+        Family::single(
+            "fusebox_history_waiting",
+            "Rows in memory on their way to the store",
+            Kind::Gauge,
+            number(counters.rows_waiting()),
+        ),
+        Family::single(
+            "fusebox_store_up",
+            "Whether the store took the last batch",
+            Kind::Gauge,
+            f64::from(u8::from(counters.store_up())),
+        ),
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+const fn number(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,199 @@
+//! The running parts: started in the order in which they need each other, stopped in reverse.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    task::JoinHandle,
+};
+
+use super::{
+    App,
+    store_thread::StoreThread,
+    view::{Parts, Process},
+};
+use crate::{
+    admin::{
+        self,
+        timeline::{Moment, Timeline},
+    },
+    breakers::Breakers,
+    clock,
+    config::Config,
+    fleet::Fleet,
+    proxy::{self, Plane, plane},
+    store::{Identity, Stores},
+    telemetry::log::Sink,
+};
+
+/// How long a start waits for the store's tables before it goes on without them.
+const TABLES_BUDGET: Duration = Duration::from_millis(500);
+/// How long the rows that are left at a stop may take to be written.
+const FLUSH_BUDGET: Duration = Duration::from_secs(5);
+
+pub(super) struct Running {
+    config: Arc<Config>,
+    plane: Plane,
+    process: Arc<Process>,
+    store_thread: StoreThread,
+    /// Checks and sync end when this becomes true.
+    closing: watch::Sender<bool>,
+    background: Vec<JoinHandle<()>>,
+    /// The admin port ends last, so that it can tell of the drain.
+    admin_closing: watch::Sender<bool>,
+    admin: JoinHandle<()>,
+    /// Writes the last lines when it is dropped.
+    _sink: Sink,
+}
+
+impl Running {
+    /// Starts everything. Ready when it returns.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub(super) async fn start(app: App) -> io::Result<Self> {
+        let (listeners, admin_address) = app.addresses();
+        let App { config, warnings, workers, sockets, admin, identity, stores, breakers, recorder, writer, checks, sink } =
+            app;
+        announce(&config, &warnings, &listeners, admin_address, &identity, &stores);
+        let (closing, closed) = watch::channel(false);
+        let timeline = Arc::new(Timeline::default());
+        tokio::spawn(tell_transitions(Arc::clone(&breakers), Arc::clone(&timeline)));
+
+        let store_thread = StoreThread::start(&config, Arc::clone(&stores.history), writer, sink.lane())?;
+        let mut fleet = Fleet::new(&breakers, Arc::clone(&stores.state));
+        let fleet_status = fleet.status();
+        if store_thread.tables_within(TABLES_BUDGET).await {
+            fleet.adopt_at_start().await;
+        }
+        let (tables, stop_sync) = (store_thread.tables(), until(closed.clone()));
+        let syncing = tokio::spawn(async move {
+            tables.await;
+            fleet.run(stop_sync).await;
+        });
+
+        let traffic = Arc::new(plane::traffic_board(&config, clock::now()));
+        let (board, checking) = (checks.board(), tokio::spawn(checks.run(until(closed))));
+        let shared = proxy::Shared {
+            config: Arc::clone(&config),
+            breakers: Arc::clone(&breakers),
+            traffic: Arc::clone(&traffic),
+        };
+        let plane = Plane::start(&shared, sockets, workers, &recorder, &sink)?;
+        let process = Arc::new(Process::new(Parts {
+            config: Arc::clone(&config),
+            warnings,
+            listeners,
+            workers,
+            identity,
+            kind: stores.kind,
+            breakers,
+            traffic,
+            recorder,
+            fleet: fleet_status,
+            board,
+        }));
+        let sources =
+            admin::Sources { view: process.clone(), timeline, state: stores.state, history: stores.history };
+        let listener = tokio::net::TcpListener::from_std(admin)?;
+        let (admin_closing, admin_closed) = watch::channel(false);
+        let settings = config.admin.clone();
+        let admin = tokio::spawn(async move {
+            admin::serve(listener, &settings, sources, until(admin_closed)).await;
+        });
+        process.is_ready();
+        tracing::info!("ready");
+        let background = vec![syncing, checking];
+        Ok(Self { config, plane, process, store_thread, closing, background, admin_closing, admin, _sink: sink })
+    }
+
+    /// Waits for what should not happen: a thread of the data plane ends.
+    pub(super) async fn failed(&mut self) -> io::Error {
+        self.plane.failed().await
+    }
+
+    /// Drains the data plane, writes what is left, and ends the rest.
+    pub(super) async fn stop(self, hurry: impl Future<Output = &'static str>) {
+        self.process.is_draining();
+        tokio::select! {
+            complete = self.plane.drain(self.config.drain_timeout) => tracing::info!(complete, "drained"),
+            signal = hurry => tracing::warn!(signal, "stopping without waiting for calls in flight"),
+        }
+        self.closing.send_replace(true);
+        for task in self.background {
+            ended(task.await);
+        }
+        self.store_thread.stop(clock::now() + FLUSH_BUDGET).await;
+        self.admin_closing.send_replace(true);
+        ended(self.admin.await);
+        tracing::info!("stopped");
+    }
+}
+
+/// A background task ended: a panic in it must not go unnoticed, and must not keep the rest from
+/// stopping in order.
+fn ended(end: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = end {
+        tracing::error!(error = &error as &dyn std::error::Error, "a background task failed");
+    }
+}
+
+/// Waits until the flag is set, or its owner is gone.
+async fn until(mut flag: watch::Receiver<bool>) {
+    // An error means that the owner is gone, which is as good.
+    let _set_or_gone = flag.wait_for(|set| *set).await;
+}
+
+/// The first line of the log: what runs here, and with what.
+fn announce(
+    config: &Config,
+    warnings: &[String],
+    listeners: &[(String, SocketAddr)],
+    admin: Option<SocketAddr>,
+    identity: &Identity,
+    stores: &Stores,
+) {
+    let listeners: Vec<String> = listeners.iter().map(|(name, address)| format!("{name}={address}")).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        namespace = config.namespace,
+        instance = identity.instance,
+        listeners = listeners.join(" "),
+        admin = admin.map(|address| address.to_string()),
+        upstreams = config.upstreams.len(),
+        store = stores.kind.as_str(),
+        "starting"
+    );
+    for warning in warnings {
+        tracing::warn!(warning, "configuration");
+    }
+    if !config.breakers_enabled {
+        tracing::warn!("every breaker is disabled by CIRCUIT_BREAKER_ENABLED=false: nothing is cut off");
+    }
+}
+
+/// Tells the log and the timeline of every transition.
+async fn tell_transitions(breakers: Arc<Breakers>, timeline: Arc<Timeline>) {
+    let mut changes = breakers.changes();
+    loop {
+        let change = match changes.recv().await {
+            Ok(change) => change,
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "transitions came too fast to be told");
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        let (name, transition) = (Arc::clone(change.circuit.name()), change.transition);
+        tracing::info!(
+            upstream = &*name,
+            from = transition.from.as_str(),
+            to = transition.to.as_str(),
+            cause = transition.cause.as_str(),
+            failure_count = transition.failure_count,
+            open_for_ms = u64::try_from(transition.open_for.as_millis()).unwrap_or(u64::MAX),
+            "the circuit moved"
+        );
+        timeline.note(Moment { name, at_us: clock::wall_us(), transition });
+    }
+}

@@ -1,0 +1,128 @@
+//! The thread of the store: migrations first, then the writer, on a runtime of their own, so that
+//! neither a slow store nor a full queue delays the admin port or the sync of breakers.
+
+use std::{
+    io,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::Builder,
+    sync::{oneshot, watch},
+};
+
+use crate::{
+    clock,
+    config::Config,
+    history::{self, Writer},
+    store::{self, HistoryStore, migrate},
+    telemetry::log::Lane,
+};
+
+/// The longest pause between two tries to bring the tables up to date.
+const RETRY_EVERY: Duration = Duration::from_secs(5);
+/// The first pause, which doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+
+/// The running thread.
+#[derive(Debug)]
+pub(super) struct StoreThread {
+    stop: oneshot::Sender<Instant>,
+    ended: oneshot::Receiver<()>,
+    /// Becomes true when the tables are there.
+    tables: watch::Receiver<bool>,
+}
+
+impl StoreThread {
+    /// Starts it. What cannot be written when it stops goes to `lines`, a JSON line each.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(super) fn start(
+        config: &Arc<Config>,
+        history: Arc<dyn HistoryStore>,
+        writer: Writer,
+        lines: Lane,
+    ) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let (tables_are_there, tables) = watch::channel(!config.database.migrate);
+        let config = Arc::clone(config);
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("fusebox-store".into()).spawn(move || {
+            runtime.block_on(work(&config, history, writer, lines, stopped, &tables_are_there));
+            // Nobody waits any more when the process is stopping in haste.
+            let _waiting = end.send(());
+        })?;
+        Ok(Self { stop, ended, tables })
+    }
+
+    /// Waits until the tables are there.
+    pub(super) fn tables(&self) -> impl Future<Output = ()> + use<> {
+        let mut tables = self.tables.clone();
+        async move {
+            // An error means that the thread is stopping, and whoever waits with it.
+            let _there_or_stopping = tables.wait_for(|there| *there).await;
+        }
+    }
+
+    /// Whether the tables are there within this time.
+    pub(super) async fn tables_within(&self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.tables()).await.is_ok()
+    }
+
+    /// Writes what is left until the deadline, and ends.
+    pub(super) async fn stop(self, deadline: Instant) {
+        // An error means that the thread has ended already, which the next line notices.
+        let _ended_already = self.stop.send(deadline);
+        let _ended = self.ended.await;
+    }
+}
+
+async fn work(
+    config: &Config,
+    history: Arc<dyn HistoryStore>,
+    writer: Writer,
+    lines: Lane,
+    mut stopped: oneshot::Receiver<Instant>,
+    tables: &watch::Sender<bool>,
+) {
+    let deadline = tokio::select! {
+        () = migrate_until_done(config, tables) => None,
+        deadline = &mut stopped => Some(deadline.unwrap_or_else(|_| clock::now())),
+    };
+    let stop = async move {
+        match deadline {
+            Some(deadline) => deadline,
+            None => stopped.await.unwrap_or_else(|_| clock::now()),
+        }
+    };
+    let leftover = |call: &_| lines.append(|line| line.extend_from_slice(history::line(call).as_bytes()));
+    writer.run(history, config.service.as_str().into(), stop, leftover).await;
+}
+
+/// Brings the tables up to date, however long the store is away.
+async fn migrate_until_done(config: &Config, tables: &watch::Sender<bool>) {
+    let mut pause = RETRY_FIRST;
+    while config.database.migrate {
+        match migrate::up(&config.database, &config.data_dir).await {
+            Ok(applied) => {
+                if !applied.is_empty() {
+                    tracing::info!(applied = applied.len(), "the tables are up to date");
+                }
+                break;
+            }
+            Err(error @ store::Error::Unavailable(_)) if pause > RETRY_FIRST => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the store is still away");
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the tables cannot be brought up to date yet; calls are not affected");
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_EVERY);
+    }
+    tables.send_replace(true);
+}

@@ -1,0 +1,62 @@
+//! `fusebox run`: carry calls until told to stop.
+
+use std::{cell::RefCell, rc::Rc};
+
+use super::{
+    exit::Exit,
+    output::complain,
+    settings::{self, Settings},
+};
+use crate::{
+    app::{App, BuildError},
+    config::Config,
+    shutdown::Signals,
+};
+
+/// Runs with the configuration that the flags name.
+pub(super) fn run(settings: &Settings) -> Exit {
+    match settings.load() {
+        Ok(loaded) => {
+            let warnings = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
+            start(loaded.config, warnings)
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn start(config: Config, warnings: Vec<String>) -> Exit {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(Exit::Runtime, format!("fusebox: no runtime: {error}")),
+    };
+    let ended: Result<(), anyhow::Error> = runtime.block_on(async {
+        let signals = Signals::take()?;
+        let app = App::build(config, warnings, &settings::host_name())?;
+        let (stop, hurry) = twice(signals);
+        Ok(app.run(stop, hurry).await?)
+    });
+    match ended {
+        Ok(()) => Exit::Ok,
+        Err(error) => complain(exit_of(&error), format!("fusebox: {error:#}")),
+    }
+}
+
+/// The first signal asks to drain, the second to hurry.
+pub(super) fn twice(signals: Signals) -> (impl Future<Output = &'static str>, impl Future<Output = &'static str>) {
+    let first = Rc::new(RefCell::new(signals));
+    let second = Rc::clone(&first);
+    let next = |signals: Rc<RefCell<Signals>>| async move {
+        // The two are never awaited at the same time: hurry begins to wait when stop has ended.
+        #[expect(clippy::await_holding_refcell_ref, reason = "one waits at a time")]
+        signals.borrow_mut().next().await
+    };
+    (next(first), next(second))
+}
+
+/// Which exit code an error stands for.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<BuildError>() {
+        Some(BuildError::Store(_)) => Exit::Configuration,
+        _ => Exit::Runtime,
+    }
+}

@@ -1,0 +1,91 @@
+//! Where the configuration comes from: a file, the environment, or a few flags.
+
+use std::{
+    io::{self, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{exit::Exit, output::complain};
+use crate::config::{self, Environment, Flags, Loaded, MAX_SOURCE_BYTES, Source};
+
+/// What to do when nothing was given.
+const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, or --upstream NAME=URL, \
+    or the YAML itself in FUSEBOX_CONFIG";
+
+/// The flags of every command that needs the configuration.
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    /// The configuration file; `-` reads standard input. Without it, FUSEBOX_CONFIG may hold the
+    /// YAML itself, and `--upstream` needs no file at all.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["listen", "admin", "upstream"])]
+    config: Option<PathBuf>,
+    /// Where calls come in, without a file [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS", requires = "upstream")]
+    listen: Option<SocketAddr>,
+    /// The admin port, without a file [default: 127.0.0.1:9901].
+    #[arg(long, value_name = "ADDRESS", requires = "upstream")]
+    admin: Option<SocketAddr>,
+    /// An upstream, without a file; may be given more than once.
+    #[arg(long, value_name = "NAME=URL")]
+    upstream: Vec<String>,
+}
+
+impl Settings {
+    /// Loads the configuration, or says everything that is wrong with it.
+    ///
+    /// # Errors
+    /// How the command ends.
+    pub(super) fn load(&self) -> Result<Loaded, Exit> {
+        let environment = environment();
+        let loaded = if self.upstream.is_empty() {
+            config::load(&self.source(&environment)?, &environment)
+        } else {
+            let text = |address: SocketAddr| address.to_string();
+            let flags = Flags {
+                listen: self.listen.map(text),
+                admin: self.admin.map(text),
+                upstreams: self.upstream.clone(),
+            };
+            config::from_flags(&flags, &environment)
+        };
+        loaded.map_err(|problems| complain(Exit::Configuration, problems))
+    }
+
+    /// Whether neither a file nor a variable nor a flag says anything.
+    pub(super) fn is_silent(&self) -> bool {
+        self.config.is_none() && self.upstream.is_empty() && Source::from_environment(&environment()).is_none()
+    }
+
+    /// The text of the configuration.
+    ///
+    /// # Errors
+    /// How the command ends.
+    pub(super) fn source(&self, environment: &Environment) -> Result<Source, Exit> {
+        let problem = |problems| complain(Exit::Configuration, problems);
+        match &self.config {
+            Some(path) if path == Path::new("-") => {
+                let mut bytes = Vec::new();
+                let read = io::stdin().lock().take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes);
+                read.map_err(|error| complain(Exit::Configuration, format!("fusebox: standard input: {error}")))?;
+                Source::from_bytes("standard input".to_owned(), bytes).map_err(problem)
+            }
+            Some(path) => Source::from_file(path).map_err(problem),
+            None => Source::from_environment(environment).ok_or_else(|| complain(Exit::Usage, NO_CONFIGURATION)),
+        }
+    }
+}
+
+/// The environment of the process, read here and nowhere else.
+pub(super) fn environment() -> Environment {
+    Environment::new(std::env::vars_os(), &host_name())
+}
+
+/// What people call this machine.
+pub(super) fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}

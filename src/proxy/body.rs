@@ -1,0 +1,216 @@
+//! Bodies on their way through: frame by frame, never collected.
+//!
+//! Each direction has at most one frame in hand, so a slow reader slows its writer. An idle timer
+//! exists only while a frame is awaited: a body that is there already costs no timer.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
+
+use super::exchange::Exchange;
+use crate::{clock, domain::outcome::Reason};
+
+/// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
+#[derive(Debug, thiserror::Error)]
+#[error("the body ended early: {}", .0.as_str())]
+pub(super) struct Aborted(Reason);
+
+/// How far the caller's body has got; shared with the exchange, which outlives the sending.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// Bytes that the caller sent.
+    pub(super) bytes: Cell<u64>,
+    /// When it was complete.
+    pub(super) done_at: Cell<Option<Instant>>,
+    /// What the caller did wrong.
+    pub(super) fault: Cell<Option<Reason>>,
+}
+
+/// The caller's body on its way to the upstream.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    incoming: Incoming,
+    upload: Rc<Upload>,
+    idle: Idle,
+}
+
+impl RequestBody {
+    /// `idle` bounds the time between two frames.
+    pub(super) fn new(
+        incoming: Incoming,
+        upload: Rc<Upload>,
+        idle: Duration,
+        now: Instant,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            upload.done_at.set(Some(now));
+        }
+        Self { incoming, upload, idle: Idle::new(idle) }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let this = self.get_mut();
+        let frame = match this.idle.poll(Pin::new(&mut this.incoming), cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(TimedOut)) => Some(Err(Reason::ClientBodyTimeout)),
+            Poll::Ready(Ok(frame)) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                this.upload.bytes.set(this.upload.bytes.get() + length);
+                if this.incoming.is_end_stream() {
+                    this.upload.done_at.set(Some(clock::now()));
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(reason)) => {
+                this.upload.fault.set(Some(reason));
+                Some(Err(Aborted(reason)))
+            }
+            None => {
+                this.upload.done_at.set(Some(clock::now()));
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// What the caller is sent: an answer of ours, or the upstream's as it comes.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    /// Made here.
+    Reply(Full<Bytes>),
+    /// On its way through.
+    Stream(Box<ResponseBody>),
+}
+
+/// The upstream's body on its way to the caller. The exchange ends with it.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    incoming: Incoming,
+    idle: Idle,
+    exchange: Box<Exchange>,
+}
+
+impl ResponseBody {
+    /// `idle` bounds the time between two frames.
+    pub(super) fn new(incoming: Incoming, idle: Duration, mut exchange: Box<Exchange>) -> Self {
+        if incoming.is_end_stream() {
+            exchange.body_ended();
+        }
+        Self { incoming, idle: Idle::new(idle), exchange }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let frame = match ready!(self.idle.poll(Pin::new(&mut self.incoming), cx)) {
+            Err(TimedOut) => Some(Err(Reason::TimeoutIdle)),
+            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody)),
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
+                if self.incoming.is_end_stream() {
+                    self.exchange.body_ended();
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(reason)) => {
+                self.exchange.body_failed(reason);
+                Some(Err(Aborted(reason)))
+            }
+            None => {
+                self.exchange.body_ended();
+                None
+            }
+        })
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        match self.get_mut() {
+            Self::Reply(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
+            Self::Stream(body) => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Reply(full) => full.is_end_stream(),
+            Self::Stream(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Reply(full) => full.size_hint(),
+            Self::Stream(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// The bound on the wait for a frame.
+#[derive(Debug)]
+struct Idle {
+    timeout: Duration,
+    /// Set while a frame is awaited.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// No frame came in time.
+#[derive(Debug)]
+struct TimedOut;
+
+impl Idle {
+    const fn new(timeout: Duration) -> Self {
+        Self { timeout, timer: None }
+    }
+
+    #[expect(clippy::type_complexity, reason = "the type that `Body` has, with one more error")]
+    fn poll(
+        &mut self,
+        body: Pin<&mut Incoming>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Result<Frame<Bytes>, hyper::Error>>, TimedOut>> {
+        if let Poll::Ready(frame) = body.poll_frame(cx) {
+            self.timer = None;
+            return Poll::Ready(Ok(frame));
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.timeout)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(TimedOut))
+    }
+}

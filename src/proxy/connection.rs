@@ -1,0 +1,90 @@
+//! One caller's connection: HTTP/1.1 until one side has had enough.
+
+use std::{cell::RefCell, convert::Infallible, net::SocketAddr, rc::Rc};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpStream, sync::watch};
+
+use super::{
+    framing::{HeadWatch, Watched},
+    handler::handle,
+    plane::Phase,
+    routes::Routes,
+    worker::Worker,
+};
+use crate::config::{Forwarded, Limits};
+
+/// What all calls of a connection share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) worker: Rc<Worker>,
+    pub(super) routes: Rc<Routes>,
+    pub(super) forwarded: Forwarded,
+    pub(super) peer: SocketAddr,
+    pub(super) local_port: u16,
+    watch: Rc<RefCell<HeadWatch>>,
+}
+
+impl Connection {
+    /// Whether the head of the call at hand had a Content-Length.
+    pub(super) fn had_content_length(&self) -> bool {
+        self.watch.borrow().has_content_length()
+    }
+
+    /// The call at hand is over; what comes next is another head.
+    pub(super) fn exchange_ended(&self) {
+        self.watch.borrow_mut().next();
+    }
+}
+
+/// What a listener gives to each of its connections.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) worker: Rc<Worker>,
+    pub(super) routes: Rc<Routes>,
+    pub(super) forwarded: Forwarded,
+    pub(super) limits: Rc<Limits>,
+    pub(super) local_port: u16,
+}
+
+/// Serves a connection to its end, or until the plane closes.
+pub(super) async fn serve(
+    terms: Terms,
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut phase: watch::Receiver<Phase>,
+) {
+    // Without it small answers may wait for an acknowledgement. A socket that is gone already says
+    // so at the first read.
+    let _gone = stream.set_nodelay(true);
+    let (stream, watch) = Watched::new(stream);
+    let Terms { worker, routes, forwarded, limits, local_port } = terms;
+    let connection = Rc::new(Connection { worker, routes, forwarded, peer, local_port, watch });
+    let service = service_fn(|request| {
+        let call = handle(Rc::clone(&connection), request);
+        async { Ok::<_, Infallible>(call.await) }
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => ended,
+        () = closing(&mut phase) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        // Callers that go away are everyday; each call has its own line and row.
+        tracing::debug!(peer = %peer, error = &error as &dyn std::error::Error, "a connection ended early");
+    }
+}
+
+async fn closing(phase: &mut watch::Receiver<Phase>) {
+    // An error means that the plane is gone, which is as good as closing.
+    let _closing_or_gone = phase.wait_for(|phase| *phase == Phase::Closing).await;
+}

@@ -1,0 +1,284 @@
+//! One call from its head to the end of its body, and the moments in between.
+//!
+//! An exchange finishes exactly once: when it is dropped. Until something better is known it reads
+//! "the caller went away", so that however a call ends, by an answer, an error, a vanished caller
+//! or a stop of Fusebox, its row, its log line and its counters are right.
+
+use std::{rc::Rc, sync::Arc, time::Instant};
+
+use http::{Request, Response, header};
+use hyper::body::Incoming;
+
+use super::{
+    body::{Outgoing, ResponseBody, Upload},
+    connection::Connection,
+    headers::{self, CORRELATION_ID, TASK_ID},
+    pool::Sender,
+    reply::Problem,
+    routes::{Place, Route},
+};
+use crate::{
+    breakers::Recorded,
+    clock,
+    domain::{
+        breaker::State,
+        correlation::{CorrelationId, TraceContext},
+        outcome::{Outcome, Reason, Verdict},
+        task::{Attempt, CallRecord, TaskId},
+    },
+};
+
+#[derive(Debug)]
+pub(super) struct Exchange {
+    connection: Rc<Connection>,
+    place: Rc<Place>,
+    /// Set once the call has a route; it then counts as in flight.
+    route: Option<Rc<Route>>,
+    /// Taken when it is finished.
+    record: Option<CallRecord>,
+    trace: TraceContext,
+    started: Instant,
+    /// When the last attempt began.
+    sent: Option<Instant>,
+    /// Where the attempt goes that is under way.
+    under_way: Option<Arc<str>>,
+    /// The verdict at the response head, which the body may still turn.
+    recorded: Option<Recorded>,
+    /// What the status said, for when the body ends well.
+    at_head: Option<Reason>,
+    upload: Rc<Upload>,
+    /// The connection of the last attempt and the place of its endpoint.
+    sender: Option<(Sender, usize)>,
+}
+
+impl Exchange {
+    /// Begins an exchange with the head of its request.
+    pub(super) fn begin<B>(
+        connection: &Rc<Connection>,
+        request: &Request<B>,
+        now: Instant,
+    ) -> Box<Self> {
+        let started_at_us = clock::wall_us();
+        let received = request.headers();
+        let one = |name| {
+            let mut values = received.get_all(name).iter();
+            values.next().filter(|_| values.next().is_none())
+        };
+        let kept = [CORRELATION_ID, headers::REQUEST_ID]
+            .into_iter()
+            .find_map(|name| CorrelationId::keep(one(name)?.as_bytes()));
+        let trace = TraceContext::next_hop(
+            one(headers::TRACEPARENT).map(http::HeaderValue::as_bytes),
+            one(headers::XRAY).map(http::HeaderValue::as_bytes),
+            (fastrand::u128(..), fastrand::u64(..)),
+        );
+        let parent = one(TASK_ID).and_then(|id| TaskId::parse(id.to_str().ok()?));
+        let place = Rc::clone(&connection.routes.nowhere);
+        let record = CallRecord {
+            id: TaskId::mint(started_at_us, fastrand::u128(..)),
+            started_at_us,
+            correlation_id: kept.unwrap_or_else(|| CorrelationId::mint(fastrand::u64(..))),
+            trace_id: trace.trace_id,
+            parent_id: parent,
+            site: Arc::clone(&place.site),
+            endpoint: None,
+            method: request.method().clone(),
+            status: None,
+            outcome: Outcome::Cancelled,
+            reason: Some(Reason::ClientGoneBeforeHeaders),
+            attempts: Vec::new(),
+            breaker_state: State::Closed,
+            duration_us: 0,
+            upstream_us: None,
+            first_byte_us: None,
+            deadline_ms: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            weight: 1,
+        };
+        Box::new(Self {
+            connection: Rc::clone(connection),
+            place,
+            route: None,
+            record: Some(record),
+            trace,
+            started: now,
+            sent: None,
+            under_way: None,
+            recorded: None,
+            at_head: None,
+            upload: Rc::default(),
+            sender: None,
+        })
+    }
+
+    /// The call has a route: from now on it is in flight there.
+    pub(super) fn enter(&mut self, route: &Rc<Route>) {
+        self.place = Rc::clone(&route.place);
+        self.place.traffic.begin();
+        self.route = Some(Rc::clone(route));
+        if let Some(record) = &mut self.record {
+            record.site = Arc::clone(&self.place.site);
+        }
+    }
+
+    /// Writes down what is known so far.
+    pub(super) fn note(&mut self, change: impl FnOnce(&mut CallRecord)) {
+        self.record.as_mut().map(change);
+    }
+
+    /// Where the call stands in its trace.
+    pub(super) const fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
+    /// The correlation id, as sent on and echoed.
+    pub(super) fn correlation_id(&self) -> &str {
+        self.record.as_ref().map_or("", |record| record.correlation_id.as_str())
+    }
+
+    /// How far the caller's body has got.
+    pub(super) const fn upload(&self) -> &Rc<Upload> {
+        &self.upload
+    }
+
+    /// When the head was read.
+    pub(super) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// An attempt begins.
+    pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
+        self.sent = Some(now);
+        self.under_way = Some(Arc::clone(endpoint));
+    }
+
+    /// The attempt is over, at the response head or before it.
+    pub(super) fn attempted(&mut self, verdict: Verdict, reason: Option<Reason>, now: Instant) {
+        let Some(endpoint) = self.under_way.take() else { return };
+        let duration_us = self.sent.map_or(0, |sent| micros(now, sent));
+        self.note(|record| {
+            record.endpoint = Some(Arc::clone(&endpoint));
+            record.attempts.push(Attempt { endpoint, verdict, reason, duration_us });
+        });
+    }
+
+    /// Answers with a problem of ours.
+    pub(super) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
+        let reason = problem.reason();
+        let Some(record) = &mut self.record else {
+            return Response::new(Outgoing::Reply(Default::default()));
+        };
+        let (mut response, length) = problem.into_response(record);
+        record.status = Some(response.status().as_u16());
+        record.outcome = reason.outcome();
+        record.reason = Some(reason);
+        record.response_bytes = length;
+        self.add_ids(&mut response);
+        response
+    }
+
+    /// Passes the upstream's answer on. The exchange goes with its body.
+    pub(super) fn pass(
+        mut self: Box<Self>,
+        mut response: Response<Incoming>,
+        sender: (Sender, usize),
+        recorded: Recorded,
+        at_head: Option<Reason>,
+        now: Instant,
+    ) -> Response<Outgoing> {
+        self.sender = Some(sender);
+        self.recorded = Some(recorded);
+        self.at_head = at_head;
+        let first_byte_us = micros(now, self.started);
+        self.note(|record| {
+            record.status = Some(response.status().as_u16());
+            record.first_byte_us = Some(first_byte_us);
+            let reason = at_head.unwrap_or(Reason::ClientGoneMidBody);
+            record.outcome = reason.outcome();
+            record.reason = Some(reason);
+        });
+        headers::strip_hop_by_hop(response.headers_mut());
+        let idle = self.route.as_ref().map(|route| {
+            headers::apply(response.headers_mut(), &route.response_headers);
+            route.upstream.timeouts.body_idle
+        });
+        *response.version_mut() = http::Version::HTTP_11;
+        let idle = idle.unwrap_or_default();
+        self.add_ids(&mut response);
+        response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
+    }
+
+    /// Bytes of the body went by.
+    pub(super) fn add_response_bytes(&mut self, bytes: u64) {
+        self.note(|record| record.response_bytes += bytes);
+    }
+
+    /// The body is complete.
+    pub(super) fn body_ended(&mut self) {
+        let at_head = self.at_head;
+        self.note(|record| {
+            record.outcome = at_head.map_or(Outcome::Success, Reason::outcome);
+            record.reason = at_head;
+        });
+        // Only a connection on which both messages are complete can carry another call.
+        if let (Some((sender, at)), Some(route)) = (self.sender.take(), &self.route)
+            && self.upload.done_at.get().is_some()
+        {
+            route.upstream.endpoint(at).keep(sender, clock::now());
+        }
+        self.recorded = None;
+    }
+
+    /// The upstream broke off in the middle of the body.
+    pub(super) fn body_failed(&mut self, reason: Reason) {
+        self.note(|record| {
+            record.outcome = reason.outcome();
+            record.reason = Some(reason);
+        });
+        if let Some(recorded) = self.recorded.take() {
+            recorded.reclassify(clock::now());
+        }
+        self.sender = None;
+    }
+
+    fn add_ids<B>(&self, response: &mut Response<B>) {
+        let Some(record) = &self.record else { return };
+        let headers = response.headers_mut();
+        if let Ok(value) = http::HeaderValue::try_from(record.correlation_id.as_str()) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
+            headers.insert(TASK_ID, value);
+        }
+        if self.connection.worker.is_leaving() {
+            headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let now = clock::now();
+        // The caller left while it was under way, which says nothing about the upstream.
+        self.attempted(Verdict::Neutral, Some(Reason::ClientGoneBeforeHeaders), now);
+        let Some(mut record) = self.record.take() else { return };
+        record.duration_us = micros(now, self.started);
+        record.upstream_us = self.sent.map(|sent| micros(now, sent));
+        record.request_bytes = self.upload.bytes.get();
+        if record.outcome == Outcome::Cancelled && self.connection.worker.is_aborting() {
+            record.outcome = Reason::Shutdown.outcome();
+            record.reason = Some(Reason::Shutdown);
+        }
+        if self.route.is_some() {
+            self.place.traffic.end();
+        }
+        self.place.traffic.count(&record, now);
+        self.connection.exchange_ended();
+        self.connection.worker.finish(record, &self.place.line);
+    }
+}
+
+fn micros(now: Instant, since: Instant) -> u64 {
+    u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX)
+}

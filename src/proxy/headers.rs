@@ -1,0 +1,201 @@
+//! Headers on their way through: what belongs to one hop is removed, then ours are added.
+//!
+//! The order matters: were ours added first, a caller could name them in `Connection` and have them
+//! removed again.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::config::{Forwarded, HeaderRules};
+
+/// The id that ties the calls of one action together.
+pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Where an id is taken from when there is no correlation id.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The task's id on the response; the causing task's id on a request.
+pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
+/// W3C Trace Context.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// Belongs to `traceparent`.
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// The trace header of AWS load balancers.
+pub(super) const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+/// RFC 9209.
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// Headers that are about one connection (RFC 9110 §7.6.1) and end here.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    HTTP2_SETTINGS,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// How Fusebox calls itself in `Via`.
+const VIA_NAME: &str = "fusebox";
+const VIA: HeaderValue = HeaderValue::from_static("1.1 fusebox");
+/// A call passes a sidecar when it leaves a service and one when it enters the next; a chain deeper
+/// than this is a loop.
+const MAX_PASSES: usize = 16;
+
+/// Removes what belongs to one hop, and everything that `Connection` names.
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        for name in nominated(headers) {
+            headers.remove(name);
+        }
+        headers.remove(header::CONNECTION);
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Whether `Connection` names a header that must not be removed from the message.
+pub(super) fn nominates_framing(headers: &HeaderMap) -> bool {
+    const KEPT: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    headers.contains_key(header::CONNECTION)
+        && nominated(headers).iter().any(|name| KEPT.contains(name))
+}
+
+/// The headers that `Connection` names. `close` and `keep-alive` are names of no header.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).collect()
+}
+
+/// Whether the call has come through here too often.
+pub(super) fn is_loop(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
+    let entries = values.flat_map(|value| value.split(','));
+    let own = |entry: &&str| entry.split_ascii_whitespace().nth(1) == Some(VIA_NAME);
+    entries.filter(own).count() >= MAX_PASSES
+}
+
+/// Adds this hop to `Via` (RFC 9110 §7.6.3).
+pub(super) fn add_via(headers: &mut HeaderMap) {
+    headers.append(header::VIA, VIA);
+}
+
+/// Sets `X-Forwarded-*` by the listener's rule. `host` is what the caller sent as Host.
+pub(super) fn forward(
+    headers: &mut HeaderMap,
+    mode: Forwarded,
+    peer: SocketAddr,
+    local_port: u16,
+    host: &HeaderValue,
+) {
+    if mode == Forwarded::Off {
+        return;
+    }
+    let mut chain = peer.ip().to_string();
+    if mode == Forwarded::Append {
+        let received =
+            headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        let received: Vec<&str> = received.collect();
+        if !received.is_empty() {
+            chain = format!("{}, {chain}", received.join(", "));
+        }
+    }
+    if let Ok(chain) = HeaderValue::try_from(chain) {
+        headers.insert(X_FORWARDED_FOR, chain);
+    }
+    let keep = mode == Forwarded::Append;
+    let mut set = |name: HeaderName, value: HeaderValue| {
+        if !(keep && headers.contains_key(&name)) {
+            headers.insert(name, value);
+        }
+    };
+    set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    set(X_FORWARDED_HOST, host.clone());
+    set(X_FORWARDED_PORT, HeaderValue::from(local_port));
+    if !keep {
+        headers.remove(header::FORWARDED);
+    }
+}
+
+/// Applies configured rules: removes, then sets.
+pub(super) fn apply(headers: &mut HeaderMap, rules: &HeaderRules) {
+    for name in &rules.remove {
+        headers.remove(name);
+    }
+    for (name, value) in &rules.set {
+        headers.insert(name, value.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{add_via, forward, is_loop, strip_hop_by_hop};
+    use crate::config::Forwarded;
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())
+        };
+        headers.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_connection_names_goes_with_it_whatever_the_case_and_line() {
+        let mut headers = map(&[
+            ("connection", ", close, X-Secret"),
+            ("connection", "x-other"),
+            ("x-secret", "1"),
+            ("x-other", "2"),
+            ("x-kept", "3"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "x"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers, map(&[("x-kept", "3")]));
+    }
+
+    #[test]
+    fn via_grows_by_one_and_a_loop_is_seen() {
+        let mut headers = map(&[("via", "1.0 fred, 1.1 fusebox")]);
+        add_via(&mut headers);
+        assert_eq!(headers.get_all("via").iter().count(), 2);
+        assert!(!is_loop(&headers));
+        (0..16).for_each(|_| add_via(&mut headers));
+        assert!(is_loop(&headers));
+    }
+
+    #[test]
+    fn forwarded_headers_follow_the_listeners_rule() {
+        let received = [("x-forwarded-for", "1.2.3.4"), ("x-forwarded-proto", "https")];
+        let host = HeaderValue::from_static("shop.example");
+        let seen = |mode| {
+            let mut headers = map(&received);
+            forward(&mut headers, mode, "10.0.0.9:55".parse().unwrap(), 8080, &host);
+            let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
+            (
+                text("x-forwarded-for").unwrap(),
+                text("x-forwarded-proto").unwrap(),
+                text("x-forwarded-host"),
+            )
+        };
+        let shop = Some("shop.example".to_owned());
+        assert_eq!(seen(Forwarded::Off), ("1.2.3.4".into(), "https".into(), None));
+        assert_eq!(seen(Forwarded::Replace), ("10.0.0.9".into(), "http".into(), shop.clone()));
+        assert_eq!(seen(Forwarded::Append), ("1.2.3.4, 10.0.0.9".into(), "https".into(), shop));
+    }
+}

@@ -1,0 +1,70 @@
+//! Idle upstream connections of one endpoint and one worker.
+//!
+//! Last in, first out, so that a quiet hour lets most of them age out. The age limit is below the
+//! usual keep-alive of servers, so that it is rarely they who close first.
+
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
+
+use hyper::client::conn::http1::SendRequest;
+
+use super::body::RequestBody;
+use crate::config;
+
+/// The sending half of an upstream connection.
+pub(super) type Sender = SendRequest<RequestBody>;
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: RefCell<Vec<Idle>>,
+    limit: usize,
+    max_age: Duration,
+}
+
+#[derive(Debug)]
+struct Idle {
+    sender: Sender,
+    since: Instant,
+}
+
+impl Pool {
+    pub(super) const fn new(settings: config::Pool) -> Self {
+        Self {
+            idle: RefCell::new(Vec::new()),
+            limit: settings.idle,
+            max_age: settings.idle_timeout,
+        }
+    }
+
+    /// The youngest connection that still stands.
+    pub(super) fn take(&self, now: Instant) -> Option<Sender> {
+        let mut idle = self.idle.borrow_mut();
+        while let Some(Idle { sender, since }) = idle.pop() {
+            if now.saturating_duration_since(since) > self.max_age {
+                // The ones below are older still.
+                idle.clear();
+                return None;
+            }
+            if sender.is_ready() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange is over.
+    pub(super) fn put(&self, sender: Sender, now: Instant) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() < self.limit && !sender.is_closed() {
+            idle.push(Idle { sender, since: now });
+        }
+    }
+
+    /// Closes what has been idle for too long, or was closed by the other side.
+    pub(super) fn sweep(&self, now: Instant) {
+        let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;
+        self.idle.borrow_mut().retain(|idle| young(idle) && !idle.sender.is_closed());
+    }
+}

@@ -1,0 +1,176 @@
+//! Answers that Fusebox makes itself: `application/problem+json` (RFC 9457) with `Proxy-Status`
+//! (RFC 9209), so that a caller can tell them from the upstream's.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use super::{body::Outgoing, headers::PROXY_STATUS};
+use crate::domain::{
+    breaker::{Cause, Refusal, State},
+    outcome::Reason,
+    task::CallRecord,
+};
+
+/// What an answer says.
+#[derive(Debug)]
+pub(super) struct Problem {
+    reason: Reason,
+    detail: String,
+    /// Members of the body beside the standard ones.
+    more: Map<String, Value>,
+    retry_after: Option<Duration>,
+    allow: Vec<Method>,
+}
+
+impl Problem {
+    /// A problem in one sentence.
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+            more: Map::new(),
+            retry_after: None,
+            allow: Vec::new(),
+        }
+    }
+
+    /// The route exists, but not for this method.
+    pub(super) fn method_not_allowed(allow: Vec<Method>) -> Self {
+        let mut problem = Self::new(Reason::MethodNotAllowed, "no route takes this method here");
+        problem.allow = allow;
+        problem
+    }
+
+    /// Says it in other words.
+    pub(super) fn explain(&mut self, detail: &str) {
+        detail.clone_into(&mut self.detail);
+    }
+
+    /// The circuit is open.
+    pub(super) fn circuit_open(upstream: &str, refusal: &Refusal) -> Self {
+        let what = match refusal.cause {
+            Cause::Override => "it was opened by an operator".to_owned(),
+            Cause::FailureRate => "too large a share of its calls failed".to_owned(),
+            Cause::SlowCalls => "too large a share of its calls was slow".to_owned(),
+            _ => format!("{} calls in a row failed", refusal.failure_count),
+        };
+        let next = match refusal.state {
+            State::HalfOpen => "a probe is under way".to_owned(),
+            State::Ramping => "it is taking calls again, step by step".to_owned(),
+            _ => format!("the next probe is in {} s", whole_seconds(refusal.retry_after)),
+        };
+        let mut problem = Self::new(Reason::BreakerOpen, format!("{upstream}: {what}; {next}"));
+        problem.retry_after = Some(refusal.retry_after);
+        problem.more.insert("breakerState".into(), refusal.state.as_upper_str().into());
+        problem.more.insert("failureCount".into(), refusal.failure_count.into());
+        problem
+    }
+
+    /// Why.
+    pub(super) const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The answer. `call` gives the ids under which its row is found.
+    pub(super) fn into_response(mut self, call: &CallRecord) -> (Response<Outgoing>, u64) {
+        let status = self.reason.status();
+        let body = self.body(status, call);
+        let length = body.len() as u64;
+        let mut response = Response::new(Outgoing::Reply(Full::new(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Ok(value) =
+            HeaderValue::try_from(format!("fusebox; error={}", self.reason.proxy_error()))
+        {
+            headers.insert(PROXY_STATUS, value);
+        }
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(jittered_seconds(wait)));
+        }
+        if self.reason == Reason::MethodNotAllowed {
+            let allow: Vec<&str> = self.allow.iter().map(Method::as_str).collect();
+            if let Ok(value) = HeaderValue::try_from(allow.join(", ")) {
+                headers.insert(header::ALLOW, value);
+            }
+        }
+        if matches!(
+            self.reason,
+            Reason::BadRequest | Reason::ClientBodyError | Reason::ClientBodyTimeout
+        ) {
+            // What follows on this connection cannot be trusted to be a request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        (response, length)
+    }
+
+    fn body(&mut self, status: StatusCode, call: &CallRecord) -> Bytes {
+        let mut members = std::mem::take(&mut self.more);
+        members
+            .insert("type".into(), format!("urn:fusebox:problem:{}", self.reason.as_str()).into());
+        members.insert("title".into(), title(self.reason).into());
+        members.insert("status".into(), status.as_u16().into());
+        members.insert("detail".into(), std::mem::take(&mut self.detail).into());
+        members.insert("instance".into(), format!("urn:uuid:{}", call.id).into());
+        members.insert("correlationId".into(), call.correlation_id.as_str().into());
+        members.insert("upstream".into(), json!(call.site.upstream));
+        if let Some(wait) = self.retry_after {
+            let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            members.insert("retryAfterMs".into(), ms.into());
+        }
+        Bytes::from(Value::Object(members).to_string())
+    }
+}
+
+/// The same for every problem of a kind.
+const fn title(reason: Reason) -> &'static str {
+    match reason {
+        Reason::BreakerOpen => "The circuit is open",
+        Reason::NoRoute => "No route",
+        Reason::MethodNotAllowed => "Method not allowed",
+        Reason::BadRequest | Reason::ClientBodyError => "Bad request",
+        Reason::ClientBodyTimeout => "The request body took too long",
+        Reason::LoopDetected => "Loop detected",
+        Reason::DnsFailure | Reason::ConnectRefused | Reason::ConnectReset | Reason::TlsFailure => {
+            "The upstream cannot be reached"
+        }
+        Reason::ConnectTimeout
+        | Reason::TimeoutFirstByte
+        | Reason::TimeoutTotal
+        | Reason::CallerDeadline
+        | Reason::TimeoutIdle => "The upstream took too long",
+        Reason::ResetBeforeHeaders | Reason::ResetMidBody => "The upstream closed the connection",
+        Reason::ProtocolError => "The upstream's answer is not understood",
+        Reason::Shutdown => "Shutting down",
+        _ => "The call failed",
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
+}
+
+/// Up to a tenth more, so that the callers that were refused together do not return together.
+fn jittered_seconds(wait: Duration) -> u64 {
+    whole_seconds(wait + wait.mul_f64(0.1 * fastrand::f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{jittered_seconds, whole_seconds};
+    use std::time::Duration;
+
+    #[test]
+    fn retry_after_is_at_least_a_second_and_never_early() {
+        assert_eq!(whole_seconds(Duration::ZERO), 1);
+        assert_eq!(whole_seconds(Duration::from_millis(1_001)), 2);
+        for _ in 0..100 {
+            assert!((60..=66).contains(&jittered_seconds(Duration::from_secs(60))));
+        }
+    }
+}

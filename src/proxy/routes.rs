@@ -1,0 +1,109 @@
+//! The configuration of a listener, made ready for one worker.
+
+use std::{collections::HashMap, rc::Rc, sync::Arc};
+
+use crate::{
+    breakers::Breakers,
+    config::{self, HeaderRules},
+    domain::{route::Table, task::CallSite},
+    telemetry::{log::call::site_fragment, traffic::Traffic},
+};
+
+use super::upstream::Upstream;
+
+/// The traffic of every upstream, and under [`NOWHERE`] of calls that reached none.
+pub type TrafficBoard = HashMap<Arc<str>, Arc<Traffic>>;
+
+/// The name of what a call has not got: no route, no upstream.
+pub const NOWHERE: &str = "-";
+
+/// A listener for one worker.
+#[derive(Debug)]
+pub(super) struct Routes {
+    pub(super) table: Table<Rc<Route>>,
+    /// Where calls are counted that no route takes.
+    pub(super) nowhere: Rc<Place>,
+}
+
+/// A route for one worker.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) place: Rc<Place>,
+    pub(super) upstream: Rc<Upstream>,
+    pub(super) strip_prefix: bool,
+    pub(super) preserve_host: bool,
+    pub(super) request_headers: HeaderRules,
+    pub(super) response_headers: HeaderRules,
+}
+
+/// Where a call is counted and logged.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) site: Arc<CallSite>,
+    /// The site as it stands in every log line.
+    pub(super) line: String,
+    pub(super) traffic: Arc<Traffic>,
+}
+
+impl Place {
+    fn new(site: CallSite, traffic: &Arc<Traffic>) -> Rc<Self> {
+        let line = site_fragment(&site);
+        Rc::new(Self { site: Arc::new(site), line, traffic: Arc::clone(traffic) })
+    }
+}
+
+/// The upstreams of a worker, by name. All of its listeners share them, and so their connections.
+pub(super) type Upstreams = HashMap<Arc<str>, Rc<Upstream>>;
+
+/// Makes a worker's upstreams.
+pub(super) fn upstreams(config: &config::Config, breakers: &Breakers) -> Upstreams {
+    let made = config.upstreams.iter().filter_map(|(name, settings)| {
+        let circuit = breakers.of(name)?;
+        Some((Arc::clone(name), Rc::new(Upstream::new(settings, Arc::clone(circuit)))))
+    });
+    made.collect()
+}
+
+/// Makes a listener's routes. The checked configuration names no upstream that does not exist.
+pub(super) fn routes(
+    listener: &config::Listener,
+    upstreams: &Upstreams,
+    board: &TrafficBoard,
+) -> Option<Routes> {
+    let nowhere = CallSite {
+        listener: listener.name.as_str().into(),
+        route: NOWHERE.into(),
+        upstream: NOWHERE.into(),
+        domain: NOWHERE.into(),
+        action: NOWHERE.into(),
+        path: NOWHERE.into(),
+    };
+    let made = listener.routes.iter().filter_map(|route| {
+        let site = CallSite {
+            listener: listener.name.as_str().into(),
+            route: route.name.as_str().into(),
+            upstream: (*route.upstream).into(),
+            domain: route.domain.as_str().into(),
+            action: route.action.as_str().into(),
+            path: template(&route.matches.path_prefix).into(),
+        };
+        let made = Route {
+            place: Place::new(site, board.get(&route.upstream)?),
+            upstream: Rc::clone(upstreams.get(&route.upstream)?),
+            strip_prefix: route.strip_prefix,
+            preserve_host: route.preserve_host,
+            request_headers: route.request_headers.clone(),
+            response_headers: route.response_headers.clone(),
+        };
+        Some((route.matches.clone(), Rc::new(made)))
+    });
+    Some(Routes {
+        table: Table::new(made.collect()),
+        nowhere: Place::new(nowhere, board.get(NOWHERE)?),
+    })
+}
+
+/// The path as rows show it: the prefix, and a star for the rest.
+fn template(prefix: &str) -> String {
+    format!("{}/*", prefix.trim_end_matches('/'))
+}

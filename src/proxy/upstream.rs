@@ -1,0 +1,205 @@
+//! An upstream as one worker sees it: endpoints in turn, connections reused or made.
+
+use std::{
+    cell::Cell,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, time::timeout};
+
+use super::{
+    body::{RequestBody, Upload},
+    fault,
+    pool::{Pool, Sender},
+};
+use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
+
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) circuit: Arc<Circuit>,
+    pub(super) timeouts: config::Timeouts,
+    /// Statuses that the breaker counts as failures.
+    pub(super) failure_statuses: Vec<StatusCode>,
+    endpoints: Vec<Endpoint>,
+    /// Whose turn it is.
+    next: Cell<usize>,
+}
+
+/// One address of an upstream.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    /// `host:port`, for rows.
+    pub(super) authority: Arc<str>,
+    /// What it is sent as Host.
+    pub(super) host: HeaderValue,
+    address: Address,
+    pool: Pool,
+}
+
+#[derive(Debug)]
+enum Address {
+    /// Written as numbers: nothing to resolve.
+    Ip(SocketAddr),
+    /// Resolved for every new connection.
+    Name(String, u16),
+}
+
+/// An answer, and the connection that it comes over.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    pub(super) sender: Sender,
+}
+
+impl Upstream {
+    pub(super) fn new(settings: &config::Upstream, circuit: Arc<Circuit>) -> Self {
+        Self {
+            circuit,
+            timeouts: settings.timeouts,
+            failure_statuses: settings.breaker.failure_statuses.clone(),
+            endpoints: settings.endpoints.iter().map(|e| Endpoint::new(e, settings.pool)).collect(),
+            next: Cell::new(fastrand::usize(..settings.endpoints.len().max(1))),
+        }
+    }
+
+    /// The endpoint whose turn it is, and its place.
+    pub(super) fn turn(&self) -> usize {
+        let at = self.next.get();
+        self.next.set((at + 1) % self.endpoints.len().max(1));
+        at
+    }
+
+    /// The endpoint at this place.
+    pub(super) fn endpoint(&self, at: usize) -> &Endpoint {
+        &self.endpoints[at]
+    }
+
+    /// Closes connections that have been idle for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep(now));
+    }
+}
+
+impl Endpoint {
+    fn new(settings: &config::Endpoint, pool: config::Pool) -> Self {
+        let host = settings.uri.host().unwrap_or_default();
+        let port = settings.uri.port_u16().unwrap_or(80);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let address = match bare.parse() {
+            Ok(ip) => Address::Ip(SocketAddr::new(ip, port)),
+            Err(_) => Address::Name(host.to_owned(), port),
+        };
+        Self {
+            authority: Arc::clone(&settings.authority),
+            host: settings.host.clone(),
+            address,
+            pool: Pool::new(pool),
+        }
+    }
+
+    /// Keeps a connection for the next call.
+    pub(super) fn keep(&self, sender: Sender, now: Instant) {
+        self.pool.put(sender, now);
+    }
+
+    /// Sends a request and waits for the response head.
+    ///
+    /// # Errors
+    /// Why there is none. Timeouts of the upstream are among the reasons, and so is a fault of the
+    /// caller's body.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+        upload: &Upload,
+        timeouts: &config::Timeouts,
+        deadline: Instant,
+    ) -> Result<Answer, Reason> {
+        loop {
+            let (mut sender, reused) = match self.pool.take(clock::now()) {
+                Some(sender) => (sender, true),
+                None => (self.connect(timeouts.connect, deadline).await?, false),
+            };
+            let sending = sender.try_send_request(request);
+            match within(sending, upload, timeouts.first_byte, deadline).await? {
+                Ok(response) => return Ok(Answer { response, sender }),
+                // The upstream closed the idle connection before a byte was written: not its fault,
+                // and not an attempt. Every turn of the loop uses one connection up.
+                Err(mut error) if reused && error.message().is_some() => match error.take_message()
+                {
+                    Some(unsent) => request = unsent,
+                    None => return Err(fault::of_send(error.error(), upload)),
+                },
+                Err(error) => return Err(fault::of_send(error.error(), upload)),
+            }
+        }
+    }
+
+    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Sender, Reason> {
+        let left = deadline.saturating_duration_since(clock::now());
+        let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
+        let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
+        // Without it a small request may wait for the acknowledgement of the one before.
+        let _unsupported = stream.set_nodelay(true);
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reason::ConnectReset)?;
+        tokio::task::spawn_local(async move {
+            // Its errors reach the exchange through the sender; an idle connection that fails is
+            // found closed when it is next taken.
+            let _reported = connection.await;
+        });
+        Ok(sender)
+    }
+
+    async fn dial(&self) -> Result<TcpStream, Reason> {
+        let (host, port) = match &self.address {
+            Address::Ip(address) => {
+                return TcpStream::connect(address)
+                    .await
+                    .map_err(|error| fault::of_connect(&error));
+            }
+            Address::Name(host, port) => (host.as_str(), *port),
+        };
+        let addresses =
+            tokio::net::lookup_host((host, port)).await.map_err(|_| Reason::DnsFailure)?;
+        let mut failed = Reason::DnsFailure;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed = fault::of_connect(&error),
+            }
+        }
+        Err(failed)
+    }
+}
+
+/// Waits for the response head: until the deadline, and for `first_byte` once the caller's body has
+/// been sent.
+async fn within<T>(
+    sending: impl Future<Output = T>,
+    upload: &Upload,
+    first_byte: Duration,
+    deadline: Instant,
+) -> Result<T, Reason> {
+    tokio::pin!(sending);
+    loop {
+        let now = clock::now();
+        // While the caller is still sending, look again later: its own idle limit is watching.
+        let first_byte_at = upload.done_at.get().unwrap_or(now) + first_byte;
+        let wait = first_byte_at.min(deadline).saturating_duration_since(now);
+        if let Ok(head) = timeout(wait, sending.as_mut()).await {
+            return Ok(head);
+        }
+        let now = clock::now();
+        if now >= deadline {
+            return Err(Reason::TimeoutTotal);
+        }
+        if upload.done_at.get().is_some_and(|done| now >= done + first_byte) {
+            return Err(Reason::TimeoutFirstByte);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One data-plane thread: its runtime, its listeners, its connections.
+
+use std::{cell::Cell, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use tokio::{
+    runtime::{Builder, LocalOptions},
+    sync::{Semaphore, mpsc, watch},
+};
+
+use super::{
+    connection::{self, Terms},
+    plane::{Phase, Shared},
+    routes::{self, Upstreams},
+};
+use crate::{
+    clock, config, domain::task::CallRecord, history::Lane, telemetry::log::call::CallLines,
+};
+
+/// How often idle upstream connections are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// The pause after the process ran out of file descriptors: accepting would fail at once again.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// What every exchange of a worker ends in.
+#[derive(Debug)]
+pub(super) struct Worker {
+    history: Lane,
+    lines: Option<CallLines>,
+    /// Answers ask callers to close, since the plane is about to.
+    leaving: Cell<bool>,
+    /// The deadline of the drain is over: what is in flight is cut off.
+    aborting: Cell<bool>,
+}
+
+impl Worker {
+    /// Takes the record of a call that ended. `line` is its site as it stands in log lines.
+    pub(super) fn finish(&self, record: CallRecord, line: &str) {
+        if let Some(lines) = &self.lines {
+            let ended_at_us = record.started_at_us.saturating_add_unsigned(record.duration_us);
+            lines.write(&record, line, ended_at_us);
+        }
+        self.history.record(record);
+    }
+
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    pub(super) const fn is_aborting(&self) -> bool {
+        self.aborting.get()
+    }
+}
+
+/// What one thread is given.
+pub(super) struct Assignment {
+    pub(super) shared: Shared,
+    pub(super) sockets: Vec<(config::Listener, TcpListener)>,
+    pub(super) history: Lane,
+    pub(super) lines: Option<CallLines>,
+    pub(super) workers: usize,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// Runs a thread of the data plane to its end.
+///
+/// # Errors
+/// The runtime cannot be made, or a socket cannot be registered with it.
+pub(super) fn run(assignment: Assignment) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(work(assignment))
+}
+
+async fn work(assignment: Assignment) -> io::Result<()> {
+    let Assignment { shared, sockets, history, lines, workers, mut phase } = assignment;
+    let worker =
+        Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
+    let upstreams = routes::upstreams(&shared.config, &shared.breakers);
+    // Every connection holds a sender; when all are gone, the receiver ends.
+    let (alive, mut all_gone) = mpsc::channel::<()>(1);
+    for (listener, socket) in sockets {
+        let Some(routes) = routes::routes(&listener, &upstreams, &shared.traffic) else { continue };
+        let terms = Terms {
+            worker: Rc::clone(&worker),
+            routes: Rc::new(routes),
+            forwarded: listener.forwarded,
+            local_port: socket.local_addr()?.port(),
+            limits: Rc::new(listener.limits.clone()),
+        };
+        let socket = tokio::net::TcpListener::from_std(socket)?;
+        let room = Arc::new(Semaphore::new(listener.limits.connections.get().div_ceil(workers)));
+        tokio::task::spawn_local(accept(socket, terms, room, alive.clone(), phase.clone()));
+    }
+    drop(alive);
+    let sweeping = tokio::task::spawn_local(sweep(upstreams));
+    loop {
+        let now = *phase.borrow_and_update();
+        worker.leaving.set(now != Phase::Serving);
+        if now == Phase::Aborting {
+            worker.aborting.set(true);
+            break;
+        }
+        tokio::select! {
+            _ = all_gone.recv() => break,
+            changed = phase.changed() => if changed.is_err() { break },
+        }
+    }
+    sweeping.abort();
+    Ok(())
+}
+
+/// Accepts connections until the plane closes, and then what the kernel has completed already.
+async fn accept(
+    socket: tokio::net::TcpListener,
+    terms: Terms,
+    room: Arc<Semaphore>,
+    alive: mpsc::Sender<()>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    loop {
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let closing = matches!(*phase.borrow_and_update(), Phase::Closing | Phase::Aborting);
+        let accepted = if closing {
+            match socket.accept().now_or_never() {
+                Some(accepted) => accepted,
+                None => return,
+            }
+        } else {
+            tokio::select! {
+                accepted = socket.accept() => accepted,
+                _changed = phase.changed() => continue,
+            }
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let serving = connection::serve(terms.clone(), stream, peer, phase.clone());
+                let alive = alive.clone();
+                tokio::task::spawn_local(async move {
+                    serving.await;
+                    drop((permit, alive));
+                });
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot accept connections"
+                );
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn sweep(upstreams: Upstreams) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        every.tick().await;
+        let now = clock::now();
+        upstreams.values().for_each(|upstream| upstream.sweep(now));
+    }
+}
