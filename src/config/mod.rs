@@ -1,8 +1,33 @@
 //! The configuration, checked: after this nothing about it can be wrong.
 //!
-//! [`file`] reads the YAML as written into a tree with positions, [`check`] turns that into the
-//! types below and reports every problem at once. There is no `Option` for a default here: what
-//! may be left out has its value.
+//! `source` is the text, `file` reads it into a tree with positions, `expand` puts the variables
+//! in, `check` turns the tree into the types below through `mapping`, which notes every problem
+//! and goes on; `keys` is the table of all keys with their defaults and bounds. There is no
+//! `Option` for a default here: what may be left out has its value. Nothing here reads the
+//! process's environment or resolves a name: the same source and the same variables make the same
+//! configuration.
+
+mod address;
+mod check;
+mod database_url;
+mod environment;
+mod expand;
+mod file;
+mod flags;
+mod headers;
+mod key;
+mod keys;
+mod mapping;
+mod path;
+mod problem;
+mod reading;
+mod secrets;
+mod setting;
+mod snippet;
+mod source;
+mod suggest;
+mod text;
+mod unknown;
 
 use std::{
     collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc,
@@ -11,7 +36,52 @@ use std::{
 
 use http::{HeaderName, HeaderValue, Uri};
 
+use mapping::Mapping;
+use reading::Reading;
+use secrets::Secrets;
+
 use crate::domain::{breaker::Policy, route::Match};
+
+pub use environment::Environment;
+pub use flags::{Flags, from_flags};
+pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
+pub use source::{MAX_SOURCE_BYTES, Source};
+
+/// A configuration, and what is hardly meant about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Problems that do not keep Fusebox from starting.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// It cannot be used as it is; every problem is reported.
+pub fn load(source: &Source, environment: &Environment) -> Result<Loaded, Problems> {
+    let reading = Reading::new(environment);
+    let Some(mut tree) = file::parse(source, &reading) else {
+        return Err(reading.finish(&source.name, &source.text, &Secrets::Unparsed));
+    };
+    expand::expand(&mut tree.root, &source.text, &path::Path::root(), &reading);
+    let config = check::config(&Mapping::root(&tree.root, &reading), &reading);
+    let secrets = Secrets::of(&tree);
+    Loaded::new(Some(config), reading.finish(&source.name, &source.text, &secrets))
+}
+
+impl Loaded {
+    /// The configuration, unless a problem forbids it.
+    fn new(config: Option<Config>, problems: Problems) -> Result<Self, Problems> {
+        match config {
+            Some(config) if problems.count(Severity::Error) == 0 => {
+                Ok(Self { config, warnings: problems.into_list() })
+            }
+            _ => Err(problems),
+        }
+    }
+}
 
 /// Everything that one run of Fusebox is told.
 #[derive(Debug, Clone, PartialEq)]

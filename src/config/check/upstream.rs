@@ -1,0 +1,99 @@
+//! An upstream: its endpoints, its check, its timeouts, its pool, its breaker.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::breaker;
+use crate::{
+    config::{
+        Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
+    },
+    domain::units::show_duration,
+};
+
+/// Reads one upstream. None when it has no endpoint that can be used. `taken` are the keys of
+/// the breakers so far, each with its upstream.
+pub(super) fn read(
+    name: &str,
+    upstream: &Mapping<'_>,
+    taken: &mut BTreeMap<String, String>,
+) -> Option<Upstream> {
+    let endpoints = endpoints(upstream);
+    let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
+    let health_check = health_check.and_then(|check| read_health_check(&check));
+    let timeouts = upstream.mapping(&keys::TIMEOUTS);
+    let timeouts = Timeouts {
+        connect: timeouts.get(&keys::CONNECT),
+        first_byte: timeouts.get(&keys::FIRST_BYTE),
+        total: timeouts.get(&keys::TOTAL),
+        body_idle: timeouts.get(&keys::BODY_IDLE),
+    };
+    let pool = upstream.mapping(&keys::POOL);
+    let pool =
+        Pool { idle: pool.get(&keys::POOL_IDLE), idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT) };
+    let breaker = upstream.mapping(&keys::BREAKER);
+    let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
+    let policy = breaker::read(&breaker, timeouts.total);
+    if endpoints.is_empty() {
+        return None;
+    }
+    let breaker_key = key.unwrap_or_else(|| breaker_key(name, &endpoints));
+    if let Some(other) = taken.insert(breaker_key.clone(), name.to_owned()) {
+        let message = format!("the upstream `{}` has this key already", shown(&other));
+        breaker.error(&keys::BREAKER_KEY, &message);
+    }
+    Some(Upstream {
+        name: Arc::from(name),
+        endpoints,
+        health_check,
+        timeouts,
+        pool,
+        breaker: policy,
+        breaker_key,
+    })
+}
+
+fn endpoints(upstream: &Mapping<'_>) -> Vec<Endpoint> {
+    if !upstream.has(&keys::ENDPOINTS) {
+        upstream.note_missing(&keys::ENDPOINTS);
+    }
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    let mut authorities = BTreeSet::new();
+    for endpoint in upstream.list(&keys::ENDPOINTS) {
+        if !authorities.insert(Arc::clone(&endpoint.value.authority)) {
+            upstream.error_at(&endpoint, "is in the list twice");
+        }
+        endpoints.push(endpoint.value);
+    }
+    endpoints
+}
+
+fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
+    let path = check.required(&keys::HEALTH_PATH);
+    let every = check.get(&keys::HEALTH_EVERY);
+    let timeout = check.get(&keys::HEALTH_TIMEOUT);
+    if timeout > every {
+        let (timeout, every) = (show_duration(timeout), show_duration(every));
+        let message =
+            format!("must not be longer than `every`, but {timeout} is more than {every}");
+        check.error(&keys::HEALTH_TIMEOUT, &message);
+    }
+    Some(HealthCheck { path: path?.0, every, timeout })
+}
+
+/// The key of a breaker that has none: the upstream's name and a digest of where it is, so that
+/// only sidecars that mean the same share it.
+fn breaker_key(name: &str, endpoints: &[Endpoint]) -> String {
+    /// Twelve digits tell any two sets of endpoints apart that bear the same name.
+    const DIGEST_BYTES: usize = 6;
+    let uris: BTreeSet<String> =
+        endpoints.iter().map(|endpoint| format!("http://{}", endpoint.authority)).collect();
+    let uris: Vec<_> = uris.into_iter().collect();
+    let digest = Sha256::digest(uris.join("\n"));
+    let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{name}@{digits}")
+}

@@ -1,0 +1,291 @@
+//! Every key of the file: its default, its bounds, the variables that stand in for it.
+//!
+//! This is the only place where a default or a bound is written, in the words of the file itself.
+//! What a key means is in `config/example.yaml`, which a test holds against this table.
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use http::{HeaderName, Method, StatusCode};
+
+use super::{
+    CallLines, Endpoint, Forwarded, Workers,
+    address::HostName,
+    database_url::DatabaseUrl,
+    environment::Variable,
+    key::{About, Key, key, section},
+    setting::{Bytes, List, Named, Section},
+    text::{BreakerKey, Label, LogFilter, Name, PathPrefix, RequestPath, Schema, Title, Token},
+};
+use crate::domain::{breaker::Scope, units::Percent};
+
+/// What the key `name` is in a mapping at `parent`. None when there is no such key.
+pub(super) fn find(parent: &str, name: &str) -> Option<&'static About> {
+    let children = || ALL.iter().filter(|about| about.parent() == parent);
+    children().find(|about| about.name() == name).or_else(|| children().find(|a| a.name() == "*"))
+}
+
+/// The keys of a mapping at `parent`.
+pub(super) fn of(parent: &str) -> impl Iterator<Item = &'static str> {
+    ALL.iter().filter(move |about| about.parent() == parent).map(About::name)
+}
+
+/// Whether a key of this name has a value, and never a secret one.
+pub(super) fn is_harmless_value(name: &str) -> bool {
+    let mut named = ALL.iter().filter(|about| about.name() == name).peekable();
+    named.peek().is_some() && named.all(|about| !about.secret && !about.is_section)
+}
+
+/// Keys that are known to come, so that who reads about them is told.
+pub(super) const LATER: &[&str] = &[
+    "history.spool_max_bytes",
+    "listeners.*.routes[].task.cost",
+    "listeners.*.routes[].task.impact",
+    "listeners.*.routes[].task.params",
+    "listeners.*.routes[].task.success",
+    "listeners.*.tls",
+    "upstreams.*.breaker.quorum",
+    "upstreams.*.retry",
+    "upstreams.*.tls",
+];
+
+/// Declares the keys and the list of them.
+macro_rules! keys {
+    ($($name:ident: $kind:ty = $key:expr;)*) => {
+        $(pub(super) const $name: Key<$kind> = $key;)*
+
+        /// All of them, in the order of `config/example.yaml`.
+        pub(super) const ALL: &[About] = &[$($name.about,)*];
+    };
+}
+
+keys! {
+    SERVICE: Title = key("service")
+        .variables(&[Variable::Plain("OTEL_SERVICE_NAME"), Variable::Attribute("service.name")]);
+    NAMESPACE: Name = key("namespace").default("default");
+    ENVIRONMENT: Label = key("environment").default("").variables(&[
+        Variable::Plain("FUSEBOX_ENV"),
+        Variable::Plain("NODE_ENV"),
+        Variable::Attribute("deployment.environment.name"),
+        Variable::Attribute("deployment.environment"),
+    ]);
+    VERSION: Label = key("version")
+        .default("").variables(&[Variable::Attribute("service.version")]);
+    WORKERS: Workers = key("workers").default("auto").bounds("1", "1024");
+
+    ADMIN: Section = section("admin");
+    ADMIN_LISTEN: SocketAddr = key("admin.listen").default("127.0.0.1:9901");
+    ADMIN_TOKEN: Token = key("admin.token").default("").secret()
+        .variables(&[Variable::Plain("FUSEBOX_ADMIN_TOKEN"), Variable::Plain("JARVIS_AUTH_TOKEN")]);
+    ADMIN_ALLOWED_HOSTS: List<HostName> = key("admin.allowed_hosts")
+        .default("[]").bounds("0", "64");
+
+    DATA_DIR: PathBuf = key("data_dir").default("./data");
+
+    DATABASE: Section = section("database");
+    DATABASE_URL: DatabaseUrl = key("database.url")
+        .default("").secret().variables(&[Variable::Plain("DATABASE_URL")]);
+    DATABASE_SCHEMA: Schema = key("database.schema").default("public");
+    DATABASE_MIGRATE: bool = key("database.migrate").default("true");
+
+    HISTORY: Section = section("history");
+    RETENTION: Duration = key("history.retention").default("14d").bounds("1d", "3650d");
+    QUEUE_ROWS: NonZeroUsize = key("history.queue_rows")
+        .default("50000").bounds("1000", "10000000");
+    REFUSED_PER_SECOND: u32 = key("history.refused_per_second")
+        .default("100").bounds("0", "100000");
+
+    LOGS: Section = section("logs");
+    LOG_CALLS: CallLines = key("logs.calls").default("all");
+    LOG_FILE: PathBuf = key("logs.file");
+    LOG_LEVEL: LogFilter = key("logs.level")
+        .default("info").variables(&[Variable::Plain("LOG_LEVEL")]);
+
+    DRAIN_TIMEOUT: Duration = key("drain_timeout").default("25s").bounds("0s", "1h");
+
+    LISTENERS: Named = section("listeners").bounds("1", "64");
+    LISTENER: Section = section("listeners.*");
+    LISTEN: SocketAddr = key("listeners.*.listen");
+    LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
+    FORWARDED: Forwarded = key("listeners.*.forwarded");
+    LIMITS: Section = section("listeners.*.limits");
+    HEAD_BYTES: Bytes = key("listeners.*.limits.head_bytes")
+        .default("64KiB").bounds("8KiB", "1MiB");
+    HEAD_TIMEOUT: Duration = key("listeners.*.limits.head_timeout")
+        .default("60s").bounds("100ms", "1h");
+    CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
+        .default("10000").bounds("1", "1000000");
+
+    ROUTES: List<Section> = section("listeners.*.routes").bounds("1", "1000");
+    ROUTE_NAME: Title = key("listeners.*.routes[].name");
+    MATCH: Section = section("listeners.*.routes[].match");
+    MATCH_HOST: HostName = key("listeners.*.routes[].match.host");
+    MATCH_PATH_PREFIX: PathPrefix = key("listeners.*.routes[].match.path_prefix").default("/");
+    MATCH_METHODS: List<Method> = key("listeners.*.routes[].match.methods").bounds("1", "8");
+    ROUTE_UPSTREAM: Name = key("listeners.*.routes[].upstream");
+    STRIP_PREFIX: bool = key("listeners.*.routes[].strip_prefix").default("false");
+    PRESERVE_HOST: bool = key("listeners.*.routes[].preserve_host").default("false");
+    REQUEST_HEADERS: Section = section("listeners.*.routes[].request_headers");
+    REQUEST_HEADERS_SET: Named = key("listeners.*.routes[].request_headers.set").secret();
+    REQUEST_HEADERS_REMOVE: List<HeaderName> = key("listeners.*.routes[].request_headers.remove")
+        .default("[]").bounds("0", "64");
+    RESPONSE_HEADERS: Section = section("listeners.*.routes[].response_headers");
+    RESPONSE_HEADERS_SET: Named = key("listeners.*.routes[].response_headers.set").secret();
+    RESPONSE_HEADERS_REMOVE: List<HeaderName> = key("listeners.*.routes[].response_headers.remove")
+        .default("[]").bounds("0", "64");
+    TASK: Section = section("listeners.*.routes[].task");
+    TASK_DOMAIN: Title = key("listeners.*.routes[].task.domain");
+    TASK_ACTION: Title = key("listeners.*.routes[].task.action");
+
+    UPSTREAMS: Named = section("upstreams").bounds("1", "1000");
+    UPSTREAM: Section = section("upstreams.*");
+    ENDPOINTS: List<Endpoint> = key("upstreams.*.endpoints").bounds("1", "256");
+    HEALTH_CHECK: Section = section("upstreams.*.health_check");
+    HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path");
+    HEALTH_EVERY: Duration = key("upstreams.*.health_check.every")
+        .default("5s").bounds("100ms", "1h");
+    HEALTH_TIMEOUT: Duration = key("upstreams.*.health_check.timeout")
+        .default("1s").bounds("10ms", "10m");
+    TIMEOUTS: Section = section("upstreams.*.timeouts");
+    CONNECT: Duration = key("upstreams.*.timeouts.connect").default("1s").bounds("1ms", "10m");
+    FIRST_BYTE: Duration = key("upstreams.*.timeouts.first_byte")
+        .default("30s").bounds("1ms", "1d");
+    TOTAL: Duration = key("upstreams.*.timeouts.total").default("60s").bounds("1ms", "1d");
+    BODY_IDLE: Duration = key("upstreams.*.timeouts.body_idle").default("60s").bounds("1ms", "1d");
+    POOL: Section = section("upstreams.*.pool");
+    POOL_IDLE: usize = key("upstreams.*.pool.idle").default("64").bounds("0", "10000");
+    POOL_IDLE_TIMEOUT: Duration = key("upstreams.*.pool.idle_timeout")
+        .default("4s").bounds("100ms", "1h");
+
+    BREAKER: Section = section("upstreams.*.breaker");
+    BREAKER_KEY: BreakerKey = key("upstreams.*.breaker.key");
+    CONSECUTIVE_FAILURES: NonZeroU32 = key("upstreams.*.breaker.consecutive_failures")
+        .default("5").bounds("1", "10000")
+        .variables(&[Variable::Plain("CIRCUIT_BREAKER_FAILURE_THRESHOLD")]);
+    OPEN_FOR: Duration = key("upstreams.*.breaker.open_for").default("60s").bounds("10ms", "1d")
+        .variables(&[Variable::Millis("CIRCUIT_BREAKER_TIMEOUT_MS")]);
+    OPEN_FOR_MAX: Duration = key("upstreams.*.breaker.open_for_max")
+        .default("10m").bounds("10ms", "1d");
+    CLOSE_AFTER: NonZeroU32 = key("upstreams.*.breaker.close_after")
+        .default("2").bounds("1", "1000");
+    RAMP: Duration = key("upstreams.*.breaker.ramp").default("10s").bounds("0s", "1h");
+    FAILURE_RATE: Section = section("upstreams.*.breaker.failure_rate");
+    FAILURE_RATE_OVER: Percent = key("upstreams.*.breaker.failure_rate.over").bounds("1%", "99%");
+    FAILURE_RATE_WINDOW: Duration = key("upstreams.*.breaker.failure_rate.window")
+        .default("30s").bounds("1s", "1h");
+    FAILURE_RATE_MIN_CALLS: NonZeroU32 = key("upstreams.*.breaker.failure_rate.min_calls")
+        .default("20").bounds("1", "1000000");
+    SLOW_CALLS: Section = section("upstreams.*.breaker.slow_calls");
+    SLOW_CALLS_OVER: Percent = key("upstreams.*.breaker.slow_calls.over").bounds("1%", "99%");
+    SLOWER_THAN: Duration = key("upstreams.*.breaker.slow_calls.slower_than").bounds("1ms", "1d");
+    SLOW_CALLS_WINDOW: Duration = key("upstreams.*.breaker.slow_calls.window")
+        .default("30s").bounds("1s", "1h");
+    SLOW_CALLS_MIN_CALLS: NonZeroU32 = key("upstreams.*.breaker.slow_calls.min_calls")
+        .default("20").bounds("1", "1000000");
+    FAILURE_STATUSES: List<StatusCode> = key("upstreams.*.breaker.failure_statuses")
+        .default("[500, 502, 503, 504]").bounds("0", "100");
+    SCOPE: Scope = key("upstreams.*.breaker.scope").default("fleet");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ALL, About, LATER, find};
+    use crate::config::{
+        Environment, Source,
+        file::{self, Node, Value},
+        reading::Reading,
+    };
+
+    const EXAMPLE: &str = include_str!("../../config/example.yaml");
+
+    /// The patterns of all keys below a node, each with the line of its first.
+    fn written(node: &Node, pattern: &str, keys: &mut Vec<(&'static About, usize)>) {
+        match &node.value {
+            Value::Map(entries) => {
+                for entry in entries {
+                    // Below `set` are headers, not keys.
+                    let Some(about) = find(pattern, &entry.key) else { continue };
+                    if !keys.iter().any(|(other, _)| other.path == about.path) {
+                        keys.push((about, entry.key_span.unwrap().line));
+                    }
+                    written(&entry.value, about.path, keys);
+                }
+            }
+            Value::List(items) => {
+                items.iter().for_each(|item| written(item, &format!("{pattern}[]"), keys));
+            }
+            Value::Scalar(_) | Value::Empty | Value::Broken => {}
+        }
+    }
+
+    fn example() -> Vec<(&'static About, usize)> {
+        let environment = Environment::default();
+        let reading = Reading::new(&environment);
+        let source = Source { name: "example.yaml".to_owned(), text: EXAMPLE.to_owned() };
+        let tree = file::parse(&source, &reading).unwrap();
+        let mut keys = Vec::new();
+        written(&tree.root, "", &mut keys);
+        keys
+    }
+
+    /// The comment right above a line.
+    fn comment_above(line: usize) -> String {
+        let lines: Vec<&str> = EXAMPLE.lines().take(line - 1).map(str::trim_start).collect();
+        let comment = lines.iter().rev().take_while(|line| line.starts_with('#'));
+        comment.copied().collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_example_has_every_key_and_no_other() {
+        // That it has no other, loading it proves: unknown keys are errors.
+        let written: BTreeSet<_> = example().into_iter().map(|(about, _)| about.path).collect();
+        let missing: Vec<_> = ALL.iter().filter(|about| !written.contains(about.path)).collect();
+        assert_eq!(missing, Vec::<&About>::new());
+    }
+
+    #[test]
+    fn the_example_tells_the_defaults_the_bounds_and_the_variables_of_the_code() {
+        for (about, line) in example() {
+            let (path, comment) = (about.path, comment_above(line));
+            let told = |label: &str| comment.split_once(label).map(|(_, told)| told.to_owned());
+            let check = |label: &str, expected: &str| {
+                let told = told(label).unwrap_or_default();
+                let rest = told.strip_prefix(expected);
+                let ends =
+                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n']));
+                assert!(ends, "{path} (line {line}): no {label:?} {expected} in\n{comment}");
+            };
+            match about.default {
+                Some("") => check("Default: ", "\"\""),
+                Some(default) => check("Default: ", default),
+                None if about.is_section || comment.contains("Required") => {}
+                None => assert!(told("Default: ").is_some(), "{path} (line {line}): no default"),
+            }
+            if let Some((least, most)) = about.bounds {
+                check("Bounds: ", &format!("{least} to {most}"));
+            }
+            for variable in about.variables {
+                assert!(comment.contains(variable.name()), "{path}: no {variable:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_parent_and_one_entry() {
+        let paths: BTreeSet<_> = ALL.iter().map(|about| about.path).collect();
+        assert_eq!(paths.len(), ALL.len());
+        for about in ALL.iter().filter(|about| !about.parent().is_empty()) {
+            assert!(paths.contains(about.parent().trim_end_matches("[]")), "{}", about.path);
+        }
+        for path in LATER {
+            let (parent, name) = path.rsplit_once('.').unwrap();
+            assert!(find(parent, name).is_none() && !parent.is_empty(), "{path}");
+        }
+    }
+}

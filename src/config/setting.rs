@@ -1,0 +1,173 @@
+//! What a value can be: numbers with their units, switches, choices.
+//!
+//! A [`Setting`] is read from the text of a scalar, quoted or not, and says in the words of a
+//! user what was expected.
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+
+use http::{Method, StatusCode};
+
+use super::{CallLines, Forwarded, Workers, suggest::did_you_mean};
+use crate::domain::{
+    breaker::Scope,
+    units::{Percent, parse_duration, parse_percent, parse_size},
+};
+
+/// A mapping with keys of its own.
+pub(super) enum Section {}
+
+/// A mapping from names that the user chooses.
+pub(super) enum Named {}
+
+/// A list of values.
+pub(super) struct List<T>(std::marker::PhantomData<fn() -> T>);
+
+/// A value that is read from one scalar.
+pub(super) trait Setting: Sized {
+    /// What is expected, with its article.
+    const WHAT: &'static str;
+
+    /// Reads it.
+    fn read(text: &str) -> Result<Self, String>;
+
+    /// Whether it is less than the least or more than the most.
+    fn is_outside(&self, _least: &Self, _most: &Self) -> bool {
+        false
+    }
+}
+
+/// A size in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Bytes(pub(super) usize);
+
+/// Settings that have an order, and so bounds.
+macro_rules! ordered {
+    ($($kind:ty, $what:literal, $read:expr;)*) => {$(
+        impl Setting for $kind {
+            const WHAT: &'static str = $what;
+
+            fn read(text: &str) -> Result<Self, String> {
+                $read(text)
+            }
+
+            fn is_outside(&self, least: &Self, most: &Self) -> bool {
+                self < least || self > most
+            }
+        }
+    )*};
+}
+
+ordered! {
+    Duration, "a duration", |text| parse_duration(text).map_err(|error| error.to_string());
+    Percent, "a share", |text| parse_percent(text).map_err(|error| error.to_string());
+    Bytes, "a size", size;
+    u32, "a whole number", whole;
+    usize, "a whole number", whole;
+    NonZeroU32, "a whole number", |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
+    NonZeroUsize, "a whole number", |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
+}
+
+const NOT_ZERO: &str = "must be at least 1";
+
+fn size(text: &str) -> Result<Bytes, String> {
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    usize::try_from(bytes).map(Bytes).map_err(|_| "the number is too large".to_owned())
+}
+
+fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err("expected a whole number without a unit, such as `5`".to_owned());
+    }
+    let number = text.parse::<u64>().ok().and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| "the number is too large".to_owned())
+}
+
+impl Setting for Workers {
+    const WHAT: &'static str = "`auto` or a whole number";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let count = whole::<usize>(text)
+            .map_err(|_| "expected `auto` or a whole number, such as `2`".to_owned())?;
+        NonZeroUsize::new(count).map(Self::Count).ok_or_else(|| NOT_ZERO.to_owned())
+    }
+
+    fn is_outside(&self, least: &Self, most: &Self) -> bool {
+        match (self, least, most) {
+            (Self::Count(count), Self::Count(least), Self::Count(most)) => {
+                count < least || count > most
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Settings that are one of a few words.
+macro_rules! choices {
+    ($($kind:ty, $what:literal, [$($word:literal => $value:expr),*];)*) => {$(
+        impl Setting for $kind {
+            const WHAT: &'static str = $what;
+
+            fn read(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok($value),)*
+                    _ => Err(format!("expected {}{}", $what, did_you_mean(text, [$($word),*]))),
+                }
+            }
+        }
+    )*};
+}
+
+choices! {
+    bool, "`true` or `false`", ["true" => true, "false" => false];
+    CallLines, "`all`, `failures` or `none`",
+        ["all" => Self::All, "failures" => Self::Failures, "none" => Self::None];
+    Forwarded, "`off`, `replace` or `append`",
+        ["off" => Self::Off, "replace" => Self::Replace, "append" => Self::Append];
+    Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
+    Method, "a method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `TRACE`", [
+        "GET" => Self::GET, "HEAD" => Self::HEAD, "POST" => Self::POST, "PUT" => Self::PUT,
+        "PATCH" => Self::PATCH, "DELETE" => Self::DELETE, "OPTIONS" => Self::OPTIONS,
+        "TRACE" => Self::TRACE
+    ];
+}
+
+impl Setting for StatusCode {
+    const WHAT: &'static str = "a status from 400 to 599";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let status = whole::<u16>(text).ok().filter(|status| (400..=599).contains(status));
+        let status = status.and_then(|status| Self::from_u16(status).ok());
+        status.ok_or_else(|| format!("expected {}", Self::WHAT))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bytes, Setting, Workers};
+    use crate::config::Forwarded;
+
+    #[test]
+    fn a_choice_is_told_with_its_alternatives() {
+        let fault = Forwarded::read("apend").unwrap_err();
+        assert_eq!(fault, "expected `off`, `replace` or `append`; did you mean `append`?");
+        assert_eq!(bool::read("yes").unwrap_err(), "expected `true` or `false`");
+    }
+
+    #[test]
+    fn numbers_are_whole_and_fit() {
+        assert_eq!(u32::read("7"), Ok(7));
+        for text in ["", "-1", "+1", "1.0", "0x10", "1_000", " 1", "99999999999"] {
+            assert!(u32::read(text).is_err(), "{text}");
+        }
+        assert_eq!(Bytes::read("64KiB"), Ok(Bytes(65_536)));
+        assert_eq!(Workers::read("auto"), Ok(Workers::Auto));
+        assert!(Workers::read("0").is_err());
+    }
+}
