@@ -13,11 +13,15 @@ use fusebox::{
     breakers::{Breakers, Circuit},
     clock, config,
     domain::breaker::{Policy, State},
-    fleet::{Fleet, SyncMode, Watch},
+    fleet::{Fleet, Status, SyncMode},
     history::Recorder,
     store::{Stores, migrate, open},
 };
-use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{oneshot, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 
 use fixture::{Directory, call, database, identity};
 use postgres::Server;
@@ -111,7 +115,7 @@ async fn no_row_is_missing_after_postgres_was_stopped_under_load() {
 /// One instance of a fleet.
 struct Node {
     circuit: Arc<Circuit>,
-    status: Watch,
+    status: watch::Receiver<Status>,
     _stop: oneshot::Sender<()>,
 }
 

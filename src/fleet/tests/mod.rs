@@ -8,9 +8,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::oneshot, time::sleep};
+use tokio::{
+    sync::{oneshot, watch},
+    time::sleep,
+};
 
-use super::{Fleet, SyncMode, Watch};
+use super::{Fleet, Status, SyncMode};
 use crate::{
     breakers::{Breakers, Circuit},
     clock,
@@ -25,7 +28,7 @@ const MS: Duration = Duration::from_millis(1);
 struct Node {
     circuit: Arc<Circuit>,
     knew_the_fleet: bool,
-    status: Watch,
+    status: watch::Receiver<Status>,
     /// Dropped, it stops the task.
     _stop: oneshot::Sender<()>,
 }
@@ -68,7 +71,7 @@ impl Node {
         self.circuit.snapshot(clock::now()).retry_after
     }
 
-    fn status(&self) -> super::Status {
+    fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 }
@@ -163,7 +166,7 @@ async fn of_two_that_trip_at_once_one_makes_the_move_and_the_other_adopts() {
     sleep(SECOND).await;
     assert_eq!(store.moves(), [(State::Closed, State::Open)]);
     assert_eq!((one.epoch(), other.epoch()), (1, 1));
-    let sum = |count: fn(&super::Status) -> u64| count(&one.status()) + count(&other.status());
+    let sum = |count: fn(&Status) -> u64| count(&one.status()) + count(&other.status());
     assert_eq!((sum(|status| status.published), sum(|status| status.adopted)), (1, 1));
 }
 
