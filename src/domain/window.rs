@@ -1,6 +1,6 @@
 //! A rolling window of exact counts: how many calls there were lately, and how many were hits.
 //!
-//! What a hit is, the owner says: a failure, a slow call. The window is a ring of [`BUCKETS`]
+//! What a hit is, the owner says: a failure, a slow call. The window is a ring of ten
 //! buckets, so it reaches back between nine tenths and the whole of its length and forgets a tenth
 //! at a time; it never drops everything at once, as a tumbling window does. The bucket of a moment
 //! is computed from the window's origin, so no remainder adds up to a drift.

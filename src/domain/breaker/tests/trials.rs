@@ -99,6 +99,8 @@ fn a_probe_whose_body_dies_after_the_circuit_moved_on_is_late() {
 fn a_call_that_may_not_be_repeated_is_tried_only_when_nothing_better_came() {
     check_with(at_once(), "-----60p29.9p0.1p", "CCCCOhhH");
     check_with(at_once(), "-----60p+p29.9p0.1p", "CCCCOhHhhC");
+    check_with(at_once(), "-----70+25p5p", "CCCCOHhC");
+    check_with(at_once(), "-----70k25p5p", "CCCCOHhC");
     check_with(at_once(), "-----600p", "CCCCOH");
     check_with(at_once(), "-----600P", "CCCCOO");
 }
@@ -204,6 +206,14 @@ fn an_outage_that_comes_right_back_starts_from_where_it_was() {
     bench.run("-----");
     let tripped = bench.transitions.last().unwrap();
     assert_eq!((tripped.step, tripped.open_for), (1, s(60)), "health was seen for long enough");
+}
+
+#[test]
+fn time_between_failures_is_no_health() {
+    let mut bench = Bench::new(at_once());
+    bench.run("-----60-150++");
+    bench.run(&"+1-1".repeat(200));
+    assert_eq!(bench.breaker.snapshot(bench.now).step, 2);
 }
 
 #[test]
