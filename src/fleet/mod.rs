@@ -39,7 +39,7 @@ use crate::{
 use exchange::Exchange;
 use link::{Link, News};
 
-pub use status::{Status, SyncMode, Watch};
+pub use status::{Status, SyncMode};
 
 /// How long a start may wait for the fleet's state.
 const START_BUDGET: Duration = Duration::from_millis(500);
@@ -96,7 +96,7 @@ impl Fleet {
     }
 
     /// Where the status is read, now and later.
-    pub fn status(&self) -> Watch {
+    pub fn status(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
     }
 
@@ -172,7 +172,9 @@ impl Fleet {
         match news {
             News::Look => self.look_at = self.look_at.min(self.looked_at + HINT_SPACING),
             News::Down(cause) => {
-                self.look_at = self.look_at.min(clock::now() + self.pause());
+                if !self.outage.is_on() {
+                    self.look_at = self.look_at.min(clock::now() + self.pause());
+                }
                 if let Some(cause) = cause {
                     let message = causes(&cause);
                     debug!(error = message, "no hints from the store for now");

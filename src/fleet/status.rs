@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 /// How changes of others are noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
@@ -67,6 +65,3 @@ impl Status {
         self.last_ok.map(|at| now.saturating_duration_since(at))
     }
 }
-
-/// Where the status is read. Cheap to clone.
-pub type Watch = watch::Receiver<Status>;

@@ -2,8 +2,8 @@
 //!
 //! A [`Recorder`] hands each worker of the data plane a [`Lane`], into which calls are pushed
 //! without waiting. One [`Writer`], on the store's thread, collects the lanes four times a second,
-//! folds what refused calls are too many ([`fold`]), and writes batches with their rollups. While
-//! the store is away the rows wait in memory, oldest first, up to a limit.
+//! folds refused calls beyond their share ([`Refusals`]), and writes batches with their rollups.
+//! While the store is away the rows wait in memory, oldest first, up to a limit.
 //!
 //! # What holds, and what does not yet
 //!

@@ -1,172 +1,34 @@
 //! Several instances around one store in memory that really compares and sets, with paused time.
 
+mod store;
+
 use std::{
-    collections::BTreeMap,
     num::NonZeroU32,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{oneshot, watch},
     time::sleep,
 };
 
-use super::{Fleet, SyncMode, Watch};
+use super::{Fleet, Status, SyncMode};
 use crate::{
     breakers::{Breakers, Circuit},
     clock,
-    domain::breaker::{Cause, Mode, Policy, Scope, Shared, State},
-    store::{BreakerEvent, Error, Hints, Move, Moved, StateStore, StoredBreaker},
+    domain::breaker::{Cause, Mode, Policy, Scope, State},
 };
+use store::{Mood, Store};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
-
-/// How the store behaves now.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Mood {
-    Well,
-    Away,
-    /// Never answers.
-    Stuck,
-}
-
-struct Row {
-    shared: Shared,
-    changed_at: Instant,
-}
-
-struct Store {
-    mood: Mutex<Mood>,
-    gives_hints: bool,
-    rows: Mutex<BTreeMap<String, Row>>,
-    moves: Mutex<Vec<Move>>,
-    listeners: Mutex<Vec<mpsc::Sender<()>>>,
-    reads: AtomicUsize,
-    beats: AtomicUsize,
-}
-
-impl Store {
-    fn new(gives_hints: bool) -> Arc<Self> {
-        Arc::new(Self {
-            mood: Mutex::new(Mood::Well),
-            gives_hints,
-            rows: Mutex::default(),
-            moves: Mutex::default(),
-            listeners: Mutex::default(),
-            reads: AtomicUsize::new(0),
-            beats: AtomicUsize::new(0),
-        })
-    }
-
-    fn be(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
-        if mood != Mood::Well {
-            self.cut_lines();
-        }
-    }
-
-    fn cut_lines(&self) {
-        self.listeners.lock().unwrap().clear();
-    }
-
-    async fn answer(&self) -> Result<(), Error> {
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Well => Ok(()),
-            Mood::Away => Err(Error::Unavailable("connection refused".into())),
-            Mood::Stuck => std::future::pending().await,
-        }
-    }
-
-    /// The row as the store's clock has it now.
-    fn row(&self, key: &str) -> Option<Shared> {
-        let rows = self.rows.lock().unwrap();
-        let row = rows.get(key)?;
-        Some(crate::domain::fleet::aged(&row.shared, clock::now() - row.changed_at))
-    }
-
-    /// From and to of all moves that were made.
-    fn moves(&self) -> Vec<(State, State)> {
-        self.moves.lock().unwrap().iter().map(|made| (made.from, made.to)).collect()
-    }
-}
-
-#[async_trait]
-impl StateStore for Store {
-    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
-        self.reads.fetch_add(1, Relaxed);
-        self.answer().await?;
-        let is_listed = |row: &Row| {
-            row.shared.state != State::Closed || clock::now() - row.changed_at < closed_within
-        };
-        let rows = self.rows.lock().unwrap();
-        let keys: Vec<_> =
-            rows.iter().filter(|(_, row)| is_listed(row)).map(|(key, _)| key.clone()).collect();
-        drop(rows);
-        let stored = |key: String| Some(StoredBreaker { shared: self.row(&key)?, key });
-        Ok(keys.into_iter().filter_map(stored).collect())
-    }
-
-    async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
-        self.answer().await?;
-        let current = self.row(&wanted.key);
-        if current.as_ref().map_or(0, |row| row.epoch) != wanted.from_epoch {
-            let key = wanted.key.clone();
-            return Ok(Moved::Lost(current.map(|shared| StoredBreaker { key, shared })));
-        }
-        let epoch = wanted.from_epoch + 1;
-        let shared = Shared {
-            epoch,
-            state: wanted.to,
-            open_for: wanted.open_for,
-            ramp_age: Duration::ZERO,
-            step: wanted.step,
-            failure_count: wanted.failure_count,
-            cause: wanted.cause,
-            by_connection: wanted.by_connection,
-        };
-        let row = Row { shared, changed_at: clock::now() };
-        self.rows.lock().unwrap().insert(wanted.key.clone(), row);
-        self.moves.lock().unwrap().push(wanted.clone());
-        self.listeners
-            .lock()
-            .unwrap()
-            .retain(|line| line.try_send(()).is_ok() || !line.is_closed());
-        Ok(Moved::Made(epoch))
-    }
-
-    async fn events(&self, _: &str, _: u32) -> Result<Vec<BreakerEvent>, Error> {
-        unreachable!("the fleet does not read events")
-    }
-
-    async fn heartbeat(&self, _: Duration) -> Result<u32, Error> {
-        self.answer().await?;
-        self.beats.fetch_add(1, Relaxed);
-        Ok(7)
-    }
-
-    async fn subscribe(&self) -> Result<Option<Hints>, Error> {
-        self.answer().await?;
-        if !self.gives_hints {
-            return Ok(None);
-        }
-        let (line, hints) = mpsc::channel(1);
-        self.listeners.lock().unwrap().push(line);
-        Ok(Some(hints))
-    }
-}
 
 /// One instance with one circuit.
 struct Node {
     circuit: Arc<Circuit>,
     knew_the_fleet: bool,
-    status: Watch,
+    status: watch::Receiver<Status>,
     /// Dropped, it stops the task.
     _stop: oneshot::Sender<()>,
 }
@@ -209,7 +71,7 @@ impl Node {
         self.circuit.snapshot(clock::now()).retry_after
     }
 
-    fn status(&self) -> super::Status {
+    fn status(&self) -> Status {
         self.status.borrow().clone()
     }
 }
@@ -304,7 +166,7 @@ async fn of_two_that_trip_at_once_one_makes_the_move_and_the_other_adopts() {
     sleep(SECOND).await;
     assert_eq!(store.moves(), [(State::Closed, State::Open)]);
     assert_eq!((one.epoch(), other.epoch()), (1, 1));
-    let sum = |count: fn(&super::Status) -> u64| count(&one.status()) + count(&other.status());
+    let sum = |count: fn(&Status) -> u64| count(&one.status()) + count(&other.status());
     assert_eq!((sum(|status| status.published), sum(|status| status.adopted)), (1, 1));
 }
 
@@ -386,7 +248,7 @@ async fn hints_in_a_burst_cost_few_reads() {
     sleep(SECOND).await;
     let before = store.reads.load(Relaxed);
     for _ in 0..100 {
-        store.listeners.lock().unwrap()[0].try_send(()).ok();
+        store.hint();
         sleep(MS).await;
     }
     let reads = store.reads.load(Relaxed) - before;
@@ -445,7 +307,7 @@ async fn a_move_carries_the_numbers_behind_it() {
     let node = Node::start_with(&store, policy).await;
     node.check(false, 3);
     sleep(SECOND).await;
-    let moves = store.moves.lock().unwrap().clone();
+    let moves = store.all_moves();
     let [made] = &*moves else { panic!("{moves:?}") };
     assert_eq!((made.key.as_str(), made.upstream.as_str()), ("payments-key", "payments"));
     assert_eq!((made.from_epoch, made.failure_count, made.step), (0, 3, 1));
