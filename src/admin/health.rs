@@ -21,10 +21,7 @@ use super::{
     tasks::ms,
     view::{ServiceView, StoreView},
 };
-use crate::{
-    clock,
-    domain::breaker::State as Circuit,
-};
+use crate::{clock, domain::breaker::State as Circuit};
 
 /// What `/health` says.
 #[derive(Serialize)]
@@ -137,10 +134,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::{ServiceJson, ServiceView};
-    use crate::{
-        admin::view::LastResult,
-        domain::breaker::State,
-    };
+    use crate::{admin::view::LastResult, domain::breaker::State};
 
     fn shown(state: State, failed: Option<Option<&str>>) -> (&'static str, String, f64) {
         let last = failed.map(|failed| LastResult {

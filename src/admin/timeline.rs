@@ -78,7 +78,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::{KEPT, Moment, Timeline};
-    use crate::domain::breaker::{Cause, State, Transition};
+    use crate::domain::breaker::{Cause, Mode, State, Transition};
 
     fn moment(name: &str, at_us: i64) -> Moment {
         let transition = Transition {
@@ -92,6 +92,7 @@ mod tests {
             step: 1,
             by_connection: false,
             generation: 1,
+            mode: Mode::Auto,
         };
         Moment { name: Arc::from(name), at_us, transition }
     }

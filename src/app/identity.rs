@@ -36,7 +36,12 @@ fn journal_id(directory: &Path) -> io::Result<String> {
     let path = directory.join(JOURNAL_ID_FILE);
     match fs::read_to_string(&path) {
         Ok(text) if TaskId::parse(text.trim()).is_some() => return Ok(text.trim().to_owned()),
-        Ok(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no id", path.display()))),
+        Ok(_) => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} holds no id", path.display()),
+            ));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }

@@ -89,35 +89,58 @@ impl App {
     ///
     /// # Errors
     /// See [`BuildError`]. A store that is away is none.
-    pub fn build(config: Config, warnings: Vec<String>, host_name: &str) -> Result<Self, BuildError> {
+    pub fn build(
+        config: Config,
+        warnings: Vec<String>,
+        host_name: &str,
+    ) -> Result<Self, BuildError> {
         let workers = match config.workers {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
-        let identity = identity::establish(&config, host_name).map_err(|source| BuildError::DataDir {
-            path: config.data_dir.display().to_string(),
-            source,
+        let identity = identity::establish(&config, host_name).map_err(|source| {
+            BuildError::DataDir { path: config.data_dir.display().to_string(), source }
         })?;
         let bind = |name: &str, address, threads| {
-            socket::listen(address, threads).map_err(|source| BuildError::Bind { name: name.to_owned(), address, source })
+            socket::listen(address, threads).map_err(|source| BuildError::Bind {
+                name: name.to_owned(),
+                address,
+                source,
+            })
         };
         let mut sockets = Vec::new();
         for listener in &config.listeners {
             sockets.push((listener.clone(), bind(&listener.name, listener.listen, workers)?));
         }
         let admin = bind("admin", config.admin.listen, 1)?.remove(0);
-        let stores = store::open(&config.database, &config.data_dir, identity.clone()).map_err(BuildError::Store)?;
+        let stores = store::open(&config.database, &config.data_dir, identity.clone())
+            .map_err(BuildError::Store)?;
         let of = |upstream: &Arc<config::Upstream>| {
             (Arc::clone(&upstream.name), upstream.breaker_key.clone(), upstream.breaker.clone())
         };
         let breakers = Breakers::new(config.upstreams.values().map(of), config.breakers_enabled);
         // One lane more than workers, for the checks.
         let (recorder, writer) = Recorder::new(workers + 1, &config.history);
-        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers)).map_err(BuildError::Check)?;
-        let labels = Labels { service: config.service.clone(), environment: config.environment.clone() };
+        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
+            .map_err(BuildError::Check)?;
+        let labels =
+            Labels { service: config.service.clone(), environment: config.environment.clone() };
         let sink = log::start(&config.logs, labels).map_err(BuildError::LogFile)?;
         let config = Arc::new(config);
-        Ok(Self { config, warnings, workers, sockets, admin, identity, stores, breakers, recorder, writer, checks, sink })
+        Ok(Self {
+            config,
+            warnings,
+            workers,
+            sockets,
+            admin,
+            identity,
+            stores,
+            breakers,
+            recorder,
+            writer,
+            checks,
+            sink,
+        })
     }
 
     /// Where calls come in, by listener, and where the admin port is: as really bound.

@@ -24,7 +24,10 @@ impl Source for Numbers {
             name: "fusebox_build_info",
             help: "The version that is running",
             kind: Kind::Gauge,
-            samples: vec![Sample { labels: vec![("version", env!("CARGO_PKG_VERSION").to_owned())], value: 1.0 }],
+            samples: vec![Sample {
+                labels: vec![("version", env!("CARGO_PKG_VERSION").to_owned())],
+                value: 1.0,
+            }],
         });
         families
     }
@@ -67,14 +70,20 @@ fn calls(traffic: &TrafficBoard) -> Vec<Family> {
     upstreams.sort_by(|a, b| a.0.cmp(b.0));
     for (name, traffic) in upstreams {
         for (outcome, count) in traffic.outcomes() {
-            let labels = vec![("upstream", name.to_string()), ("outcome", outcome.as_str().to_owned())];
+            let labels =
+                vec![("upstream", name.to_string()), ("outcome", outcome.as_str().to_owned())];
             calls.push(Sample { labels, value: number(count) });
         }
         let value = number(traffic.in_flight());
         in_flight.push(Sample { labels: vec![("upstream", name.to_string())], value });
     }
     vec![
-        Family { name: "fusebox_calls", help: "Calls that ended, by outcome", kind: Kind::Counter, samples: calls },
+        Family {
+            name: "fusebox_calls",
+            help: "Calls that ended, by outcome",
+            kind: Kind::Counter,
+            samples: calls,
+        },
         Family {
             name: "fusebox_calls_in_flight",
             help: "Calls under way",
@@ -88,9 +97,21 @@ fn history(parts: &Parts) -> Vec<Family> {
     let counters = parts.recorder.counters();
     let count = |name, help, value| Family::single(name, help, Kind::Counter, number(value));
     vec![
-        count("fusebox_history_written", "Calls whose rows the store has committed", counters.written()),
-        count("fusebox_history_dropped", "Calls without a row because the queue was full", counters.dropped()),
-        count("fusebox_history_set_aside", "Calls whose rows the store would not take", counters.set_aside()),
+        count(
+            "fusebox_history_written",
+            "Calls whose rows the store has committed",
+            counters.written(),
+        ),
+        count(
+            "fusebox_history_dropped",
+            "Calls without a row because the queue was full",
+            counters.dropped(),
+        ),
+        count(
+            "fusebox_history_set_aside",
+            "Calls whose rows the store would not take",
+            counters.set_aside(),
+        ),
         count("fusebox_history_folded", "Refused calls that share a row", counters.folded()),
         Family::single(
             "fusebox_history_waiting",

@@ -53,14 +53,27 @@ impl Running {
     /// A thread cannot be started.
     pub(super) async fn start(app: App) -> io::Result<Self> {
         let (listeners, admin_address) = app.addresses();
-        let App { config, warnings, workers, sockets, admin, identity, stores, breakers, recorder, writer, checks, sink } =
-            app;
+        let App {
+            config,
+            warnings,
+            workers,
+            sockets,
+            admin,
+            identity,
+            stores,
+            breakers,
+            recorder,
+            writer,
+            checks,
+            sink,
+        } = app;
         announce(&config, &warnings, &listeners, admin_address, &identity, &stores);
         let (closing, closed) = watch::channel(false);
         let timeline = Arc::new(Timeline::default());
         tokio::spawn(tell_transitions(Arc::clone(&breakers), Arc::clone(&timeline)));
 
-        let store_thread = StoreThread::start(&config, Arc::clone(&stores.history), writer, sink.lane())?;
+        let store_thread =
+            StoreThread::start(&config, Arc::clone(&stores.history), writer, sink.lane())?;
         let mut fleet = Fleet::new(&breakers, Arc::clone(&stores.state));
         let fleet_status = fleet.status();
         if store_thread.tables_within(TABLES_BUDGET).await {
@@ -93,8 +106,12 @@ impl Running {
             fleet: fleet_status,
             board,
         }));
-        let sources =
-            admin::Sources { view: process.clone(), timeline, state: stores.state, history: stores.history };
+        let sources = admin::Sources {
+            view: process.clone(),
+            timeline,
+            state: stores.state,
+            history: stores.history,
+        };
         let listener = tokio::net::TcpListener::from_std(admin)?;
         let (admin_closing, admin_closed) = watch::channel(false);
         let settings = config.admin.clone();
@@ -104,7 +121,17 @@ impl Running {
         process.is_ready();
         tracing::info!("ready");
         let background = vec![syncing, checking];
-        Ok(Self { config, plane, process, store_thread, closing, background, admin_closing, admin, _sink: sink })
+        Ok(Self {
+            config,
+            plane,
+            process,
+            store_thread,
+            closing,
+            background,
+            admin_closing,
+            admin,
+            _sink: sink,
+        })
     }
 
     /// Waits for what should not happen: a thread of the data plane ends.
@@ -153,7 +180,8 @@ fn announce(
     identity: &Identity,
     stores: &Stores,
 ) {
-    let listeners: Vec<String> = listeners.iter().map(|(name, address)| format!("{name}={address}")).collect();
+    let listeners: Vec<String> =
+        listeners.iter().map(|(name, address)| format!("{name}={address}")).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         namespace = config.namespace,
@@ -168,7 +196,9 @@ fn announce(
         tracing::warn!(warning, "configuration");
     }
     if !config.breakers_enabled {
-        tracing::warn!("every breaker is disabled by CIRCUIT_BREAKER_ENABLED=false: nothing is cut off");
+        tracing::warn!(
+            "every breaker is disabled by CIRCUIT_BREAKER_ENABLED=false: nothing is cut off"
+        );
     }
 }
 

@@ -99,7 +99,8 @@ async fn work(
             None => stopped.await.unwrap_or_else(|_| clock::now()),
         }
     };
-    let leftover = |call: &_| lines.append(|line| line.extend_from_slice(history::line(call).as_bytes()));
+    let leftover =
+        |call: &_| lines.append(|line| line.extend_from_slice(history::line(call).as_bytes()));
     writer.run(history, config.service.as_str().into(), stop, leftover).await;
 }
 
@@ -115,10 +116,16 @@ async fn migrate_until_done(config: &Config, tables: &watch::Sender<bool>) {
                 break;
             }
             Err(error @ store::Error::Unavailable(_)) if pause > RETRY_FIRST => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "the store is still away");
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "the store is still away"
+                );
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the tables cannot be brought up to date yet; calls are not affected");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the tables cannot be brought up to date yet; calls are not affected"
+                );
             }
         }
         tokio::time::sleep(pause).await;

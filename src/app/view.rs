@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::watch;
+
 use super::numbers::Numbers;
 use crate::{
     admin::view::{
@@ -39,7 +41,7 @@ pub(super) struct Parts {
     pub(super) breakers: Arc<Breakers>,
     pub(super) traffic: Arc<TrafficBoard>,
     pub(super) recorder: Recorder,
-    pub(super) fleet: fleet::Watch,
+    pub(super) fleet: watch::Receiver<fleet::Status>,
     pub(super) board: HealthBoard,
 }
 
@@ -59,8 +61,11 @@ impl Process {
         let parts = Arc::new(parts);
         let mut metrics = Metrics::default();
         metrics.add(Numbers(Arc::clone(&parts)));
-        let mut upstreams: Vec<_> =
-            parts.traffic.iter().map(|(name, traffic)| (Arc::clone(name), Arc::clone(traffic))).collect();
+        let mut upstreams: Vec<_> = parts
+            .traffic
+            .iter()
+            .map(|(name, traffic)| (Arc::clone(name), Arc::clone(traffic)))
+            .collect();
         upstreams.sort_by(|a, b| a.0.cmp(&b.0));
         metrics.add_traffic(upstreams);
         let (ready, draining) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -124,11 +129,12 @@ impl View for Process {
     fn traffic(&self) -> Vec<TrafficView> {
         let now = clock::now();
         let upstreams = self.parts.traffic.iter().filter(|(name, _)| &***name != NOWHERE);
-        let view = |(name, traffic): (&Arc<str>, &Arc<crate::telemetry::traffic::Traffic>)| TrafficView {
-            name: Arc::clone(name),
-            in_flight: traffic.in_flight(),
-            counts: traffic.recent(now),
-        };
+        let view =
+            |(name, traffic): (&Arc<str>, &Arc<crate::telemetry::traffic::Traffic>)| TrafficView {
+                name: Arc::clone(name),
+                in_flight: traffic.in_flight(),
+                counts: traffic.recent(now),
+            };
         let mut views: Vec<TrafficView> = upstreams.map(view).collect();
         views.sort_by(|a, b| a.name.cmp(&b.name));
         views

@@ -47,7 +47,9 @@ pub(super) struct Healthcheck {
 impl Target {
     /// The token comes from the environment, never from the command line, which others can read.
     fn client(&self, environment: &Environment) -> Client {
-        let token = ["FUSEBOX_ADMIN_TOKEN", "JARVIS_AUTH_TOKEN"].into_iter().find_map(|name| environment.get(name));
+        let token = ["FUSEBOX_ADMIN_TOKEN", "JARVIS_AUTH_TOKEN"]
+            .into_iter()
+            .find_map(|name| environment.get(name));
         let timeout = Duration::from_millis(self.timeout_ms);
         Client::new(self.admin.clone(), token.map(Secret::new), timeout)
     }

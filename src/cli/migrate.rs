@@ -45,7 +45,10 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     }
 }
 
-fn with_database(settings: &Settings, action: impl AsyncFnOnce(&Database, &Path) -> Result<(), store::Error>) -> Exit {
+fn with_database(
+    settings: &Settings,
+    action: impl AsyncFnOnce(&Database, &Path) -> Result<(), store::Error>,
+) -> Exit {
     let (database, data_dir) = match database(settings) {
         Ok(found) => found,
         Err(exit) => return exit,
@@ -56,7 +59,9 @@ fn with_database(settings: &Settings, action: impl AsyncFnOnce(&Database, &Path)
     };
     match runtime.block_on(action(&database, &data_dir)) {
         Ok(()) => Exit::Ok,
-        Err(error) => complain(Exit::Unreachable, format!("fusebox: {:#}", anyhow::Error::new(error))),
+        Err(error) => {
+            complain(Exit::Unreachable, format!("fusebox: {:#}", anyhow::Error::new(error)))
+        }
     }
 }
 
@@ -72,7 +77,8 @@ fn database(settings: &Settings) -> Result<(Database, PathBuf), Exit> {
     let url = url.ok_or_else(|| {
         complain(Exit::Usage, "fusebox: no database: give --config FILE or set DATABASE_URL")
     })?;
-    let database = Database { url: Some(Secret::new(url)), schema: "public".to_owned(), migrate: true };
+    let database =
+        Database { url: Some(Secret::new(url)), schema: "public".to_owned(), migrate: true };
     Ok((database, PathBuf::new()))
 }
 

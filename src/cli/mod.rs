@@ -13,7 +13,7 @@ mod output;
 mod run;
 mod settings;
 pub mod status;
-mod validate;
+pub mod validate;
 
 use std::process::ExitCode;
 
@@ -24,8 +24,10 @@ use exit::Exit;
 /// A sidecar proxy with circuit breakers that a whole fleet shares, and one row per call.
 #[derive(Debug, Parser)]
 #[command(name = "fusebox", version, about, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok, 1 failed at run time, 2 wrong usage, 3 wrong configuration,\n\
-    4 something that Fusebox depends on cannot be reached, 5 unhealthy.")]
+#[command(
+    after_help = "Exit codes: 0 ok, 1 failed at run time, 2 wrong usage, 3 wrong configuration,\n\
+    4 something that Fusebox depends on cannot be reached, 5 unhealthy."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,7 +38,7 @@ enum Command {
     /// Carry calls until SIGTERM or SIGINT.
     Run(settings::Settings),
     /// Check a configuration and report everything that is wrong with it.
-    Validate(validate::Arguments),
+    Validate(settings::Settings),
     /// Bring the tables of the store up to date, or show how they stand.
     Migrate(migrate::Arguments),
     /// Show what a running Fusebox is doing.
@@ -53,7 +55,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run(settings) => run::run(&settings),
-        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Validate(settings) => run::validate(&settings),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),

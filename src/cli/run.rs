@@ -4,8 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::{
     exit::Exit,
-    output::complain,
+    output::{complain, say},
     settings::{self, Settings},
+    validate,
 };
 use crate::{
     app::{App, BuildError},
@@ -19,6 +20,22 @@ pub(super) fn run(settings: &Settings) -> Exit {
         Ok(loaded) => {
             let warnings = loaded.warnings.iter().map(|warning| warning.to_string()).collect();
             start(loaded.config, warnings)
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// `fusebox validate`: says what is wrong with the configuration, or what it amounts to.
+pub(super) fn validate(settings: &Settings) -> Exit {
+    match settings.read() {
+        Ok((name, loaded)) => {
+            let report = validate::report(&name, &loaded);
+            if loaded.is_ok() {
+                say(report.trim_end());
+                Exit::Ok
+            } else {
+                complain(Exit::Configuration, report.trim_end())
+            }
         }
         Err(exit) => exit,
     }
@@ -42,7 +59,9 @@ fn start(config: Config, warnings: Vec<String>) -> Exit {
 }
 
 /// The first signal asks to drain, the second to hurry.
-pub(super) fn twice(signals: Signals) -> (impl Future<Output = &'static str>, impl Future<Output = &'static str>) {
+pub(super) fn twice(
+    signals: Signals,
+) -> (impl Future<Output = &'static str>, impl Future<Output = &'static str>) {
     let first = Rc::new(RefCell::new(signals));
     let second = Rc::clone(&first);
     let next = |signals: Rc<RefCell<Signals>>| async move {

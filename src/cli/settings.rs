@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use super::{exit::Exit, output::complain};
-use crate::config::{self, Environment, Flags, Loaded, MAX_SOURCE_BYTES, Source};
+use crate::config::{self, Environment, Flags, Loaded, MAX_SOURCE_BYTES, Problems, Source};
 
 /// What to do when nothing was given.
 const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, or --upstream NAME=URL, \
@@ -39,41 +39,56 @@ impl Settings {
     /// # Errors
     /// How the command ends.
     pub(super) fn load(&self) -> Result<Loaded, Exit> {
-        let environment = environment();
-        let loaded = if self.upstream.is_empty() {
-            config::load(&self.source(&environment)?, &environment)
-        } else {
-            let text = |address: SocketAddr| address.to_string();
-            let flags = Flags {
-                listen: self.listen.map(text),
-                admin: self.admin.map(text),
-                upstreams: self.upstream.clone(),
-            };
-            config::from_flags(&flags, &environment)
-        };
+        let (_, loaded) = self.read()?;
         loaded.map_err(|problems| complain(Exit::Configuration, problems))
+    }
+
+    /// Reads the configuration: its name, and what it says or what is wrong with it.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub(super) fn read(&self) -> Result<(String, Result<Loaded, Problems>), Exit> {
+        let environment = environment();
+        if self.upstream.is_empty() {
+            let source = self.source(&environment)?;
+            let loaded = config::load(&source, &environment);
+            return Ok((source.name, loaded));
+        }
+        let text = |address: SocketAddr| address.to_string();
+        let flags = Flags {
+            listen: self.listen.map(text),
+            admin: self.admin.map(text),
+            upstreams: self.upstream.clone(),
+        };
+        Ok(("command line".to_owned(), config::from_flags(&flags, &environment)))
     }
 
     /// Whether neither a file nor a variable nor a flag says anything.
     pub(super) fn is_silent(&self) -> bool {
-        self.config.is_none() && self.upstream.is_empty() && Source::from_environment(&environment()).is_none()
+        self.config.is_none()
+            && self.upstream.is_empty()
+            && Source::from_environment(&environment()).is_none()
     }
 
     /// The text of the configuration.
     ///
     /// # Errors
     /// How the command ends.
-    pub(super) fn source(&self, environment: &Environment) -> Result<Source, Exit> {
+    fn source(&self, environment: &Environment) -> Result<Source, Exit> {
         let problem = |problems| complain(Exit::Configuration, problems);
         match &self.config {
             Some(path) if path == Path::new("-") => {
                 let mut bytes = Vec::new();
-                let read = io::stdin().lock().take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes);
-                read.map_err(|error| complain(Exit::Configuration, format!("fusebox: standard input: {error}")))?;
+                let read =
+                    io::stdin().lock().take(MAX_SOURCE_BYTES as u64 + 1).read_to_end(&mut bytes);
+                read.map_err(|error| {
+                    complain(Exit::Configuration, format!("fusebox: standard input: {error}"))
+                })?;
                 Source::from_bytes("standard input".to_owned(), bytes).map_err(problem)
             }
             Some(path) => Source::from_file(path).map_err(problem),
-            None => Source::from_environment(environment).ok_or_else(|| complain(Exit::Usage, NO_CONFIGURATION)),
+            None => Source::from_environment(environment)
+                .ok_or_else(|| complain(Exit::Usage, NO_CONFIGURATION)),
         }
     }
 }

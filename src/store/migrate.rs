@@ -50,6 +50,20 @@ pub enum Progress {
     Newer,
 }
 
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Applied { at_us, by } => match jiff::Timestamp::from_microsecond(*at_us) {
+                Ok(at) => write!(f, "applied {at} by {by}"),
+                Err(_) => write!(f, "applied by {by}"),
+            },
+            Self::Pending => f.write_str("pending"),
+            Self::Changed => f.write_str("applied, but the file has changed since"),
+            Self::Newer => f.write_str("applied by a newer version"),
+        }
+    }
+}
+
 /// Applies what is missing, one process at a time, and returns what that was.
 ///
 /// # Errors

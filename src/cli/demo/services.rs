@@ -35,12 +35,15 @@ const FAILS_UNTIL: Duration = Duration::from_secs(16);
 impl Temper {
     /// What a call at this age of the service gets.
     fn answer(self, age: Duration, dice: f64) -> (StatusCode, Duration) {
-        let moment = Duration::from_nanos((age.as_nanos() % CYCLE.as_nanos()).try_into().unwrap_or(0));
+        let moment =
+            Duration::from_nanos((age.as_nanos() % CYCLE.as_nanos()).try_into().unwrap_or(0));
         match self {
             Self::Flaky if (FAILS_FROM..FAILS_UNTIL).contains(&moment) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, Duration::from_millis(5))
             }
-            Self::Slow => (StatusCode::OK, Duration::from_millis(20).mul_f64(1.0 + 20.0 * dice.powi(8))),
+            Self::Slow => {
+                (StatusCode::OK, Duration::from_millis(20).mul_f64(1.0 + 20.0 * dice.powi(8)))
+            }
             Self::Flaky => (StatusCode::OK, Duration::from_millis(2).mul_f64(1.0 + dice)),
         }
     }
@@ -59,7 +62,8 @@ pub(super) async fn start(temper: Temper) -> io::Result<SocketAddr> {
             let service = service_fn(move |_| answer(temper, began));
             tokio::spawn(async move {
                 // The caller is the demo's own proxy; how it ends its connections is its affair.
-                let _ended = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ended =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -82,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_flaky_service_fails_once_in_every_cycle() {
-        let fails = |second| Temper::Flaky.answer(Duration::from_secs(second), 0.5).0.is_server_error();
+        let fails =
+            |second| Temper::Flaky.answer(Duration::from_secs(second), 0.5).0.is_server_error();
         assert!(!fails(0) && fails(8) && fails(15) && !fails(16));
         assert!(fails(8 + CYCLE.as_secs()));
         assert!(!Temper::Slow.answer(Duration::from_secs(8), 0.5).0.is_server_error());
