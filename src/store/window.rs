@@ -3,9 +3,13 @@
 use super::{RollupQuery, TaskQuery, rows::MINUTE_US};
 
 impl TaskQuery {
-    /// From and to. An id carries its time, so that asking for one looks only around it.
+    /// From and to. An id carries its time, so that asking for one looks only around it, and a page
+    /// ends where the one before began.
     pub(super) fn window(&self) -> (i64, i64) {
-        let (from, to) = bounded(self.from_us, self.to_us);
+        let (from, mut to) = bounded(self.from_us, self.to_us);
+        if let Some((at, _)) = self.after {
+            to = to.min(at.saturating_add(1));
+        }
         let Some(id) = self.id else { return (from, to) };
         let at = i64::try_from(id.started_at_ms()).unwrap_or(0).saturating_mul(1_000);
         (from.max(at.saturating_sub(SLACK_US)), to.min(at.saturating_add(SLACK_US)))

@@ -179,7 +179,7 @@ async fn the_embedded_file_is_its_owners_alone() {
 async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it holds soon");
