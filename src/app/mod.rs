@@ -23,6 +23,7 @@ use crate::{
     config::{self, Config, Listener, Workers},
     history::{Recorder, Writer},
     proxy::socket,
+    shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
 };
@@ -151,24 +152,20 @@ impl App {
         (bound.collect(), self.admin.local_addr().ok())
     }
 
-    /// Runs until `stop` ends, then drains; `hurry` ending cuts the drain short.
+    /// Runs until the first signal, then drains; a second one cuts the drain short.
     ///
     /// # Errors
     /// A part cannot be started, or a thread of the data plane failed.
-    pub async fn run(
-        self,
-        stop: impl Future<Output = &'static str>,
-        hurry: impl Future<Output = &'static str>,
-    ) -> io::Result<()> {
+    pub async fn run(self, mut signals: Signals) -> io::Result<()> {
         let mut running = Running::start(self).await?;
         let failed = tokio::select! {
-            signal = stop => {
+            signal = signals.next() => {
                 tracing::info!(signal, "draining");
                 None
             }
             error = running.failed() => Some(error),
         };
-        running.stop(hurry).await;
+        running.stop(signals.next()).await;
         failed.map_or(Ok(()), Err)
     }
 }

@@ -1,10 +1,11 @@
 //! The running parts: started in the order in which they need each other, stopped in reverse.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
     task::JoinHandle,
+    time::MissedTickBehavior,
 };
 
 use super::{
@@ -22,7 +23,7 @@ use crate::{
     config::Config,
     fleet::Fleet,
     proxy::{self, Plane, plane},
-    store::{Identity, Stores},
+    store::Stores,
     telemetry::log::Sink,
 };
 
@@ -30,6 +31,8 @@ use crate::{
 const TABLES_BUDGET: Duration = Duration::from_millis(500);
 /// How long the rows that are left at a stop may take to be written.
 const FLUSH_BUDGET: Duration = Duration::from_secs(5);
+/// How late a move may be told that time alone makes.
+const TICK_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct Running {
     config: Arc<Config>,
@@ -52,75 +55,49 @@ impl Running {
     /// # Errors
     /// A thread cannot be started.
     pub(super) async fn start(app: App) -> io::Result<Self> {
-        let (listeners, admin_address) = app.addresses();
-        let App {
-            config,
-            warnings,
-            workers,
-            sockets,
-            admin,
-            identity,
-            stores,
-            breakers,
-            recorder,
-            writer,
-            checks,
-            sink,
-        } = app;
-        announce(&config, &warnings, &listeners, admin_address, &identity, &stores);
+        announce(&app);
+        let (listeners, _) = app.addresses();
+        let App { ref config, ref stores, ref breakers, ref recorder, ref sink, .. } = app;
         let (closing, closed) = watch::channel(false);
         let timeline = Arc::new(Timeline::default());
-        tokio::spawn(tell_transitions(Arc::clone(&breakers), Arc::clone(&timeline)));
+        tokio::spawn(tell_transitions(Arc::clone(breakers), Arc::clone(&timeline)));
+        tokio::spawn(let_time_pass(Arc::clone(breakers)));
 
-        let store_thread =
-            StoreThread::start(&config, Arc::clone(&stores.history), writer, sink.lane())?;
-        let mut fleet = Fleet::new(&breakers, Arc::clone(&stores.state));
+        let history = Arc::clone(&stores.history);
+        let store_thread = StoreThread::start(config, history, app.writer, sink.lane())?;
+        let fleet = Fleet::new(breakers, Arc::clone(&stores.state));
         let fleet_status = fleet.status();
-        if store_thread.tables_within(TABLES_BUDGET).await {
-            fleet.adopt_at_start().await;
-        }
-        let (tables, stop_sync) = (store_thread.tables(), until(closed.clone()));
-        let syncing = tokio::spawn(async move {
-            tables.await;
-            fleet.run(stop_sync).await;
-        });
+        let syncing = sync(fleet, &store_thread, closed.clone()).await;
 
-        let traffic = Arc::new(plane::traffic_board(&config, clock::now()));
-        let (board, checking) = (checks.board(), tokio::spawn(checks.run(until(closed))));
+        let board = app.checks.board();
+        let checking = tokio::spawn(app.checks.run(until(closed)));
+        let traffic = Arc::new(plane::traffic_board(config, clock::now()));
         let shared = proxy::Shared {
-            config: Arc::clone(&config),
-            breakers: Arc::clone(&breakers),
+            config: Arc::clone(config),
+            breakers: Arc::clone(breakers),
             traffic: Arc::clone(&traffic),
         };
-        let plane = Plane::start(&shared, sockets, workers, &recorder, &sink)?;
+        let plane = Plane::start(&shared, app.sockets, app.workers, recorder, sink)?;
         let process = Arc::new(Process::new(Parts {
-            config: Arc::clone(&config),
-            warnings,
+            config: Arc::clone(config),
+            warnings: app.warnings,
             listeners,
-            workers,
-            identity,
+            workers: app.workers,
+            identity: app.identity,
             kind: stores.kind,
-            breakers,
+            breakers: Arc::clone(breakers),
             traffic,
-            recorder,
+            recorder: recorder.clone(),
             fleet: fleet_status,
             board,
         }));
-        let sources = admin::Sources {
-            view: process.clone(),
-            timeline,
-            state: stores.state,
-            history: stores.history,
-        };
-        let listener = tokio::net::TcpListener::from_std(admin)?;
+        let (view, Stores { state, history, .. }) = (process.clone(), stores.clone());
+        let sources = admin::Sources { view, timeline, state, history };
         let (admin_closing, admin_closed) = watch::channel(false);
-        let settings = config.admin.clone();
-        let admin = tokio::spawn(async move {
-            admin::serve(listener, &settings, sources, until(admin_closed)).await;
-        });
+        let admin = administer(app.admin, Arc::clone(config), sources, admin_closed)?;
         process.is_ready();
         tracing::info!("ready");
-        let background = vec![syncing, checking];
+        let (config, background, _sink) = (Arc::clone(config), vec![syncing, checking], app.sink);
         Ok(Self {
             config,
             plane,
@@ -130,7 +107,7 @@ impl Running {
             background,
             admin_closing,
             admin,
-            _sink: sink,
+            _sink,
         })
     }
 
@@ -157,6 +134,34 @@ impl Running {
     }
 }
 
+/// Adopts what the fleet knows, within bounds, and goes on to keep in step with it.
+async fn sync(
+    mut fleet: Fleet,
+    store_thread: &StoreThread,
+    closed: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    if store_thread.tables_within(TABLES_BUDGET).await && !fleet.adopt_at_start().await {
+        tracing::warn!("starting without the fleet's breaker states: no answer in time");
+    }
+    let tables = store_thread.tables();
+    tokio::spawn(async move {
+        tables.await;
+        fleet.run(until(closed)).await;
+    })
+}
+
+fn administer(
+    listener: std::net::TcpListener,
+    config: Arc<Config>,
+    sources: admin::Sources,
+    closed: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    Ok(tokio::spawn(async move {
+        admin::serve(listener, &config.admin, sources, until(closed)).await;
+    }))
+}
+
 /// A background task ended: a panic in it must not go unnoticed, and must not keep the rest from
 /// stopping in order.
 fn ended(end: Result<(), tokio::task::JoinError>) {
@@ -171,34 +176,38 @@ async fn until(mut flag: watch::Receiver<bool>) {
     let _set_or_gone = flag.wait_for(|set| *set).await;
 }
 
-/// The first line of the log: what runs here, and with what.
-fn announce(
-    config: &Config,
-    warnings: &[String],
-    listeners: &[(String, SocketAddr)],
-    admin: Option<SocketAddr>,
-    identity: &Identity,
-    stores: &Stores,
-) {
+/// The first lines of the log: what runs here, with what, and what is odd about it.
+fn announce(app: &App) {
+    let (listeners, admin) = app.addresses();
     let listeners: Vec<String> =
         listeners.iter().map(|(name, address)| format!("{name}={address}")).collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        namespace = config.namespace,
-        instance = identity.instance,
+        namespace = app.config.namespace,
+        instance = app.identity.instance,
         listeners = listeners.join(" "),
         admin = admin.map(|address| address.to_string()),
-        upstreams = config.upstreams.len(),
-        store = stores.kind.as_str(),
+        workers = app.workers,
+        upstreams = app.config.upstreams.len(),
+        store = app.stores.kind.as_str(),
         "starting"
     );
-    for warning in warnings {
+    for warning in &app.warnings {
         tracing::warn!(warning, "configuration");
     }
-    if !config.breakers_enabled {
-        tracing::warn!(
-            "every breaker is disabled by CIRCUIT_BREAKER_ENABLED=false: nothing is cut off"
-        );
+    if !app.config.breakers_enabled {
+        tracing::warn!("every breaker is disabled by CIRCUIT_BREAKER_ENABLED: nothing is cut off");
+    }
+}
+
+/// Makes the moves that time alone makes, so that they are told although no call comes.
+async fn let_time_pass(breakers: Arc<Breakers>) {
+    let mut every = tokio::time::interval(TICK_EVERY);
+    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        let now = clock::now();
+        breakers.iter().for_each(|circuit| circuit.tick(now));
     }
 }
 

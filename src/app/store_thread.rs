@@ -107,13 +107,14 @@ async fn work(
 /// Brings the tables up to date, however long the store is away.
 async fn migrate_until_done(config: &Config, tables: &watch::Sender<bool>) {
     let mut pause = RETRY_FIRST;
-    while config.database.migrate {
+    while !*tables.borrow() {
         match migrate::up(&config.database, &config.data_dir).await {
             Ok(applied) => {
                 if !applied.is_empty() {
                     tracing::info!(applied = applied.len(), "the tables are up to date");
                 }
-                break;
+                tables.send_replace(true);
+                return;
             }
             Err(error @ store::Error::Unavailable(_)) if pause > RETRY_FIRST => {
                 tracing::debug!(
@@ -131,5 +132,4 @@ async fn migrate_until_done(config: &Config, tables: &watch::Sender<bool>) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_EVERY);
     }
-    tables.send_replace(true);
 }

@@ -1,7 +1,5 @@
 //! `fusebox run`: carry calls until told to stop.
 
-use std::{cell::RefCell, rc::Rc};
-
 use super::{
     exit::Exit,
     output::{complain, say},
@@ -49,27 +47,12 @@ fn start(config: Config, warnings: Vec<String>) -> Exit {
     let ended: Result<(), anyhow::Error> = runtime.block_on(async {
         let signals = Signals::take()?;
         let app = App::build(config, warnings, &settings::host_name())?;
-        let (stop, hurry) = twice(signals);
-        Ok(app.run(stop, hurry).await?)
+        Ok(app.run(signals).await?)
     });
     match ended {
         Ok(()) => Exit::Ok,
         Err(error) => complain(exit_of(&error), format!("fusebox: {error:#}")),
     }
-}
-
-/// The first signal asks to drain, the second to hurry.
-pub(super) fn twice(
-    signals: Signals,
-) -> (impl Future<Output = &'static str>, impl Future<Output = &'static str>) {
-    let first = Rc::new(RefCell::new(signals));
-    let second = Rc::clone(&first);
-    let next = |signals: Rc<RefCell<Signals>>| async move {
-        // The two are never awaited at the same time: hurry begins to wait when stop has ended.
-        #[expect(clippy::await_holding_refcell_ref, reason = "one waits at a time")]
-        signals.borrow_mut().next().await
-    };
-    (next(first), next(second))
 }
 
 /// Which exit code an error stands for.

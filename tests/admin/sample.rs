@@ -64,6 +64,7 @@ pub(crate) fn transition(from: State, to: State, cause: Cause) -> Transition {
         step: u32::from(opens),
         by_connection: false,
         generation: 3,
+        mode: Mode::Auto,
     }
 }
 
@@ -172,8 +173,10 @@ impl View for Sample {
                 },
                 since: Duration::from_secs(upstream.since_s),
                 cause: upstream.cause,
+                opened_by: upstream.cause,
                 failure_rate: Percent::from_basis_points(upstream.rate_bp),
                 window_calls: 41,
+                window_failures: 5,
                 epoch: upstream.epoch,
                 step: 1,
                 generation: 3,

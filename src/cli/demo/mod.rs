@@ -17,7 +17,6 @@ use self::services::Temper;
 use super::{
     exit::Exit,
     output::{complain, say},
-    run::twice,
     settings,
 };
 use crate::{
@@ -84,8 +83,7 @@ async fn show(arguments: &Arguments, data_dir: PathBuf) -> anyhow::Result<()> {
     for path in ["/payments/charge", "/music/beats"] {
         tokio::spawn(traffic::call_forever(proxy, path));
     }
-    let (stop, hurry) = twice(signals);
-    Ok(app.run(stop, hurry).await?)
+    Ok(app.run(signals).await?)
 }
 
 /// The port asked for, or the usual one when it is free, or any.

@@ -1,7 +1,7 @@
 //! Log lines: one JSON object per line, flat camelCase keys, on stdout and in `logs.file`.
 //!
 //! Two kinds: a line per call, formatted by hand on the data plane ([`call`]), and the events of
-//! everything else, which arrive through `tracing` ([`event`]). Both end in the same [`sink`].
+//! everything else, which arrive through `tracing` (`event`). Both end in the same `sink`.
 
 pub mod call;
 mod event;
