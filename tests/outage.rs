@@ -65,8 +65,9 @@ impl Rig {
 /// Waits for a condition that others bring about.
 async fn until(what: &str, condition: impl Fn() -> bool) {
     let reached = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(2));
         while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            looks.tick().await;
         }
     };
     timeout(Duration::from_secs(20), reached).await.expect(what);

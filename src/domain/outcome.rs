@@ -166,6 +166,8 @@ reasons! {
     MethodNotAllowed = "method_not_allowed", Neutral, Refused, 405, "http_request_error";
     /// The request was malformed.
     BadRequest = "bad_request", Neutral, Refused, 400, "http_request_error";
+    /// The request head is larger than the listener takes.
+    HeadTooLarge = "head_too_large", Neutral, Refused, 431, "http_request_error";
     /// The request came back through this proxy.
     LoopDetected = "loop_detected", Neutral, Refused, 508, "proxy_loop_detected";
     /// The caller went away before the response head.

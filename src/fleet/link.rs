@@ -1,12 +1,15 @@
 //! The line on which the store hints at changes: asked for, held, and asked for again when lost.
 //!
 //! Asking goes on beside everything else, for it may take a while: the store tests whether hints
-//! come through at all.
+//! come through at all. It is a task of its own: a future that is polled only while nothing else is
+//! being done would hold on to the store's connection while this task waits for that connection.
 
 use std::{future::pending, sync::Arc, time::Instant};
 
-use futures_util::future::BoxFuture;
-use tokio::time::sleep_until;
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep_until,
+};
 
 use crate::{
     clock,
@@ -31,7 +34,8 @@ pub(super) struct Link {
 }
 
 enum State {
-    Asking(BoxFuture<'static, Result<Option<Hints>, Error>>),
+    /// Holds one task, which ends with the set.
+    Asking(JoinSet<Result<Option<Hints>, Error>>),
     Listening(Hints),
     Lost {
         ask_at: Instant,
@@ -63,7 +67,7 @@ impl Link {
     pub(super) async fn news(&mut self) -> News {
         loop {
             let news = match &mut self.state {
-                State::Asking(answer) => match answer.await {
+                State::Asking(asking) => match answer(asking.join_next().await) {
                     Ok(Some(hints)) => {
                         self.backoff.reset();
                         self.state = State::Listening(hints);
@@ -104,6 +108,19 @@ impl Link {
 impl State {
     fn asking(store: &Arc<dyn StateStore>) -> Self {
         let store = Arc::clone(store);
-        Self::Asking(Box::pin(async move { store.subscribe().await }))
+        let mut asking = JoinSet::new();
+        asking.spawn(async move { store.subscribe().await });
+        Self::Asking(asking)
+    }
+}
+
+/// What the task said; that it is gone counts as an error of the store.
+fn answer(
+    ended: Option<Result<Result<Option<Hints>, Error>, JoinError>>,
+) -> Result<Option<Hints>, Error> {
+    match ended {
+        Some(Ok(answer)) => answer,
+        Some(Err(panicked)) => Err(Error::Unavailable(panicked.into())),
+        None => Err(Error::Unavailable("nobody asks".into())),
     }
 }

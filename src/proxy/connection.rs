@@ -23,6 +23,7 @@ pub(super) struct Connection {
     pub(super) forwarded: Forwarded,
     pub(super) peer: SocketAddr,
     pub(super) local_port: u16,
+    head_bytes: usize,
     watch: Rc<RefCell<HeadWatch>>,
 }
 
@@ -30,6 +31,11 @@ impl Connection {
     /// Whether the head of the call at hand had a Content-Length.
     pub(super) fn had_content_length(&self) -> bool {
         self.watch.borrow().has_content_length()
+    }
+
+    /// Whether the head of the call at hand is longer than this listener takes.
+    pub(super) fn is_head_too_large(&self) -> bool {
+        self.watch.borrow().length() > self.head_bytes
     }
 
     /// The call at hand is over; what comes next is another head.
@@ -60,7 +66,9 @@ pub(super) async fn serve(
     let _gone = stream.set_nodelay(true);
     let (stream, watch) = Watched::new(stream);
     let Terms { worker, routes, forwarded, limits, local_port } = terms;
-    let connection = Rc::new(Connection { worker, routes, forwarded, peer, local_port, watch });
+    let head_bytes = limits.head_bytes;
+    let connection =
+        Rc::new(Connection { worker, routes, forwarded, peer, local_port, head_bytes, watch });
     let service = service_fn(|request| {
         let call = handle(Rc::clone(&connection), request);
         async { Ok::<_, Infallible>(call.await) }

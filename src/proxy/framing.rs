@@ -1,8 +1,9 @@
 //! What hyper does not tell about a request head, seen on its way in.
 //!
+//! hyper's limit on a head is that of its buffer, which a last read may exceed by as much again.
 //! hyper drops `Content-Length` without a word when `Transfer-Encoding` is there too. It then
 //! frames the message safely, but a request with both is an attack or a broken client, and is to be
-//! refused. [`HeadWatch`] looks at the bytes that hyper reads and remembers that one fact.
+//! refused. [`HeadWatch`] looks at the bytes that hyper reads and remembers these two facts.
 
 use std::{
     cell::RefCell,
@@ -28,6 +29,8 @@ pub(super) struct HeadWatch {
     /// The beginning of a line that the last read cut off.
     cut: Vec<u8>,
     content_length: bool,
+    /// Bytes of the head so far.
+    length: usize,
 }
 
 impl HeadWatch {
@@ -37,6 +40,7 @@ impl HeadWatch {
             let Some(end) = memchr::memchr(b'\n', bytes) else {
                 let room = (CONTENT_LENGTH.len() + 1).saturating_sub(self.cut.len());
                 self.cut.extend_from_slice(&bytes[..room.min(bytes.len())]);
+                self.length += bytes.len();
                 return;
             };
             let line = &bytes[..end];
@@ -48,6 +52,7 @@ impl HeadWatch {
                 self.line(&whole);
             }
             bytes = &bytes[end + 1..];
+            self.length += end + 1;
         }
     }
 
@@ -56,10 +61,16 @@ impl HeadWatch {
         self.content_length
     }
 
+    /// How long the head is, in bytes.
+    pub(super) const fn length(&self) -> usize {
+        self.length
+    }
+
     /// The exchange is over: the next bytes begin a new head.
     pub(super) fn next(&mut self) {
         self.in_body = false;
         self.content_length = false;
+        self.length = 0;
         self.cut.clear();
     }
 
@@ -165,6 +176,7 @@ mod tests {
             }
             assert!(watch.has_content_length());
             assert!(watch.in_body);
+            assert_eq!(watch.length(), BOTH.len());
         }
     }
 }

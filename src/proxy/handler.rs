@@ -61,13 +61,23 @@ pub(super) async fn handle(
 
 /// Finds the route of a call, and how much of its path goes.
 fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>, usize), Problem> {
+    if connection.is_head_too_large() {
+        return Err(Problem::new(
+            Reason::HeadTooLarge,
+            "the request head is larger than this listener takes",
+        ));
+    }
     if request.method() == Method::CONNECT {
         let mut problem = Problem::method_not_allowed(vec![Method::GET, Method::POST]);
         problem.explain("CONNECT is not carried: send http:// requests here, and https:// ones past it (no_proxy)");
         return Err(problem);
     }
-    let target = inbound::check(request, connection.had_content_length())
-        .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
+    if request.method() == Method::TRACE {
+        return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
+    }
+    let target =
+        inbound::check(request, connection.had_content_length(), connection.routes.by_path)
+            .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
     if headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }

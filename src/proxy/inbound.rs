@@ -20,13 +20,14 @@ pub(super) struct Target {
 pub(super) type Objection = &'static str;
 
 /// Checks the head of a request. `had_content_length` says whether the bytes had one, see
-/// [`super::framing`].
+/// [`super::framing`]; `by_path` whether the path decides where it goes.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check<B>(
     request: &Request<B>,
     had_content_length: bool,
+    by_path: bool,
 ) -> Result<Target, Objection> {
     framing(request, had_content_length)?;
     let authority = host(request)?;
@@ -48,7 +49,7 @@ pub(super) fn check<B>(
         path if !path.starts_with('/') && path != "*" => {
             Err("the request target must begin with a slash")
         }
-        path if has_dot_segment(path) => {
+        path if by_path && has_dot_segment(path) => {
             Err("the path has `.` or `..` segments; resolve them before sending")
         }
         _ => Ok(Target { host: authority.host().to_ascii_lowercase(), absolute }),
@@ -94,7 +95,9 @@ fn host<B>(request: &Request<B>) -> Result<Authority, Objection> {
     };
     let authority =
         Authority::try_from(host.as_bytes()).map_err(|_| "the Host header is no host")?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
+    let has_port = authority.as_str().len() > authority.host().len();
+    let is_host = !authority.host().is_empty() && !authority.as_str().contains('@');
+    if !is_host || (has_port && authority.port_u16().is_none()) {
         return Err("the Host header is no host");
     }
     Ok(authority)
@@ -122,7 +125,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap(), false).err()
+        check(&request.body(()).unwrap(), false, true).err()
     }
 
     #[test]
@@ -141,7 +144,7 @@ mod tests {
     fn a_host_that_is_missing_double_or_no_host_is_refused() {
         assert!(objection("GET", "/", &[]).is_some());
         assert!(objection("GET", "/", &[("host", "a"), ("host", "a")]).is_some());
-        for host in ["", "u:p@a", "a/b", "a, b", "a b"] {
+        for host in ["", "u:p@a", "a/b", "a, b", "a b", "a:", "a:port", "a:99999", ":80"] {
             assert!(objection("GET", "/", &[("host", host)]).is_some(), "{host}");
         }
     }
@@ -164,7 +167,7 @@ mod tests {
             );
         }
         let request = Request::post("/").header("host", "a").header("transfer-encoding", "chunked");
-        assert!(check(&request.body(()).unwrap(), true).is_err());
+        assert!(check(&request.body(()).unwrap(), true, true).is_err());
         assert!(
             objection("GET", "/", &[("host", "a"), ("connection", "close, content-length")])
                 .is_some()

@@ -128,19 +128,29 @@ impl Plane {
 
     /// Waits until a thread ends, which none does by itself while serving.
     pub async fn failed(&mut self) -> io::Error {
-        for worker in &mut self.workers {
-            if let Ok(Err(error)) = worker.await {
-                return error;
-            }
+        match self.next_end().await {
+            Some(Err(error)) => error,
+            Some(Ok(())) | None => io::Error::other("a data-plane thread ended"),
         }
-        io::Error::other("a data-plane thread ended")
     }
 
     async fn ended(&mut self) {
-        for worker in &mut self.workers {
-            // A thread that panicked has dropped its end, and said so on standard error.
-            let _ended = worker.await;
+        while let Some(end) = self.next_end().await {
+            if let Err(error) = end {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a data-plane thread failed"
+                );
+            }
         }
-        self.workers.clear();
+    }
+
+    /// Waits for the end of the last thread that is still known; none when all have ended. Losing
+    /// this future loses nothing.
+    async fn next_end(&mut self) -> Option<io::Result<()>> {
+        let end = self.workers.last_mut()?.await;
+        self.workers.pop();
+        // A thread that panicked has dropped its end.
+        Some(end.unwrap_or_else(|_| Err(io::Error::other("a data-plane thread panicked"))))
     }
 }

@@ -98,11 +98,7 @@ impl Problem {
                 headers.insert(header::ALLOW, value);
             }
         }
-        if matches!(
-            self.reason,
-            Reason::BadRequest | Reason::ClientBodyError | Reason::ClientBodyTimeout
-        ) {
-            // What follows on this connection cannot be trusted to be a request.
+        if breaks_connection(self.reason) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (response, length)
@@ -126,6 +122,12 @@ impl Problem {
     }
 }
 
+/// Whether what follows on the connection cannot be trusted to be a request.
+const fn breaks_connection(reason: Reason) -> bool {
+    use Reason::{BadRequest, ClientBodyError, ClientBodyTimeout, HeadTooLarge};
+    matches!(reason, BadRequest | ClientBodyError | ClientBodyTimeout | HeadTooLarge)
+}
+
 /// The same for every problem of a kind.
 const fn title(reason: Reason) -> &'static str {
     match reason {
@@ -134,6 +136,7 @@ const fn title(reason: Reason) -> &'static str {
         Reason::MethodNotAllowed => "Method not allowed",
         Reason::BadRequest | Reason::ClientBodyError => "Bad request",
         Reason::ClientBodyTimeout => "The request body took too long",
+        Reason::HeadTooLarge => "Request head too large",
         Reason::LoopDetected => "Loop detected",
         Reason::DnsFailure | Reason::ConnectRefused | Reason::ConnectReset | Reason::TlsFailure => {
             "The upstream cannot be reached"

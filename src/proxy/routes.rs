@@ -21,6 +21,8 @@ pub const NOWHERE: &str = "-";
 #[derive(Debug)]
 pub(super) struct Routes {
     pub(super) table: Table<Rc<Route>>,
+    /// Whether the path decides where a call goes, so that it must mean what it says.
+    pub(super) by_path: bool,
     /// Where calls are counted that no route takes.
     pub(super) nowhere: Rc<Place>,
 }
@@ -97,7 +99,10 @@ pub(super) fn routes(
         };
         Some((route.matches.clone(), Rc::new(made)))
     });
+    let by_path =
+        listener.routes.iter().any(|route| !route.matches.path_prefix.trim_matches('/').is_empty());
     Some(Routes {
+        by_path,
         table: Table::new(made.collect()),
         nowhere: Place::new(nowhere, board.get(NOWHERE)?),
     })

@@ -1,16 +1,6 @@
 //! The dashboard's files, and a way to look at the page.
 
-use std::{sync::Arc, time::Duration};
-
-use fusebox::{
-    admin::timeline::Moment,
-    domain::breaker::{Cause, State},
-};
-
-use crate::{
-    harness::Port,
-    sample::{Sample, now_us, transition},
-};
+use crate::harness::Port;
 
 #[tokio::test]
 async fn the_page_needs_nothing_from_elsewhere_and_has_nothing_inline() {
@@ -35,29 +25,4 @@ async fn the_page_needs_nothing_from_elsewhere_and_has_nothing_inline() {
         assert!(!foreign.contains("http://") && !foreign.contains("https://"));
     }
     port.finish().await;
-}
-
-/// Serves the page with sample data for ten minutes, on ports 9990 (open) and 9991 (token `t`).
-#[tokio::test]
-#[ignore = "for looking at the dashboard by hand"]
-async fn serve_the_dashboard_with_sample_data() {
-    let mut ports = Vec::new();
-    for (listen, token) in [("127.0.0.1:9990", None), ("127.0.0.1:9991", Some("t"))] {
-        let port = Port::start(Sample::default(), token, listen).await;
-        let past = [
-            (70, State::Closed, State::Open, Cause::ConsecutiveFailures),
-            (10, State::Open, State::HalfOpen, Cause::OpenTimeOver),
-            (9, State::HalfOpen, State::Open, Cause::ProbeFailed),
-        ];
-        for (seconds_ago, from, to, cause) in past {
-            let at_us = now_us() - seconds_ago * 1_000_000;
-            let name = Arc::from("payments");
-            port.timeline.note(Moment { name, at_us, transition: transition(from, to, cause) });
-        }
-        ports.push(port);
-    }
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    for port in ports {
-        port.finish().await;
-    }
 }

@@ -69,8 +69,11 @@ fn the_configurations_that_are_shipped_are_valid() {
     for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config")).expect("config/") {
         let path = entry.expect("readable").path();
         let path = path.to_str().expect("UTF-8");
-        let database = [("DATABASE_URL", "postgres://localhost/fusebox?sslmode=disable")];
-        let finished = run(&["validate", "--config", path], &database);
+        let environment = [
+            ("DATABASE_URL", "postgres://localhost/fusebox?sslmode=disable"),
+            ("FUSEBOX_ADMIN_TOKEN", "a-token-of-more-than-thirty-two-bytes"),
+        ];
+        let finished = run(&["validate", "--config", path], &environment);
         assert_eq!(finished.code, Some(0), "{path}: {}", finished.text);
     }
 }
