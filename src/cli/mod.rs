@@ -38,7 +38,7 @@ enum Command {
     /// Carry calls until SIGTERM or SIGINT.
     Run(settings::Settings),
     /// Check a configuration and report everything that is wrong with it.
-    Validate(settings::Settings),
+    Validate(run::Validate),
     /// Bring the tables of the store up to date, or show how they stand.
     Migrate(migrate::Arguments),
     /// Show what a running Fusebox is doing.
@@ -55,7 +55,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Run(settings) => run::run(&settings),
-        Command::Validate(settings) => run::validate(&settings),
+        Command::Validate(arguments) => run::validate(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),

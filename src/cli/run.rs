@@ -1,4 +1,8 @@
-//! `fusebox run`: carry calls until told to stop.
+//! `fusebox run` and `fusebox validate`: the two commands that are about the configuration as a whole.
+
+use std::path::PathBuf;
+
+use clap::Args;
 
 use super::{
     exit::Exit,
@@ -12,6 +16,16 @@ use crate::{
     shutdown::Signals,
 };
 
+/// What to check.
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// The configuration file; the same as `--config FILE`.
+    #[arg(value_name = "FILE", conflicts_with_all = ["config", "upstream"])]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
 /// Runs with the configuration that the flags name.
 pub(super) fn run(settings: &Settings) -> Exit {
     match settings.load() {
@@ -24,8 +38,8 @@ pub(super) fn run(settings: &Settings) -> Exit {
 }
 
 /// `fusebox validate`: says what is wrong with the configuration, or what it amounts to.
-pub(super) fn validate(settings: &Settings) -> Exit {
-    match settings.read() {
+pub(super) fn validate(arguments: &Validate) -> Exit {
+    match arguments.settings.with_file(arguments.file.as_deref()).read() {
         Ok((name, loaded)) => {
             let report = validate::report(&name, &loaded);
             if loaded.is_ok() {

@@ -16,7 +16,7 @@ const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, o
     or the YAML itself in FUSEBOX_CONFIG";
 
 /// The flags of every command that needs the configuration.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Settings {
     /// The configuration file; `-` reads standard input. Without it, FUSEBOX_CONFIG may hold the
     /// YAML itself, and `--upstream` needs no file at all.
@@ -34,6 +34,12 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// The same with this file, when one is named.
+    pub(super) fn with_file(&self, file: Option<&Path>) -> Self {
+        let config = file.map(Path::to_owned).or_else(|| self.config.clone());
+        Self { config, ..self.clone() }
+    }
+
     /// Loads the configuration, or says everything that is wrong with it.
     ///
     /// # Errors
