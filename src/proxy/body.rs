@@ -68,7 +68,8 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.get_mut();
-        let frame = match this.idle.poll(Pin::new(&mut this.incoming), cx) {
+        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        let frame = match this.idle.watch(polled, cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Err(TimedOut)) => Some(Err(Reason::ClientBodyTimeout)),
             Poll::Ready(Ok(frame)) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
@@ -117,6 +118,8 @@ pub(super) struct ResponseBody {
     incoming: Incoming,
     idle: Idle,
     exchange: Box<Exchange>,
+    /// It has failed, which hyper is not told before it has sent what came before.
+    failed: Option<Reason>,
 }
 
 impl ResponseBody {
@@ -125,11 +128,20 @@ impl ResponseBody {
         if incoming.is_end_stream() {
             exchange.body_ended();
         }
-        Self { incoming, idle: Idle::new(idle), exchange }
+        Self { incoming, idle: Idle::new(idle), exchange, failed: None }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let frame = match ready!(self.idle.poll(Pin::new(&mut self.incoming), cx)) {
+        if let Some(reason) = self.failed.take() {
+            return Poll::Ready(Some(Err(Aborted(reason))));
+        }
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        if polled.is_pending() {
+            // Asking came first: the connection only reads what is asked for.
+            self.exchange.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        let frame = match ready!(self.idle.watch(polled, cx)) {
             Err(TimedOut) => Some(Err(Reason::TimeoutIdle)),
             Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody)),
         };
@@ -143,7 +155,11 @@ impl ResponseBody {
             }
             Some(Err(reason)) => {
                 self.exchange.body_failed(reason);
-                Some(Err(Aborted(reason)))
+                // An error drops what is still in hyper's buffer, and that may be the head. Being
+                // told to wait, hyper flushes first.
+                self.failed = Some(reason);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 self.exchange.body_ended();
@@ -199,17 +215,14 @@ impl Idle {
         Self { timeout, timer: None }
     }
 
-    #[expect(clippy::type_complexity, reason = "the type that `Body` has, with one more error")]
-    fn poll(
-        &mut self,
-        body: Pin<&mut Incoming>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Result<Frame<Bytes>, hyper::Error>>, TimedOut>> {
-        if let Poll::Ready(frame) = body.poll_frame(cx) {
+    /// Passes on what came, or the news that nothing came in time.
+    fn watch<T>(&mut self, polled: Poll<T>, cx: &mut Context<'_>) -> Poll<Result<T, TimedOut>> {
+        if let Poll::Ready(frame) = polled {
             self.timer = None;
             return Poll::Ready(Ok(frame));
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.timeout)));
+        let timeout = self.timeout;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(TimedOut))
     }

@@ -4,7 +4,7 @@
 //! "the caller went away", so that however a call ends, by an answer, an error, a vanished caller
 //! or a stop of Fusebox, its row, its log line and its counters are right.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, task::Context, time::Instant};
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use super::{
     body::{Outgoing, ResponseBody, Upload},
     connection::Connection,
     headers::{self, CORRELATION_ID, TASK_ID},
-    pool::Sender,
+    link::Link,
     reply::Problem,
     routes::{Place, Route},
 };
@@ -48,7 +48,7 @@ pub(super) struct Exchange {
     at_head: Option<Reason>,
     upload: Rc<Upload>,
     /// The connection of the last attempt and the place of its endpoint.
-    sender: Option<(Sender, usize)>,
+    link: Option<(Link, usize)>,
 }
 
 impl Exchange {
@@ -108,7 +108,7 @@ impl Exchange {
             recorded: None,
             at_head: None,
             upload: Rc::default(),
-            sender: None,
+            link: None,
         })
     }
 
@@ -182,12 +182,12 @@ impl Exchange {
     pub(super) fn pass(
         mut self: Box<Self>,
         mut response: Response<Incoming>,
-        sender: (Sender, usize),
+        link: (Link, usize),
         recorded: Recorded,
         at_head: Option<Reason>,
         now: Instant,
     ) -> Response<Outgoing> {
-        self.sender = Some(sender);
+        self.link = Some(link);
         self.recorded = Some(recorded);
         self.at_head = at_head;
         let first_byte_us = micros(now, self.started);
@@ -209,6 +209,13 @@ impl Exchange {
         response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
     }
 
+    /// Moves the upstream's connection along, which brings the next frame of the body.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some((link, _)) = &mut self.link {
+            link.drive(cx);
+        }
+    }
+
     /// Bytes of the body went by.
     pub(super) fn add_response_bytes(&mut self, bytes: u64) {
         self.note(|record| record.response_bytes += bytes);
@@ -222,10 +229,10 @@ impl Exchange {
             record.reason = at_head;
         });
         // Only a connection on which both messages are complete can carry another call.
-        if let (Some((sender, at)), Some(route)) = (self.sender.take(), &self.route)
+        if let (Some((link, at)), Some(route)) = (self.link.take(), &self.route)
             && self.upload.done_at.get().is_some()
         {
-            route.upstream.endpoint(at).keep(sender, clock::now());
+            route.upstream.endpoint(at).keep(link, clock::now());
         }
         self.recorded = None;
     }
@@ -239,7 +246,7 @@ impl Exchange {
         if let Some(recorded) = self.recorded.take() {
             recorded.reclassify(clock::now());
         }
-        self.sender = None;
+        self.link = None;
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {

@@ -179,9 +179,7 @@ fn attempt_ended(
     };
     let recorded = admission.record(observed, now);
     match sent {
-        Ok(Answer { response, sender }) => {
-            exchange.pass(response, (sender, at), recorded, reason, now)
-        }
+        Ok(Answer { response, link }) => exchange.pass(response, (link, at), recorded, reason, now),
         Err(reason) => {
             exchange.refuse(Problem::new(reason, explanation(reason, &endpoint.authority)))
         }

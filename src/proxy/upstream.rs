@@ -8,14 +8,14 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use hyper::body::Incoming;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     body::{RequestBody, Upload},
     fault,
-    pool::{Pool, Sender},
+    link::Link,
+    pool::Pool,
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
 
@@ -53,7 +53,7 @@ enum Address {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
-    pub(super) sender: Sender,
+    pub(super) link: Link,
 }
 
 impl Upstream {
@@ -103,8 +103,8 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next call.
-    pub(super) fn keep(&self, sender: Sender, now: Instant) {
-        self.pool.put(sender, now);
+    pub(super) fn keep(&self, link: Link, now: Instant) {
+        self.pool.put(link, now);
     }
 
     /// Sends a request and waits for the response head.
@@ -120,13 +120,13 @@ impl Endpoint {
         deadline: Instant,
     ) -> Result<Answer, Reason> {
         loop {
-            let (mut sender, reused) = match self.pool.take(clock::now()) {
-                Some(sender) => (sender, true),
+            let (mut link, reused) = match self.pool.take(clock::now()) {
+                Some(link) => (link, true),
                 None => (self.connect(timeouts.connect, deadline).await?, false),
             };
-            let sending = sender.try_send_request(request);
+            let sending = link.send(request);
             match within(sending, upload, timeouts.first_byte, deadline).await? {
-                Ok(response) => return Ok(Answer { response, sender }),
+                Ok(response) => return Ok(Answer { response, link }),
                 // The upstream closed the idle connection before a byte was written: not its fault,
                 // and not an attempt. Every turn of the loop uses one connection up.
                 Err(mut error) if reused && error.message().is_some() => match error.take_message()
@@ -139,20 +139,13 @@ impl Endpoint {
         }
     }
 
-    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Sender, Reason> {
+    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Link, Reason> {
         let left = deadline.saturating_duration_since(clock::now());
         let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reason::ConnectReset)?;
-        tokio::task::spawn_local(async move {
-            // Its errors reach the exchange through the sender; an idle connection that fails is
-            // found closed when it is next taken.
-            let _reported = connection.await;
-        });
-        Ok(sender)
+        Link::over(stream).await.map_err(|_| Reason::ConnectReset)
     }
 
     async fn dial(&self) -> Result<TcpStream, Reason> {
