@@ -77,10 +77,11 @@ pub(super) fn request(
     headers.insert(USER_AGENT, AGENT);
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let ids = [(CORRELATION_ID, correlation_id.as_str()), (TRACEPARENT, &trace.traceparent())];
+    let traceparent = trace.traceparent();
+    let ids = [(CORRELATION_ID, correlation_id.as_str().as_bytes()), (TRACEPARENT, &traceparent)];
     for (name, id) in ids {
         // Both grammars are narrower than that of a header value.
-        headers.extend(HeaderValue::from_str(id).ok().map(|value| (name, value)));
+        headers.extend(HeaderValue::from_bytes(id).ok().map(|value| (name, value)));
     }
     request
 }

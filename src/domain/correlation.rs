@@ -10,34 +10,62 @@ pub const MAX_CORRELATION_ID: usize = 128;
 
 /// A correlation id that is safe to log, store and echo: 1 to 128 of `[A-Za-z0-9._:-]`.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct CorrelationId(Box<str>);
+pub struct CorrelationId(Repr);
+
+/// The usual ids, ours and UUIDs, are kept in place: one is made for every call, and freed on
+/// another thread.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Box<str>),
+}
+
+/// As many bytes as make the two variants the same size.
+const SHORT: usize = 38;
 
 impl CorrelationId {
     /// Keeps an id that came with a call, or none when it breaks the rule.
     pub fn keep(received: &[u8]) -> Option<Self> {
         let fits = (1..=MAX_CORRELATION_ID).contains(&received.len())
             && received.iter().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(b));
-        let text = if fits { std::str::from_utf8(received).ok()? } else { return None };
-        Some(Self(text.into()))
+        fits.then(|| Self::of(received)).flatten()
     }
 
     /// A new id, `req-` and 16 hexadecimal digits, from 64 random bits.
     pub fn mint(random: u64) -> Self {
-        let mut text = String::with_capacity(20);
-        text.push_str("req-");
-        push_hex(&mut text, u128::from(random), 16);
-        Self(text.into_boxed_str())
+        let mut bytes = [0; SHORT];
+        bytes[..4].copy_from_slice(b"req-");
+        put_hex(&mut bytes[4..20], u128::from(random));
+        Self(Repr::Short { length: 20, bytes })
     }
 
     /// The id.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Repr::Short { length, bytes } => {
+                let text = bytes.get(..usize::from(*length)).unwrap_or_default();
+                // Only ASCII gets in.
+                std::str::from_utf8(text).unwrap_or_default()
+            }
+            Repr::Long(text) => text,
+        }
+    }
+
+    fn of(checked: &[u8]) -> Option<Self> {
+        let mut bytes = [0; SHORT];
+        Some(Self(match bytes.get_mut(..checked.len()) {
+            Some(room) => {
+                room.copy_from_slice(checked);
+                Repr::Short { length: u8::try_from(checked.len()).ok()?, bytes }
+            }
+            None => Repr::Long(std::str::from_utf8(checked).ok()?.into()),
+        }))
     }
 }
 
 impl fmt::Debug for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -96,15 +124,12 @@ impl TraceContext {
         }
     }
 
-    /// The header value to send on: `00-<trace id>-<span id>-<flags>`, 55 bytes.
-    pub fn traceparent(&self) -> String {
-        let mut text = String::with_capacity(55);
-        text.push_str("00-");
-        push_hex(&mut text, self.trace_id.0, 32);
-        text.push('-');
-        push_hex(&mut text, u128::from(self.span_id), 16);
-        text.push('-');
-        push_hex(&mut text, u128::from(self.flags), 2);
+    /// The header value to send on: `00-<trace id>-<span id>-<flags>`, in ASCII.
+    pub fn traceparent(&self) -> [u8; 55] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        put_hex(&mut text[3..35], self.trace_id.0);
+        put_hex(&mut text[36..52], u128::from(self.span_id));
+        put_hex(&mut text[53..], u128::from(self.flags));
         text
     }
 }
@@ -154,11 +179,12 @@ fn hex(digits: &[u8]) -> Option<u128> {
     })
 }
 
-/// Appends the lowest `digits` hexadecimal digits of `bits`.
-fn push_hex(text: &mut String, bits: u128, digits: u32) {
-    for at in (0..digits).rev() {
-        let nibble = u32::try_from((bits >> (at * 4)) & 0xf).unwrap_or(0);
-        text.push(char::from_digit(nibble, 16).unwrap_or('0'));
+/// Fills `text` with hexadecimal digits of `bits`, from its end.
+fn put_hex(text: &mut [u8], mut bits: u128) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for slot in text.iter_mut().rev() {
+        *slot = DIGITS[usize::from(u8::try_from(bits & 0xf).unwrap_or(0))];
+        bits >>= 4;
     }
 }
 
@@ -182,7 +208,8 @@ mod tests {
     #[test]
     fn a_trace_goes_on_with_a_new_span_and_its_flags() {
         let next = TraceContext::next_hop(Some(PARENT), None, (7, 9));
-        assert_eq!(next.traceparent(), "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000009-01");
+        let sent = next.traceparent();
+        assert_eq!(&sent, b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000009-01");
         assert!(!next.is_new);
     }
 

@@ -135,12 +135,7 @@ impl ResponseBody {
         if let Some(reason) = self.failed.take() {
             return Poll::Ready(Some(Err(Aborted(reason))));
         }
-        let mut polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        if polled.is_pending() {
-            // Asking came first: the connection only reads what is asked for.
-            self.exchange.drive(cx);
-            polled = Pin::new(&mut self.incoming).poll_frame(cx);
-        }
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let frame = match ready!(self.idle.watch(polled, cx)) {
             Err(TimedOut) => Some(Err(Reason::TimeoutIdle)),
             Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody)),

@@ -4,7 +4,7 @@
 //! "the caller went away", so that however a call ends, by an answer, an error, a vanished caller
 //! or a stop of Fusebox, its row, its log line and its counters are right.
 
-use std::{rc::Rc, sync::Arc, task::Context, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use super::{
     body::{Outgoing, ResponseBody, Upload},
     connection::Connection,
     headers::{self, CORRELATION_ID, TASK_ID},
-    link::Link,
+    pool::Sender,
     reply::Problem,
     routes::{Place, Route},
 };
@@ -38,6 +38,8 @@ pub(super) struct Exchange {
     record: Option<CallRecord>,
     trace: TraceContext,
     started: Instant,
+    /// When the body ended; until then the exchange goes on.
+    ended: Option<Instant>,
     /// When the last attempt began.
     sent: Option<Instant>,
     /// Where the attempt goes that is under way.
@@ -48,7 +50,7 @@ pub(super) struct Exchange {
     at_head: Option<Reason>,
     upload: Rc<Upload>,
     /// The connection of the last attempt and the place of its endpoint.
-    link: Option<(Link, usize)>,
+    sender: Option<(Sender, usize)>,
 }
 
 impl Exchange {
@@ -103,12 +105,13 @@ impl Exchange {
             record: Some(record),
             trace,
             started: now,
+            ended: None,
             sent: None,
             under_way: None,
             recorded: None,
             at_head: None,
             upload: Rc::default(),
-            link: None,
+            sender: None,
         })
     }
 
@@ -182,12 +185,12 @@ impl Exchange {
     pub(super) fn pass(
         mut self: Box<Self>,
         mut response: Response<Incoming>,
-        link: (Link, usize),
+        sender: (Sender, usize),
         recorded: Recorded,
         at_head: Option<Reason>,
         now: Instant,
     ) -> Response<Outgoing> {
-        self.link = Some(link);
+        self.sender = Some(sender);
         self.recorded = Some(recorded);
         self.at_head = at_head;
         let first_byte_us = micros(now, self.started);
@@ -209,13 +212,6 @@ impl Exchange {
         response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
     }
 
-    /// Moves the upstream's connection along, which brings the next frame of the body.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some((link, _)) = &mut self.link {
-            link.drive(cx);
-        }
-    }
-
     /// Bytes of the body went by.
     pub(super) fn add_response_bytes(&mut self, bytes: u64) {
         self.note(|record| record.response_bytes += bytes);
@@ -228,11 +224,13 @@ impl Exchange {
             record.outcome = at_head.map_or(Outcome::Success, Reason::outcome);
             record.reason = at_head;
         });
+        let now = clock::now();
+        self.ended = Some(now);
         // Only a connection on which both messages are complete can carry another call.
-        if let (Some((link, at)), Some(route)) = (self.link.take(), &self.route)
+        if let (Some((sender, at)), Some(route)) = (self.sender.take(), &self.route)
             && self.upload.done_at.get().is_some()
         {
-            route.upstream.endpoint(at).keep(link, clock::now());
+            route.upstream.endpoint(at).keep(sender, now);
         }
         self.recorded = None;
     }
@@ -246,13 +244,13 @@ impl Exchange {
         if let Some(recorded) = self.recorded.take() {
             recorded.reclassify(clock::now());
         }
-        self.link = None;
+        self.sender = None;
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let Some(record) = &self.record else { return };
         let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::try_from(record.correlation_id.as_str()) {
+        if let Ok(value) = http::HeaderValue::from_str(record.correlation_id.as_str()) {
             headers.insert(CORRELATION_ID, value);
         }
         if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
@@ -266,7 +264,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let now = clock::now();
+        let now = self.ended.unwrap_or_else(clock::now);
         // The caller left while it was under way, which says nothing about the upstream.
         self.attempted(Verdict::Neutral, Some(Reason::ClientGoneBeforeHeaders), now);
         let Some(mut record) = self.record.take() else { return };

@@ -55,7 +55,8 @@ pub(super) async fn handle(
     let endpoint = route.upstream.endpoint(at);
     let request = outgoing(request, &exchange, &route, prefix, endpoint, &connection);
     exchange.sending(&endpoint.authority, now);
-    let sent = endpoint.send(request, exchange.upload(), &route.upstream.timeouts, deadline).await;
+    let sent =
+        endpoint.send(request, exchange.upload(), &route.upstream.timeouts, now, deadline).await;
     attempt_ended(exchange, &route, admission, at, sent)
 }
 
@@ -110,10 +111,10 @@ fn outgoing(
     headers::add_via(headers);
     headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, &host);
     headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });
-    if let Ok(id) = HeaderValue::try_from(exchange.correlation_id()) {
+    if let Ok(id) = HeaderValue::from_str(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
     }
-    if let Ok(traceparent) = HeaderValue::try_from(exchange.trace().traceparent()) {
+    if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }
     if exchange.trace().is_new {
@@ -179,7 +180,9 @@ fn attempt_ended(
     };
     let recorded = admission.record(observed, now);
     match sent {
-        Ok(Answer { response, link }) => exchange.pass(response, (link, at), recorded, reason, now),
+        Ok(Answer { response, sender }) => {
+            exchange.pass(response, (sender, at), recorded, reason, now)
+        }
         Err(reason) => {
             exchange.refuse(Problem::new(reason, explanation(reason, &endpoint.authority)))
         }

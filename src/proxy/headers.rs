@@ -32,8 +32,10 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
+/// How many of them there are.
+const HOPS: usize = 9;
 /// Headers that are about one connection (RFC 9110 §7.6.1) and end here.
-const HOP_BY_HOP: [HeaderName; 9] = [
+static HOP_BY_HOP: [HeaderName; HOPS] = [
     KEEP_ALIVE,
     PROXY_CONNECTION,
     HTTP2_SETTINGS,
@@ -54,13 +56,22 @@ const MAX_PASSES: usize = 16;
 
 /// Removes what belongs to one hop, and everything that `Connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
+    // One pass that finds nothing is all that most messages need.
+    let mut found = [false; HOPS];
+    let mut connection = false;
+    for name in headers.keys() {
+        connection |= *name == header::CONNECTION;
+        if let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) {
+            found[at] = true;
+        }
+    }
+    if connection {
         for name in nominated(headers) {
             headers.remove(name);
         }
         headers.remove(header::CONNECTION);
     }
-    for name in &HOP_BY_HOP {
+    for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
         headers.remove(name);
     }
 }
@@ -72,11 +83,15 @@ pub(super) fn nominates_framing(headers: &HeaderMap) -> bool {
         && nominated(headers).iter().any(|name| KEPT.contains(name))
 }
 
-/// The headers that `Connection` names. `close` and `keep-alive` are names of no header.
+/// The headers that `Connection` names, besides its own two words.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok()).collect()
+    let is_word = |token: &&[u8]| {
+        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
+    };
+    let names = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_word(token));
+    names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
 }
 
 /// Whether the call has come through here too often.

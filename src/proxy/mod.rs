@@ -17,7 +17,6 @@ mod framing;
 mod handler;
 mod headers;
 mod inbound;
-mod link;
 pub mod plane;
 mod pool;
 mod reply;

@@ -8,8 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::link::Link;
+use hyper::client::conn::http1::SendRequest;
+
+use super::body::RequestBody;
 use crate::config;
+
+/// The sending half of an upstream connection.
+pub(super) type Sender = SendRequest<RequestBody>;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -20,7 +25,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    link: Link,
+    sender: Sender,
     since: Instant,
 }
 
@@ -34,32 +39,32 @@ impl Pool {
     }
 
     /// The youngest connection that still stands.
-    pub(super) fn take(&self, now: Instant) -> Option<Link> {
+    pub(super) fn take(&self, now: Instant) -> Option<Sender> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { mut link, since }) = idle.pop() {
+        while let Some(Idle { sender, since }) = idle.pop() {
             if now.saturating_duration_since(since) > self.max_age {
                 // The ones below are older still.
                 idle.clear();
                 return None;
             }
-            if link.is_idle() {
-                return Some(link);
+            if sender.is_ready() {
+                return Some(sender);
             }
         }
         None
     }
 
     /// Keeps a connection whose exchange is over.
-    pub(super) fn put(&self, link: Link, now: Instant) {
+    pub(super) fn put(&self, sender: Sender, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.limit {
-            idle.push(Idle { link, since: now });
+        if idle.len() < self.limit && !sender.is_closed() {
+            idle.push(Idle { sender, since: now });
         }
     }
 
     /// Closes what has been idle for too long, or was closed by the other side.
     pub(super) fn sweep(&self, now: Instant) {
-        let is_young = |since| now.saturating_duration_since(since) <= self.max_age;
-        self.idle.borrow_mut().retain_mut(|idle| is_young(idle.since) && idle.link.is_idle());
+        let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;
+        self.idle.borrow_mut().retain(|idle| young(idle) && !idle.sender.is_closed());
     }
 }

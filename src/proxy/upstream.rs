@@ -8,14 +8,14 @@ use std::{
 };
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     body::{RequestBody, Upload},
     fault,
-    link::Link,
-    pool::Pool,
+    pool::{Pool, Sender},
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
 
@@ -53,7 +53,7 @@ enum Address {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) response: Response<Incoming>,
-    pub(super) link: Link,
+    pub(super) sender: Sender,
 }
 
 impl Upstream {
@@ -103,8 +103,8 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next call.
-    pub(super) fn keep(&self, link: Link, now: Instant) {
-        self.pool.put(link, now);
+    pub(super) fn keep(&self, sender: Sender, now: Instant) {
+        self.pool.put(sender, now);
     }
 
     /// Sends a request and waits for the response head.
@@ -117,16 +117,21 @@ impl Endpoint {
         mut request: Request<RequestBody>,
         upload: &Upload,
         timeouts: &config::Timeouts,
+        mut now: Instant,
         deadline: Instant,
     ) -> Result<Answer, Reason> {
         loop {
-            let (mut link, reused) = match self.pool.take(clock::now()) {
-                Some(link) => (link, true),
-                None => (self.connect(timeouts.connect, deadline).await?, false),
+            let (mut sender, reused) = match self.pool.take(now) {
+                Some(sender) => (sender, true),
+                None => {
+                    let sender = self.connect(timeouts.connect, deadline).await?;
+                    now = clock::now();
+                    (sender, false)
+                }
             };
-            let sending = link.send(request);
-            match within(sending, upload, timeouts.first_byte, deadline).await? {
-                Ok(response) => return Ok(Answer { response, link }),
+            let sending = sender.try_send_request(request);
+            match within(sending, upload, timeouts.first_byte, now, deadline).await? {
+                Ok(response) => return Ok(Answer { response, sender }),
                 // The upstream closed the idle connection before a byte was written: not its fault,
                 // and not an attempt. Every turn of the loop uses one connection up.
                 Err(mut error) if reused && error.message().is_some() => match error.take_message()
@@ -139,13 +144,20 @@ impl Endpoint {
         }
     }
 
-    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Link, Reason> {
+    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Sender, Reason> {
         let left = deadline.saturating_duration_since(clock::now());
         let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        Link::over(stream).await.map_err(|_| Reason::ConnectReset)
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reason::ConnectReset)?;
+        tokio::task::spawn_local(async move {
+            // Its errors reach the exchange through the sender; an idle connection that fails is
+            // found closed when it is next taken.
+            let _reported = connection.await;
+        });
+        Ok(sender)
     }
 
     async fn dial(&self) -> Result<TcpStream, Reason> {
@@ -176,18 +188,18 @@ async fn within<T>(
     sending: impl Future<Output = T>,
     upload: &Upload,
     first_byte: Duration,
+    mut now: Instant,
     deadline: Instant,
 ) -> Result<T, Reason> {
     tokio::pin!(sending);
     loop {
-        let now = clock::now();
         // While the caller is still sending, look again later: its own idle limit is watching.
         let first_byte_at = upload.done_at.get().unwrap_or(now) + first_byte;
         let wait = first_byte_at.min(deadline).saturating_duration_since(now);
         if let Ok(head) = timeout(wait, sending.as_mut()).await {
             return Ok(head);
         }
-        let now = clock::now();
+        now = clock::now();
         if now >= deadline {
             return Err(Reason::TimeoutTotal);
         }
