@@ -18,6 +18,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::wire::Wire;
+
 /// The header to look for, with what may begin a line before it.
 const CONTENT_LENGTH: &[u8] = b"content-length";
 
@@ -90,14 +92,14 @@ impl HeadWatch {
 /// A caller's connection whose heads are watched.
 #[derive(Debug)]
 pub(super) struct Watched {
-    stream: TcpStream,
+    stream: Wire,
     watch: Rc<RefCell<HeadWatch>>,
 }
 
 impl Watched {
     pub(super) fn new(stream: TcpStream) -> (Self, Rc<RefCell<HeadWatch>>) {
         let watch = Rc::default();
-        (Self { stream, watch: Rc::clone(&watch) }, watch)
+        (Self { stream: Wire::new(stream), watch: Rc::clone(&watch) }, watch)
     }
 }
 

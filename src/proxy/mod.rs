@@ -23,6 +23,7 @@ mod reply;
 mod routes;
 pub mod socket;
 mod upstream;
+mod wire;
 mod worker;
 
 pub use plane::{Plane, Shared};

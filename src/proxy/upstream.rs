@@ -16,6 +16,7 @@ use super::{
     body::{RequestBody, Upload},
     fault,
     pool::{Pool, Sender},
+    wire::Wire,
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
 
@@ -150,8 +151,9 @@ impl Endpoint {
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reason::ConnectReset)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(Wire::new(stream)))
+            .await
+            .map_err(|_| Reason::ConnectReset)?;
         tokio::task::spawn_local(async move {
             // Its errors reach the exchange through the sender; an idle connection that fails is
             // found closed when it is next taken.
