@@ -253,6 +253,8 @@ pub(crate) fn run(args: &[&str], env: &[(&str, &str)]) -> Finished {
 /// The binary under test with nothing of this environment but the PATH.
 fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fusebox"));
+    // The default data directory is a relative one.
+    command.current_dir(std::env::temp_dir());
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
     command
 }
