@@ -34,6 +34,16 @@ pub(super) struct Upload {
     pub(super) done_at: Cell<Option<Instant>>,
     /// What the caller did wrong.
     pub(super) fault: Cell<Option<Reason>>,
+    /// The upstream could go on if only the caller did.
+    is_awaited: Cell<bool>,
+}
+
+impl Upload {
+    /// Why a wait was in vain: the upstream's reason, unless it is the caller who was waited for.
+    pub(super) fn or_caller(&self, upstreams: Reason) -> Reason {
+        let callers = self.is_awaited.get().then_some(Reason::ClientBodyTimeout);
+        self.fault.get().or(callers).unwrap_or(upstreams)
+    }
 }
 
 /// The caller's body on its way to the upstream.
@@ -68,10 +78,11 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.get_mut();
-        let frame = match this.idle.poll(Pin::new(&mut this.incoming), cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(TimedOut)) => Some(Err(Reason::ClientBodyTimeout)),
-            Poll::Ready(Ok(frame)) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
+        let polled = this.idle.poll(Pin::new(&mut this.incoming), cx);
+        this.upload.is_awaited.set(polled.is_pending());
+        let frame = match ready!(polled) {
+            Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
+            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
         };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
@@ -99,6 +110,12 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.upload.is_awaited.set(false);
     }
 }
 
@@ -130,8 +147,12 @@ impl ResponseBody {
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let frame = match ready!(self.idle.poll(Pin::new(&mut self.incoming), cx)) {
-            Err(TimedOut) => Some(Err(Reason::TimeoutIdle)),
-            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody)),
+            Err(TimedOut) => Some(Err(self.exchange.upload().or_caller(Reason::TimeoutIdle))),
+            // A caller's body that broke takes the upstream's connection down with it.
+            Ok(frame) => frame.map(|frame| {
+                frame
+                    .map_err(|_| self.exchange.upload().fault.get().unwrap_or(Reason::ResetMidBody))
+            }),
         };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {

@@ -230,13 +230,15 @@ impl Exchange {
         self.recorded = None;
     }
 
-    /// The upstream broke off in the middle of the body.
+    /// The body broke off in the middle.
     pub(super) fn body_failed(&mut self, reason: Reason) {
         self.note(|record| {
             record.outcome = reason.outcome();
             record.reason = Some(reason);
         });
-        if let Some(recorded) = self.recorded.take() {
+        if let Some(recorded) = self.recorded.take()
+            && reason.verdict() == Verdict::Failure
+        {
             recorded.reclassify(clock::now());
         }
         self.sender = None;

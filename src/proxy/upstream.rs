@@ -196,7 +196,7 @@ async fn within<T>(
         }
         let now = clock::now();
         if now >= deadline {
-            return Err(Reason::TimeoutTotal);
+            return Err(upload.or_caller(Reason::TimeoutTotal));
         }
         if upload.done_at.get().is_some_and(|done| now >= done + first_byte) {
             return Err(Reason::TimeoutFirstByte);

@@ -109,6 +109,15 @@ fn a_caller_that_stops_in_its_body_is_told_so_and_nobody_else_is_blamed() {
 }
 
 #[test]
+fn a_caller_that_takes_the_total_time_for_its_body_is_told_so_and_nobody_else_is_blamed() {
+    let (_upstream, fusebox) = start("{ total: 300ms }");
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\npart");
+    assert_eq!(connection.response("POST").status, 408);
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
 fn a_caller_that_never_finishes_its_head_is_let_go() {
     let upstream = ScriptedUpstream::start();
     let fusebox = Setup::of(format!(
