@@ -88,7 +88,7 @@ impl Body for RequestBody {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 this.upload.bytes.set(this.upload.bytes.get() + length);
-                if this.incoming.is_end_stream() {
+                if is_last(&this.incoming, &frame) {
                     this.upload.done_at.set(Some(clock::now()));
                 }
                 Some(Ok(frame))
@@ -117,6 +117,11 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         self.upload.is_awaited.set(false);
     }
+}
+
+/// Whether nothing comes after this frame. Whoever gets trailers does not ask again.
+fn is_last(incoming: &Incoming, frame: &Frame<Bytes>) -> bool {
+    incoming.is_end_stream() || frame.is_trailers()
 }
 
 /// What the caller is sent: an answer of ours, or the upstream's as it comes.
@@ -157,7 +162,7 @@ impl ResponseBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
-                if self.incoming.is_end_stream() {
+                if is_last(&self.incoming, &frame) {
                     self.exchange.body_ended();
                 }
                 Some(Ok(frame))
