@@ -4,7 +4,11 @@
 //! "the caller went away", so that however a call ends, by an answer, an error, a vanished caller
 //! or a stop of Fusebox, its row, its log line and its counters are right.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use http::{Request, Response, header};
 use hyper::body::Incoming;
@@ -151,6 +155,13 @@ impl Exchange {
     pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
         self.sent = Some(now);
         self.under_way = Some(Arc::clone(endpoint));
+    }
+
+    /// How long the upstream has had the whole request; no time while it is still being sent.
+    pub(super) fn upstream_latency(&self, now: Instant) -> Duration {
+        let complete =
+            self.upload.done_at.get().map(|done| self.sent.map_or(done, |at| at.max(done)));
+        complete.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     /// The attempt is over, at the response head or before it.

@@ -165,7 +165,7 @@ fn attempt_ended(
     exchange.attempted(verdict, reason, now);
     let observed = Observed {
         verdict,
-        latency: now.saturating_duration_since(exchange.started()),
+        latency: exchange.upstream_latency(now),
         retry_after: sent.as_ref().ok().and_then(|answer| retry_after(&answer.response)),
         by_connection: matches!(
             reason,

@@ -1,5 +1,7 @@
 //! What counts for the breaker and what does not, seen from the outside.
 
+use std::time::Duration;
+
 use crate::{
     harness::{
         Connection, Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw, stall,
@@ -127,6 +129,21 @@ fn a_share_of_failures_opens_it_when_configured() {
     }
     assert_eq!(fusebox.state("payments"), "OPEN");
     assert!(upstream.hits() >= 20, "not before there are enough calls: {}", upstream.hits());
+}
+
+#[test]
+fn a_caller_that_takes_its_time_for_its_body_makes_no_slow_call() {
+    let rule = "slow_calls: { over: 1%, slower_than: 200ms, min_calls: 1 }";
+    let (_upstream, fusebox) = start(&[&format!("breaker: {{ {rule} }}")]);
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\npart");
+    let began = fusebox::clock::now();
+    wait_until("the caller has taken its time", PATIENCE, || {
+        (fusebox::clock::now().duration_since(began) > Duration::from_millis(400)).then_some(())
+    });
+    connection.send("whole!");
+    assert_eq!(connection.response("POST").status, 200);
+    assert_eq!(fusebox.state("payments"), "CLOSED");
 }
 
 /// An upstream that answers at once and goes on when it has the whole request; keeps the call's
