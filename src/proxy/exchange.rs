@@ -238,7 +238,9 @@ impl Exchange {
         {
             route.upstream.endpoint(at).keep(sender, clock::now());
         }
-        self.recorded = None;
+        if let Some(recorded) = self.recorded.take() {
+            recorded.settle();
+        }
     }
 
     /// The body broke off in the middle.
