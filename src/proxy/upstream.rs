@@ -177,8 +177,8 @@ impl Endpoint {
     }
 }
 
-/// Waits for the response head: until the deadline, and for `first_byte` once the caller's body has
-/// been sent.
+/// Waits for the response head: until the deadline, and for `first_byte` from now on, or from when
+/// the caller's body has been sent.
 async fn within<T>(
     sending: impl Future<Output = T>,
     upload: &Upload,
@@ -186,20 +186,40 @@ async fn within<T>(
     deadline: Instant,
 ) -> Result<T, Reason> {
     tokio::pin!(sending);
+    let began = clock::now();
+    let mut now = began;
     loop {
-        let now = clock::now();
         // While the caller is still sending, look again later: its own idle limit is watching.
-        let first_byte_at = upload.done_at.get().unwrap_or(now) + first_byte;
+        let first_byte_at = upload.done_at.get().unwrap_or(now).max(began) + first_byte;
         let wait = first_byte_at.min(deadline).saturating_duration_since(now);
         if let Ok(head) = timeout(wait, sending.as_mut()).await {
             return Ok(head);
         }
-        let now = clock::now();
+        now = clock::now();
         if now >= deadline {
             return Err(upload.or_caller(Reason::TimeoutTotal));
         }
-        if upload.done_at.get().is_some_and(|done| now >= done + first_byte) {
+        if upload.done_at.get().is_some_and(|done| now >= done.max(began) + first_byte) {
             return Err(Reason::TimeoutFirstByte);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Upload, within};
+    use crate::{clock, domain::outcome::Reason};
+    use std::{future::pending, time::Duration};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_the_first_byte_begins_when_the_connection_is_there() {
+        let (upload, began) = (Upload::default(), clock::now());
+        upload.done_at.set(Some(began));
+        tokio::time::advance(10 * SECOND).await;
+        let waited = within(pending::<()>(), &upload, 2 * SECOND, began + 60 * SECOND).await;
+        assert_eq!(waited, Err(Reason::TimeoutFirstByte));
+        assert_eq!(clock::now() - began, 12 * SECOND);
     }
 }
