@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::{
-    HeaderValue, Method, Request, Response, Uri, Version, header,
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     uri::{Parts, PathAndQuery},
 };
 use hyper::body::Incoming;
@@ -188,16 +188,23 @@ fn attempt_ended(
     }
 }
 
-/// Whether an answer is framed in one way only. What another client might read differently is not
-/// passed on.
+/// Whether an answer is framed in one way only, and answers what was asked. What another client
+/// might read differently is not passed on, nor a switch to a protocol that nobody asked for.
 fn is_sound<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
     let chunked_only =
         coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    chunked_only && codings.next().is_none() && lengths <= 1 && !(coding.is_some() && lengths > 0)
+    let digits_only = length.is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+    chunked_only
+        && digits_only
+        && codings.next().is_none()
+        && lengths.next().is_none()
+        && !(coding.is_some() && length.is_some())
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// `Retry-After` in seconds; dates are not read.
@@ -261,5 +268,6 @@ mod tests {
         assert!(!sound(&[("content-length", "5"), ("content-length", "5")]));
         assert!(!sound(&[("content-length", "5"), ("transfer-encoding", "chunked")]));
         assert!(!sound(&[("transfer-encoding", "gzip, chunked")]));
+        assert!(!sound(&[("content-length", "5, 5")]));
     }
 }

@@ -39,11 +39,15 @@ fn a_connection_that_ends_before_the_head_is_502() {
 
 #[test]
 fn an_answer_that_is_no_http_or_can_be_read_in_two_ways_is_502() {
-    let (upstream, fusebox) = start();
+    let upstream = ScriptedUpstream::start();
+    let keys = ["breaker: { consecutive_failures: 100 }"];
+    let fusebox = Setup::payments(&upstream.url(), &keys).start();
     let mut failures = 0;
     for bytes in [
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ] {
