@@ -153,7 +153,6 @@ fn attempt_ended(
     sent: Result<Answer, Reason>,
 ) -> Response<Outgoing> {
     let now = clock::now();
-    let endpoint = route.upstream.endpoint(at);
     let sent = sent.and_then(|answer| {
         if is_sound(&answer.response) { Ok(answer) } else { Err(Reason::ProtocolError) }
     });
@@ -182,9 +181,7 @@ fn attempt_ended(
         Ok(Answer { response, sender }) => {
             exchange.pass(response, (sender, at), recorded, reason, now)
         }
-        Err(reason) => {
-            exchange.refuse(Problem::new(reason, explanation(reason, &endpoint.authority)))
-        }
+        Err(reason) => exchange.refuse(Problem::new(reason, explanation(reason))),
     }
 }
 
@@ -213,22 +210,19 @@ fn retry_after<B>(response: &Response<B>) -> Option<std::time::Duration> {
     value.to_str().ok()?.trim().parse().ok().map(std::time::Duration::from_secs)
 }
 
-fn explanation(reason: Reason, endpoint: &str) -> String {
+/// What failed, for the caller. Where the upstream is, only rows and log lines say.
+const fn explanation(reason: Reason) -> &'static str {
     match reason {
-        Reason::DnsFailure => format!("the name of {endpoint} does not resolve"),
-        Reason::ConnectRefused => format!("{endpoint} refused the connection"),
-        Reason::ConnectReset => format!("no connection to {endpoint} could be made"),
-        Reason::ConnectTimeout => format!("{endpoint} did not accept a connection in time"),
-        Reason::TimeoutFirstByte | Reason::TimeoutTotal => {
-            format!("{endpoint} did not answer in time")
-        }
-        Reason::ResetBeforeHeaders => {
-            format!("{endpoint} closed the connection before it answered")
-        }
-        Reason::ProtocolError => format!("{endpoint} sent an answer that is not understood"),
-        Reason::ClientBodyError => "the request body is malformed or ended early".to_owned(),
-        Reason::ClientBodyTimeout => "the request body stopped coming".to_owned(),
-        other => other.as_str().to_owned(),
+        Reason::DnsFailure => "the upstream's name does not resolve",
+        Reason::ConnectRefused => "the upstream refused the connection",
+        Reason::ConnectReset => "no connection to the upstream could be made",
+        Reason::ConnectTimeout => "the upstream did not accept a connection in time",
+        Reason::TimeoutFirstByte | Reason::TimeoutTotal => "the upstream did not answer in time",
+        Reason::ResetBeforeHeaders => "the upstream closed the connection before it answered",
+        Reason::ProtocolError => "the upstream sent an answer that is not understood",
+        Reason::ClientBodyError => "the request body is malformed or ended early",
+        Reason::ClientBodyTimeout => "the request body stopped coming",
+        other => other.as_str(),
     }
 }
 

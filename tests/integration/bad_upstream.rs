@@ -21,7 +21,13 @@ fn an_upstream_that_does_not_listen_is_502_and_the_connection_goes_on() {
     let (mut upstream, fusebox) = start();
     upstream.stop();
     let mut connection = fusebox.connect();
-    assert_is_ours(&connection.get("/", &[]), 502, "connection_refused");
+    let response = connection.get("/", &[]);
+    assert_is_ours(&response, 502, "connection_refused");
+    assert!(
+        !response.text().contains("127.0.0.1"),
+        "where it is stays inside: {}",
+        response.text()
+    );
     assert_eq!(fusebox.breaker("payments")["failureCount"], 1);
     upstream.resume();
     assert_eq!(connection.get("/", &[]).status, 200);
