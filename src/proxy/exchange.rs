@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
 
 use super::{
@@ -31,6 +31,9 @@ use crate::{
         task::{Attempt, CallRecord, TaskId},
     },
 };
+
+/// The longest method that is told, in bytes; the longest that is registered has 16.
+const MAX_METHOD: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -86,7 +89,7 @@ impl Exchange {
             parent_id: parent,
             site: Arc::clone(&place.site),
             endpoint: None,
-            method: request.method().clone(),
+            method: told(request.method()),
             status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
@@ -184,7 +187,7 @@ impl Exchange {
         record.status = Some(response.status().as_u16());
         record.outcome = reason.outcome();
         record.reason = Some(reason);
-        record.response_bytes = length;
+        record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
         self.add_ids(&mut response);
         response
     }
@@ -292,6 +295,14 @@ impl Drop for Exchange {
         self.connection.exchange_ended();
         self.connection.worker.finish(record, &self.place.line);
     }
+}
+
+/// A method as rows and lines tell it: one that only fills them is not told.
+fn told(method: &Method) -> Method {
+    if method.as_str().len() <= MAX_METHOD {
+        return method.clone();
+    }
+    Method::from_bytes(b"-").unwrap_or_default()
 }
 
 fn micros(now: Instant, since: Instant) -> u64 {
