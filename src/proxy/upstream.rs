@@ -160,17 +160,18 @@ impl Endpoint {
             Address::Ip(address) => {
                 return TcpStream::connect(address)
                     .await
-                    .map_err(|error| fault::of_connect(&error));
+                    .map_err(|error| Reason::of_connect(&error));
             }
             Address::Name(host, port) => (host.as_str(), *port),
         };
-        let addresses =
-            tokio::net::lookup_host((host, port)).await.map_err(|_| Reason::DnsFailure)?;
+        let addresses = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| Reason::of_lookup(&error))?;
         let mut failed = Reason::DnsFailure;
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => failed = fault::of_connect(&error),
+                Err(error) => failed = Reason::of_connect(&error),
             }
         }
         Err(failed)
