@@ -238,26 +238,26 @@ impl Drop for Admission {
     }
 }
 
-/// A recorded attempt, to be kept until its body has ended. Dropped, the verdict stands.
+/// A recorded attempt, to be kept until its body has ended. Dropped, the verdict stands and the
+/// body says nothing, as when the caller went away.
 #[derive(Debug)]
 pub struct Recorded {
-    /// Present until it is used.
+    /// None when the admission was recorded already.
     held: Option<(Arc<Circuit>, Receipt)>,
 }
 
 impl Recorded {
     /// The success turned out to be none: its body or its trailers failed. Does nothing to other
     /// verdicts.
-    pub fn reclassify(mut self, now: Instant) {
-        if let Some((circuit, receipt)) = self.held.take() {
+    pub fn reclassify(self, now: Instant) {
+        if let Some((circuit, receipt)) = self.held {
             circuit.reclassify(receipt, now);
         }
     }
-}
 
-impl Drop for Recorded {
-    fn drop(&mut self) {
-        if let Some((circuit, receipt)) = self.held.take() {
+    /// The body ended well.
+    pub fn settle(self) {
+        if let Some((circuit, receipt)) = self.held {
             circuit.settle(receipt);
         }
     }

@@ -119,10 +119,12 @@ impl Running {
     /// Drains the data plane, writes what is left, and ends the rest.
     pub(super) async fn stop(self, hurry: impl Future<Output = &'static str>) {
         self.process.is_draining();
-        tokio::select! {
-            complete = self.plane.drain(self.config.drain_timeout) => tracing::info!(complete, "drained"),
-            signal = hurry => tracing::warn!(signal, "stopping without waiting for calls in flight"),
-        }
+        let hurry = async {
+            let signal = hurry.await;
+            tracing::warn!(signal, "stopping without waiting for calls in flight");
+        };
+        let complete = self.plane.drain(self.config.drain_timeout, hurry).await;
+        tracing::info!(complete, "drained");
         self.closing.send_replace(true);
         for task in self.background {
             ended(task.await);

@@ -194,10 +194,23 @@ fn a_body_that_ends_well_speaks_for_the_others() {
         for _ in 0..3 {
             bodies.remove(0).reclassify(now);
         }
-        drop(bodies.remove(0));
+        bodies.remove(0).settle();
     }
     assert_eq!(circuit.snapshot(now).state, State::Closed);
     assert_eq!(circuit.snapshot(now).failure_count, 0);
+}
+
+#[test]
+fn a_body_that_its_caller_gave_up_speaks_for_nobody() {
+    let (breakers, now) = (breakers(true), clock::now());
+    let circuit = circuit(&breakers);
+    let head = || circuit.admit(true, now).unwrap().record(observed(Verdict::Success), now);
+    let mut bodies: Vec<_> = (0..10).map(|_| head()).collect();
+    for _ in 0..5 {
+        drop(bodies.remove(0));
+        bodies.remove(0).reclassify(now);
+    }
+    assert_eq!(circuit.snapshot(now).state, State::Open);
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! or 3xx is well; what follows the response head does not count.
 
 use std::{
-    io::ErrorKind,
     net::SocketAddr,
     pin::pin,
     sync::Arc,
@@ -142,16 +141,12 @@ async fn exchange(
 async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = uri.port_u16().unwrap_or(80);
-    let found = lookup_host((host, port)).await.map_err(|_| Reason::DnsFailure)?;
+    let found = lookup_host((host, port)).await.map_err(|error| Reason::of_lookup(&error))?;
     let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {
         return Err(Reason::DnsFailure);
     }
-    TcpStream::connect(&*addresses).await.map_err(|error| match error.kind() {
-        ErrorKind::ConnectionRefused => Reason::ConnectRefused,
-        ErrorKind::TimedOut => Reason::ConnectTimeout,
-        _ => Reason::ConnectReset,
-    })
+    TcpStream::connect(&*addresses).await.map_err(|error| Reason::of_connect(&error))
 }
 
 /// A connection that broke before the response head.

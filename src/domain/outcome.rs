@@ -5,6 +5,8 @@
 //! outcome, whose fault it is and the status that the caller sees, so the table below is the only
 //! place where any of these is written down.
 
+use std::io::{self, ErrorKind};
+
 use http::StatusCode;
 
 /// What one attempt says about its upstream.
@@ -190,6 +192,21 @@ impl Reason {
         Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
 
+    /// The reason behind a name that was not resolved.
+    pub fn of_lookup(error: &io::Error) -> Self {
+        if is_exhausted(error) { Self::Internal } else { Self::DnsFailure }
+    }
+
+    /// The reason behind a connection that did not come about.
+    pub fn of_connect(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ConnectionRefused => Self::ConnectRefused,
+            ErrorKind::TimedOut => Self::ConnectTimeout,
+            _ if is_exhausted(error) => Self::Internal,
+            _ => Self::ConnectReset,
+        }
+    }
+
     /// The reason that a response status stands for, when it is no success.
     ///
     /// `failures` are the statuses that the upstream's breaker counts as failures.
@@ -210,10 +227,21 @@ impl Reason {
     }
 }
 
+/// Whether this machine has run out of something: no upstream can help it.
+fn is_exhausted(error: &io::Error) -> bool {
+    // Open files of the system and of the process, and buffers: std has no names for these.
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
+    matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory)
+        || matches!(error.raw_os_error(), Some(ENFILE | EMFILE | ENOBUFS))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Reason, Verdict};
     use http::StatusCode;
+    use std::io::{Error, ErrorKind};
 
     const DEFAULT: [StatusCode; 4] = [
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -241,6 +269,28 @@ mod tests {
             ) {
                 assert_eq!(reason.verdict(), Verdict::Neutral, "{}", reason.as_str());
             }
+        }
+    }
+
+    #[test]
+    fn a_failed_connect_counts_against_the_upstream() {
+        for (kind, reason) in [
+            (ErrorKind::ConnectionRefused, Reason::ConnectRefused),
+            (ErrorKind::TimedOut, Reason::ConnectTimeout),
+            (ErrorKind::HostUnreachable, Reason::ConnectReset),
+        ] {
+            assert_eq!(Reason::of_connect(&Error::from(kind)), reason);
+            assert_eq!(reason.verdict(), Verdict::Failure);
+        }
+    }
+
+    #[test]
+    fn what_this_machine_has_run_out_of_is_nobody_elses_failure() {
+        let out_of_files = Error::from_raw_os_error(24);
+        let out_of_ports = Error::from(ErrorKind::AddrNotAvailable);
+        for error in [out_of_files, out_of_ports] {
+            assert_eq!(Reason::of_connect(&error).verdict(), Verdict::Neutral);
+            assert_eq!(Reason::of_lookup(&error).verdict(), Verdict::Neutral);
         }
     }
 

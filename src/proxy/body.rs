@@ -34,6 +34,16 @@ pub(super) struct Upload {
     pub(super) done_at: Cell<Option<Instant>>,
     /// What the caller did wrong.
     pub(super) fault: Cell<Option<Reason>>,
+    /// The upstream could go on if only the caller did.
+    is_awaited: Cell<bool>,
+}
+
+impl Upload {
+    /// Why a wait was in vain: the upstream's reason, unless it is the caller who was waited for.
+    pub(super) fn or_caller(&self, upstreams: Reason) -> Reason {
+        let callers = self.is_awaited.get().then_some(Reason::ClientBodyTimeout);
+        self.fault.get().or(callers).unwrap_or(upstreams)
+    }
 }
 
 /// The caller's body on its way to the upstream.
@@ -69,16 +79,17 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        let frame = match this.idle.watch(polled, cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(TimedOut)) => Some(Err(Reason::ClientBodyTimeout)),
-            Poll::Ready(Ok(frame)) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
+        let polled = this.idle.watch(polled, cx);
+        this.upload.is_awaited.set(polled.is_pending());
+        let frame = match ready!(polled) {
+            Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
+            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
         };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 this.upload.bytes.set(this.upload.bytes.get() + length);
-                if this.incoming.is_end_stream() {
+                if is_last(&this.incoming, &frame) {
                     this.upload.done_at.set(Some(clock::now()));
                 }
                 Some(Ok(frame))
@@ -101,6 +112,17 @@ impl Body for RequestBody {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        self.upload.is_awaited.set(false);
+    }
+}
+
+/// Whether nothing comes after this frame. Whoever gets trailers does not ask again.
+fn is_last(incoming: &Incoming, frame: &Frame<Bytes>) -> bool {
+    incoming.is_end_stream() || frame.is_trailers()
 }
 
 /// What the caller is sent: an answer of ours, or the upstream's as it comes.
@@ -137,13 +159,17 @@ impl ResponseBody {
         }
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let frame = match ready!(self.idle.watch(polled, cx)) {
-            Err(TimedOut) => Some(Err(Reason::TimeoutIdle)),
-            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody)),
+            Err(TimedOut) => Some(Err(self.exchange.upload().or_caller(Reason::TimeoutIdle))),
+            // A caller's body that broke takes the upstream's connection down with it.
+            Ok(frame) => frame.map(|frame| {
+                frame
+                    .map_err(|_| self.exchange.upload().fault.get().unwrap_or(Reason::ResetMidBody))
+            }),
         };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
-                if self.incoming.is_end_stream() {
+                if is_last(&self.incoming, &frame) {
                     self.exchange.body_ended();
                 }
                 Some(Ok(frame))

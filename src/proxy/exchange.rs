@@ -4,9 +4,13 @@
 //! "the caller went away", so that however a call ends, by an answer, an error, a vanished caller
 //! or a stop of Fusebox, its row, its log line and its counters are right.
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use http::{Request, Response, header};
+use http::{Method, Request, Response, header};
 use hyper::body::Incoming;
 
 use super::{
@@ -27,6 +31,9 @@ use crate::{
         task::{Attempt, CallRecord, TaskId},
     },
 };
+
+/// The longest method that is told, in bytes; the longest that is registered has 16.
+const MAX_METHOD: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -84,7 +91,7 @@ impl Exchange {
             parent_id: parent,
             site: Arc::clone(&place.site),
             endpoint: None,
-            method: request.method().clone(),
+            method: told(request.method()),
             status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
@@ -156,6 +163,13 @@ impl Exchange {
         self.under_way = Some(Arc::clone(endpoint));
     }
 
+    /// How long the upstream has had the whole request; no time while it is still being sent.
+    pub(super) fn upstream_latency(&self, now: Instant) -> Duration {
+        let complete =
+            self.upload.done_at.get().map(|done| self.sent.map_or(done, |at| at.max(done)));
+        complete.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
     /// The attempt is over, at the response head or before it.
     pub(super) fn attempted(&mut self, verdict: Verdict, reason: Option<Reason>, now: Instant) {
         let Some(endpoint) = self.under_way.take() else { return };
@@ -176,7 +190,7 @@ impl Exchange {
         record.status = Some(response.status().as_u16());
         record.outcome = reason.outcome();
         record.reason = Some(reason);
-        record.response_bytes = length;
+        record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
         self.add_ids(&mut response);
         response
     }
@@ -232,16 +246,20 @@ impl Exchange {
         {
             route.upstream.endpoint(at).keep(sender, now);
         }
-        self.recorded = None;
+        if let Some(recorded) = self.recorded.take() {
+            recorded.settle();
+        }
     }
 
-    /// The upstream broke off in the middle of the body.
+    /// The body broke off in the middle.
     pub(super) fn body_failed(&mut self, reason: Reason) {
         self.note(|record| {
             record.outcome = reason.outcome();
             record.reason = Some(reason);
         });
-        if let Some(recorded) = self.recorded.take() {
+        if let Some(recorded) = self.recorded.take()
+            && reason.verdict() == Verdict::Failure
+        {
             recorded.reclassify(clock::now());
         }
         self.sender = None;
@@ -282,6 +300,14 @@ impl Drop for Exchange {
         self.connection.exchange_ended();
         self.connection.worker.finish(record, &self.place.line);
     }
+}
+
+/// A method as rows and lines tell it: one that only fills them is not told.
+fn told(method: &Method) -> Method {
+    if method.as_str().len() <= MAX_METHOD {
+        return method.clone();
+    }
+    Method::from_bytes(b"-").unwrap_or_default()
 }
 
 fn micros(now: Instant, since: Instant) -> u64 {

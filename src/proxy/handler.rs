@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use http::{
-    HeaderValue, Method, Request, Response, Uri, Version, header,
+    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
     uri::{Parts, PathAndQuery},
 };
 use hyper::body::Incoming;
@@ -154,7 +154,6 @@ fn attempt_ended(
     sent: Result<Answer, Reason>,
 ) -> Response<Outgoing> {
     let now = clock::now();
-    let endpoint = route.upstream.endpoint(at);
     let sent = sent.and_then(|answer| {
         if is_sound(&answer.response) { Ok(answer) } else { Err(Reason::ProtocolError) }
     });
@@ -166,7 +165,7 @@ fn attempt_ended(
     exchange.attempted(verdict, reason, now);
     let observed = Observed {
         verdict,
-        latency: now.saturating_duration_since(exchange.started()),
+        latency: exchange.upstream_latency(now),
         retry_after: sent.as_ref().ok().and_then(|answer| retry_after(&answer.response)),
         by_connection: matches!(
             reason,
@@ -183,22 +182,27 @@ fn attempt_ended(
         Ok(Answer { response, sender }) => {
             exchange.pass(response, (sender, at), recorded, reason, now)
         }
-        Err(reason) => {
-            exchange.refuse(Problem::new(reason, explanation(reason, &endpoint.authority)))
-        }
+        Err(reason) => exchange.refuse(Problem::new(reason, explanation(reason))),
     }
 }
 
-/// Whether an answer is framed in one way only. What another client might read differently is not
-/// passed on.
+/// Whether an answer is framed in one way only, and answers what was asked. What another client
+/// might read differently is not passed on, nor a switch to a protocol that nobody asked for.
 fn is_sound<B>(response: &Response<B>) -> bool {
     let headers = response.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let coding = codings.next();
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
     let chunked_only =
         coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    chunked_only && codings.next().is_none() && lengths <= 1 && !(coding.is_some() && lengths > 0)
+    let digits_only = length.is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
+    chunked_only
+        && digits_only
+        && codings.next().is_none()
+        && lengths.next().is_none()
+        && !(coding.is_some() && length.is_some())
+        && response.status() != StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// `Retry-After` in seconds; dates are not read.
@@ -207,22 +211,19 @@ fn retry_after<B>(response: &Response<B>) -> Option<std::time::Duration> {
     value.to_str().ok()?.trim().parse().ok().map(std::time::Duration::from_secs)
 }
 
-fn explanation(reason: Reason, endpoint: &str) -> String {
+/// What failed, for the caller. Where the upstream is, only rows and log lines say.
+const fn explanation(reason: Reason) -> &'static str {
     match reason {
-        Reason::DnsFailure => format!("the name of {endpoint} does not resolve"),
-        Reason::ConnectRefused => format!("{endpoint} refused the connection"),
-        Reason::ConnectReset => format!("no connection to {endpoint} could be made"),
-        Reason::ConnectTimeout => format!("{endpoint} did not accept a connection in time"),
-        Reason::TimeoutFirstByte | Reason::TimeoutTotal => {
-            format!("{endpoint} did not answer in time")
-        }
-        Reason::ResetBeforeHeaders => {
-            format!("{endpoint} closed the connection before it answered")
-        }
-        Reason::ProtocolError => format!("{endpoint} sent an answer that is not understood"),
-        Reason::ClientBodyError => "the request body is malformed or ended early".to_owned(),
-        Reason::ClientBodyTimeout => "the request body stopped coming".to_owned(),
-        other => other.as_str().to_owned(),
+        Reason::DnsFailure => "the upstream's name does not resolve",
+        Reason::ConnectRefused => "the upstream refused the connection",
+        Reason::ConnectReset => "no connection to the upstream could be made",
+        Reason::ConnectTimeout => "the upstream did not accept a connection in time",
+        Reason::TimeoutFirstByte | Reason::TimeoutTotal => "the upstream did not answer in time",
+        Reason::ResetBeforeHeaders => "the upstream closed the connection before it answered",
+        Reason::ProtocolError => "the upstream sent an answer that is not understood",
+        Reason::ClientBodyError => "the request body is malformed or ended early",
+        Reason::ClientBodyTimeout => "the request body stopped coming",
+        other => other.as_str(),
     }
 }
 
@@ -262,5 +263,6 @@ mod tests {
         assert!(!sound(&[("content-length", "5"), ("content-length", "5")]));
         assert!(!sound(&[("content-length", "5"), ("transfer-encoding", "chunked")]));
         assert!(!sound(&[("transfer-encoding", "gzip, chunked")]));
+        assert!(!sound(&[("content-length", "5, 5")]));
     }
 }

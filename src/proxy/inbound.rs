@@ -40,7 +40,7 @@ pub(super) fn check<B>(
         if uri.scheme_str() != Some("http") {
             return Err("only http:// targets are carried");
         }
-        if uri.authority() != Some(&authority) {
+        if !uri.authority().is_some_and(|target| is_same(target, &authority)) {
             return Err("the request target and the Host header name different hosts");
         }
     }
@@ -103,6 +103,13 @@ fn host<B>(request: &Request<B>) -> Result<Authority, Objection> {
     Ok(authority)
 }
 
+/// Whether two authorities of `http` are the same: port 80 goes without saying.
+fn is_same(target: &Authority, host: &Authority) -> bool {
+    let port = |authority: &Authority| authority.port_u16().unwrap_or(80);
+    let has_user = target.as_str().contains('@');
+    !has_user && target.host().eq_ignore_ascii_case(host.host()) && port(target) == port(host)
+}
+
 /// Whether a segment is `.` or `..`, also when percent-encoded: routes match the path as received,
 /// so a path that means another one must not pass.
 fn has_dot_segment(path: &str) -> bool {
@@ -134,6 +141,9 @@ mod tests {
             [("GET", "/"), ("GET", "/a/..b/.c?x=../"), ("OPTIONS", "*"), ("GET", "http://a:80/x")]
         {
             assert_eq!(objection(method, target, &[("host", "a:80")]), None, "{method} {target}");
+        }
+        for (target, host) in [("http://a:80/", "a"), ("http://A/", "a:80")] {
+            assert_eq!(objection("GET", target, &[("host", host)]), None, "{target} {host}");
         }
         for host in ["a", "a.b:1", "[::1]:80", "127.0.0.1"] {
             assert_eq!(objection("GET", "/", &[("host", host)]), None, "{host}");
@@ -181,6 +191,8 @@ mod tests {
         }
         assert!(objection("GET", "*", &[("host", "a")]).is_some());
         assert!(objection("GET", "http://b/", &[("host", "a")]).is_some());
+        assert!(objection("GET", "http://a:81/", &[("host", "a")]).is_some());
+        assert!(objection("GET", "http://x@a/", &[("host", "a")]).is_some());
         assert!(objection("GET", "https://a/", &[("host", "a")]).is_some());
     }
 }

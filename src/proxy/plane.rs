@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use super::routes::{NOWHERE, TrafficBoard};
-use super::worker::{self, Assignment};
+use super::worker::{self, Assignment, Door};
 use crate::{
     breakers::Breakers,
-    clock,
     config::{CallLines, Config, Listener},
     history::Recorder,
     telemetry::{
@@ -61,7 +61,7 @@ pub(super) enum Phase {
 /// The running data plane.
 pub struct Plane {
     phase: watch::Sender<Phase>,
-    workers: Vec<oneshot::Receiver<io::Result<()>>>,
+    workers: FuturesUnordered<oneshot::Receiver<io::Result<()>>>,
 }
 
 impl fmt::Debug for Plane {
@@ -77,27 +77,32 @@ impl Plane {
     /// A thread cannot be started.
     pub fn start(
         shared: &Shared,
-        mut sockets: Vec<(Listener, Vec<TcpListener>)>,
+        sockets: Vec<(Listener, Vec<TcpListener>)>,
         workers: usize,
         recorder: &Recorder,
         sink: &Sink,
     ) -> io::Result<Self> {
         let (phase, _) = watch::channel(Phase::Serving);
-        let mut ends = Vec::new();
+        let ends = FuturesUnordered::new();
+        let room = |limit: usize| Arc::new(Semaphore::new(limit));
+        let mut doors: Vec<_> = sockets
+            .into_iter()
+            .map(|(listener, sockets)| (room(listener.limits.connections.get()), listener, sockets))
+            .collect();
         for number in 0..workers {
             let lines = match shared.config.logs.calls {
                 CallLines::None => None,
                 calls => Some(call::CallLines::new(sink.lane(), calls == CallLines::Failures)),
             };
-            let take = |(listener, sockets): &mut (Listener, Vec<TcpListener>)| {
-                Some((listener.clone(), sockets.pop()?))
-            };
+            let doors = doors.iter_mut().filter_map(|(room, listener, sockets)| {
+                let (room, listener) = (Arc::clone(room), listener.clone());
+                Some(Door { listener, socket: sockets.pop()?, room })
+            });
             let assignment = Assignment {
                 shared: shared.clone(),
-                sockets: sockets.iter_mut().filter_map(take).collect(),
+                doors: doors.collect(),
                 history: recorder.lane(number),
                 lines,
-                workers,
                 phase: phase.subscribe(),
             };
             let (ended, end) = oneshot::channel();
@@ -110,15 +115,14 @@ impl Plane {
         Ok(Self { phase, workers: ends })
     }
 
-    /// Lets calls in flight end until `timeout` is over, then cuts them off. Returns whether all
-    /// ended by themselves.
-    pub async fn drain(mut self, timeout: Duration) -> bool {
-        let deadline = clock::now() + timeout;
-        self.phase.send_replace(Phase::Leaving);
-        tokio::time::sleep(LEAVING_FOR.min(timeout / 4)).await;
-        self.phase.send_replace(Phase::Closing);
-        let left = deadline.saturating_duration_since(clock::now());
-        let complete = tokio::time::timeout(left, self.ended()).await.is_ok();
+    /// Lets calls in flight end until `timeout` or `hurry` is over, then cuts them off. Returns
+    /// whether all ended by themselves.
+    pub async fn drain(mut self, timeout: Duration, hurry: impl Future<Output = ()>) -> bool {
+        let complete = tokio::select! {
+            () = self.close(LEAVING_FOR.min(timeout / 4)) => true,
+            () = tokio::time::sleep(timeout) => false,
+            () = hurry => false,
+        };
         if !complete {
             self.phase.send_replace(Phase::Aborting);
             self.ended().await;
@@ -134,6 +138,13 @@ impl Plane {
         }
     }
 
+    async fn close(&mut self, leaving_for: Duration) {
+        self.phase.send_replace(Phase::Leaving);
+        tokio::time::sleep(leaving_for).await;
+        self.phase.send_replace(Phase::Closing);
+        self.ended().await;
+    }
+
     async fn ended(&mut self) {
         while let Some(end) = self.next_end().await {
             if let Err(error) = end {
@@ -145,11 +156,9 @@ impl Plane {
         }
     }
 
-    /// Waits for the end of the last thread that is still known; none when all have ended. Losing
-    /// this future loses nothing.
+    /// Waits for the next thread to end; none when all have. Losing this future loses nothing.
     async fn next_end(&mut self) -> Option<io::Result<()>> {
-        let end = self.workers.last_mut()?.await;
-        self.workers.pop();
+        let end = self.workers.next().await?;
         // A thread that panicked has dropped its end.
         Some(end.unwrap_or_else(|_| Err(io::Error::other("a data-plane thread panicked"))))
     }

@@ -167,46 +167,68 @@ impl Endpoint {
             Address::Ip(address) => {
                 return TcpStream::connect(address)
                     .await
-                    .map_err(|error| fault::of_connect(&error));
+                    .map_err(|error| Reason::of_connect(&error));
             }
             Address::Name(host, port) => (host.as_str(), *port),
         };
-        let addresses =
-            tokio::net::lookup_host((host, port)).await.map_err(|_| Reason::DnsFailure)?;
+        let addresses = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(|error| Reason::of_lookup(&error))?;
         let mut failed = Reason::DnsFailure;
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => failed = fault::of_connect(&error),
+                Err(error) => failed = Reason::of_connect(&error),
             }
         }
         Err(failed)
     }
 }
 
-/// Waits for the response head: until the deadline, and for `first_byte` once the caller's body has
-/// been sent.
+/// Waits for the response head: until the deadline, and for `first_byte` from `began` on, or from
+/// when the caller's body has been sent.
 async fn within<T>(
     sending: impl Future<Output = T>,
     upload: &Upload,
     first_byte: Duration,
-    mut now: Instant,
+    began: Instant,
     deadline: Instant,
 ) -> Result<T, Reason> {
     tokio::pin!(sending);
+    let mut now = began;
     loop {
         // While the caller is still sending, look again later: its own idle limit is watching.
-        let first_byte_at = upload.done_at.get().unwrap_or(now) + first_byte;
+        let first_byte_at = upload.done_at.get().unwrap_or(now).max(began) + first_byte;
         let wait = first_byte_at.min(deadline).saturating_duration_since(now);
         if let Ok(head) = timeout(wait, sending.as_mut()).await {
             return Ok(head);
         }
         now = clock::now();
         if now >= deadline {
-            return Err(Reason::TimeoutTotal);
+            return Err(upload.or_caller(Reason::TimeoutTotal));
         }
-        if upload.done_at.get().is_some_and(|done| now >= done + first_byte) {
+        if upload.done_at.get().is_some_and(|done| now >= done.max(began) + first_byte) {
             return Err(Reason::TimeoutFirstByte);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Upload, within};
+    use crate::{clock, domain::outcome::Reason};
+    use std::{future::pending, time::Duration};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_the_first_byte_begins_when_the_connection_is_there() {
+        let (upload, began) = (Upload::default(), clock::now());
+        upload.done_at.set(Some(began));
+        tokio::time::advance(10 * SECOND).await;
+        let deadline = began + 60 * SECOND;
+        let waited = within(pending::<()>(), &upload, 2 * SECOND, clock::now(), deadline).await;
+        assert_eq!(waited, Err(Reason::TimeoutFirstByte));
+        assert_eq!(clock::now() - began, 12 * SECOND);
     }
 }

@@ -1,11 +1,19 @@
 //! One data-plane thread: its runtime, its listeners, its connections.
 
-use std::{cell::Cell, io, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
-use futures_util::FutureExt;
 use tokio::{
+    net::TcpStream,
     runtime::{Builder, LocalOptions},
     sync::{Semaphore, mpsc, watch},
+    time::timeout,
 };
 
 use super::{
@@ -21,6 +29,8 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// The pause after the process ran out of file descriptors: accepting would fail at once again.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+/// How long a closing listener looks for one more connection that the kernel has completed.
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// What every exchange of a worker ends in.
 #[derive(Debug)]
@@ -55,11 +65,18 @@ impl Worker {
 /// What one thread is given.
 pub(super) struct Assignment {
     pub(super) shared: Shared,
-    pub(super) sockets: Vec<(config::Listener, TcpListener)>,
+    pub(super) doors: Vec<Door>,
     pub(super) history: Lane,
     pub(super) lines: Option<CallLines>,
-    pub(super) workers: usize,
     pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// Where connections of a listener come in to one thread.
+pub(super) struct Door {
+    pub(super) listener: config::Listener,
+    pub(super) socket: TcpListener,
+    /// Room for the connections of the listener, over all threads.
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// Runs a thread of the data plane to its end.
@@ -68,17 +85,20 @@ pub(super) struct Assignment {
 /// The runtime cannot be made, or a socket cannot be registered with it.
 pub(super) fn run(assignment: Assignment) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(work(assignment))
+    let ended = runtime.block_on(work(assignment));
+    // What is left is cut off; a name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn work(assignment: Assignment) -> io::Result<()> {
-    let Assignment { shared, sockets, history, lines, workers, mut phase } = assignment;
+    let Assignment { shared, doors, history, lines, mut phase } = assignment;
     let worker =
         Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
     let upstreams = routes::upstreams(&shared.config, &shared.breakers);
     // Every connection holds a sender; when all are gone, the receiver ends.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    for (listener, socket) in sockets {
+    for Door { listener, socket, room } in doors {
         let Some(routes) = routes::routes(&listener, &upstreams, &shared.traffic) else { continue };
         let terms = Terms {
             worker: Rc::clone(&worker),
@@ -88,7 +108,6 @@ async fn work(assignment: Assignment) -> io::Result<()> {
             limits: Rc::new(listener.limits.clone()),
         };
         let socket = tokio::net::TcpListener::from_std(socket)?;
-        let room = Arc::new(Semaphore::new(listener.limits.connections.get().div_ceil(workers)));
         tokio::task::spawn_local(accept(socket, terms, room, alive.clone(), phase.clone()));
     }
     drop(alive);
@@ -117,36 +136,45 @@ async fn accept(
     alive: mpsc::Sender<()>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let closing = matches!(*phase.borrow_and_update(), Phase::Closing | Phase::Aborting);
-        let accepted = if closing {
-            match socket.accept().now_or_never() {
-                Some(accepted) => accepted,
-                None => return,
-            }
-        } else {
-            tokio::select! {
-                accepted = socket.accept() => accepted,
-                _changed = phase.changed() => continue,
+    let mut is_failing = false;
+    while let Some(accepted) = next(&socket, &mut phase).await {
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !is_failing {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot accept connections");
+                }
+                is_failing = true;
+                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                continue;
             }
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let serving = connection::serve(terms.clone(), stream, peer, phase.clone());
-                let alive = alive.clone();
-                tokio::task::spawn_local(async move {
-                    serving.await;
-                    drop((permit, alive));
-                });
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot accept connections"
-                );
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            }
+        is_failing = false;
+        // One that finds no room waits here, and those behind it in the kernel. Asking for room
+        // first would let a thread without connections keep it from one that has some.
+        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+        let serving = connection::serve(terms.clone(), stream, peer, phase.clone());
+        let alive = alive.clone();
+        tokio::task::spawn_local(async move {
+            serving.await;
+            drop((permit, alive));
+        });
+    }
+}
+
+/// The next connection; none when the plane is closing and no more have been completed.
+async fn next(
+    socket: &tokio::net::TcpListener,
+    phase: &mut watch::Receiver<Phase>,
+) -> Option<io::Result<(TcpStream, SocketAddr)>> {
+    loop {
+        if matches!(*phase.borrow_and_update(), Phase::Closing | Phase::Aborting) {
+            return timeout(LAST_LOOK, socket.accept()).await.ok();
+        }
+        tokio::select! {
+            accepted = socket.accept() => return Some(accepted),
+            _changed = phase.changed() => {}
         }
     }
 }

@@ -21,7 +21,13 @@ fn an_upstream_that_does_not_listen_is_502_and_the_connection_goes_on() {
     let (mut upstream, fusebox) = start();
     upstream.stop();
     let mut connection = fusebox.connect();
-    assert_is_ours(&connection.get("/", &[]), 502, "connection_refused");
+    let response = connection.get("/", &[]);
+    assert_is_ours(&response, 502, "connection_refused");
+    assert!(
+        !response.text().contains("127.0.0.1"),
+        "where it is stays inside: {}",
+        response.text()
+    );
     assert_eq!(fusebox.breaker("payments")["failureCount"], 1);
     upstream.resume();
     assert_eq!(connection.get("/", &[]).status, 200);
@@ -39,11 +45,15 @@ fn a_connection_that_ends_before_the_head_is_502() {
 
 #[test]
 fn an_answer_that_is_no_http_or_can_be_read_in_two_ways_is_502() {
-    let (upstream, fusebox) = start();
+    let upstream = ScriptedUpstream::start();
+    let keys = ["breaker: { consecutive_failures: 100 }"];
+    let fusebox = Setup::payments(&upstream.url(), &keys).start();
     let mut failures = 0;
     for bytes in [
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nokk",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     ] {

@@ -1,5 +1,7 @@
 //! What counts for the breaker and what does not, seen from the outside.
 
+use std::time::Duration;
+
 use crate::{
     harness::{
         Connection, Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw, stall,
@@ -127,4 +129,52 @@ fn a_share_of_failures_opens_it_when_configured() {
     }
     assert_eq!(fusebox.state("payments"), "OPEN");
     assert!(upstream.hits() >= 20, "not before there are enough calls: {}", upstream.hits());
+}
+
+#[test]
+fn a_caller_that_takes_its_time_for_its_body_makes_no_slow_call() {
+    let rule = "slow_calls: { over: 1%, slower_than: 200ms, min_calls: 1 }";
+    let (_upstream, fusebox) = start(&[&format!("breaker: {{ {rule} }}")]);
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\npart");
+    let began = fusebox::clock::now();
+    wait_until("the caller has taken its time", PATIENCE, || {
+        (fusebox::clock::now().duration_since(began) > Duration::from_millis(400)).then_some(())
+    });
+    connection.send("whole!");
+    assert_eq!(connection.response("POST").status, 200);
+    assert_eq!(fusebox.state("payments"), "CLOSED");
+}
+
+/// An upstream that answers at once and goes on when it has the whole request; keeps the call's
+/// connection open after the first part of an upload.
+fn upload_under_way(keys: &[&str]) -> (Database<'static>, ScriptedUpstream, Fusebox, Connection) {
+    let database = Database::new();
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), keys).database(&database.url).start();
+    let head = raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart");
+    upstream.answer(vec![head, Step::ReadBody, raw("whole!")]);
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    connection.send("4\r\npart\r\n");
+    assert_eq!(connection.head().0, 200);
+    (database, upstream, fusebox, connection)
+}
+
+#[test]
+fn an_upload_that_breaks_after_the_response_head_is_the_callers_fault_still() {
+    let (database, _upstream, fusebox, mut connection) = upload_under_way(&[]);
+    connection.send("ZZ\r\nnot a chunk");
+    let row = "select status, outcome, failure_reason from task_history";
+    database.wait_for(row, "200|cancelled|client_body_error");
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
+fn a_response_that_waits_for_the_callers_upload_does_not_stall() {
+    let keys = ["timeouts: { body_idle: 200ms }"];
+    let (database, _upstream, fusebox, _connection) = upload_under_way(&keys);
+    let row = "select status, outcome, failure_reason from task_history";
+    database.wait_for(row, "200|cancelled|client_body_timeout");
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
 }

@@ -85,3 +85,19 @@ fn the_log_file_gets_every_line_too() {
     fusebox.wait_for_line("and on stdout", |line| line["correlationId"] == "req-file");
     drop(std::fs::remove_file(&file));
 }
+
+#[test]
+fn what_a_call_did_not_carry_is_not_told() {
+    let mut upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &[]).start();
+    let mut connection = fusebox.connect();
+    let endless = "A".repeat(20_000);
+    assert_eq!(connection.call(&endless, "/", &[], b"").status, 200);
+    let line = fusebox.wait_for_line("the call's line", |line| line["message"] == "call");
+    assert_eq!(line["method"], "-", "{line}");
+
+    upstream.stop();
+    assert_eq!(connection.call("HEAD", "/", &[], b"").status, 502);
+    let line = fusebox.wait_for_line("the call's line", |line| line["status"] == 502);
+    assert_eq!(line["responseBytes"], 0, "{line}");
+}

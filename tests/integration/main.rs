@@ -22,6 +22,7 @@ mod checklist;
 mod checklist_by_the_clock;
 mod commands;
 mod forwarding;
+mod limits;
 mod logs;
 mod postgres_outage;
 mod shared_state;

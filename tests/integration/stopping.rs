@@ -82,6 +82,21 @@ fn a_call_that_does_not_end_is_cut_at_the_deadline_and_its_row_says_so() {
 }
 
 #[test]
+fn a_second_signal_cuts_what_is_left_and_its_row_says_so() {
+    let database = Database::new();
+    let upstream = ScriptedUpstream::start();
+    let setup = Setup::payments(&upstream.url(), &[]).with("workers: 2");
+    let mut fusebox = setup.database(&database.url).start();
+    upstream.answer(stall());
+    let _connection = call_under_way(&fusebox, &upstream);
+    fusebox.ask_to_stop();
+    fusebox.wait_for_line("it drains", |line| line["message"] == "draining");
+    assert!(fusebox.terminate().success());
+    let row = "select outcome, failure_reason from task_history";
+    assert_eq!(database.query(row), "interrupted|shutdown");
+}
+
+#[test]
 fn it_is_not_ready_while_it_stops_but_still_alive() {
     let upstream = ScriptedUpstream::start();
     let mut fusebox = Setup::payments(&upstream.url(), &[]).start();

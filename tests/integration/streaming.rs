@@ -1,7 +1,7 @@
 //! Connections and bodies: kept alive on both sides, streamed both ways, framed anew.
 
 use crate::{
-    harness::{Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw},
+    harness::{Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw},
     local::wait_until,
 };
 
@@ -103,6 +103,23 @@ fn responses_without_a_body_leave_the_connection_whole() {
         assert!(response.body.is_empty());
     }
     assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
+fn trailers_end_a_response_and_the_connection_goes_on() {
+    let database = Database::new();
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &[]).database(&database.url).start();
+    let bytes = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n\
+                 2\r\nok\r\n0\r\nx-sum: 1\r\n\r\n";
+    upstream.answer(vec![Step::ReadBody, raw(bytes)]);
+    let mut connection = fusebox.connect();
+    for _ in 0..2 {
+        assert_eq!(connection.get("/", &[]).body, b"ok");
+    }
+    let received = upstream.received();
+    assert_eq!(received[0].connection, received[1].connection);
+    database.wait_for("select outcome, count(*) from task_history group by 1", "success|2");
 }
 
 #[test]

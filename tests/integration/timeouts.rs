@@ -55,6 +55,20 @@ fn an_upstream_that_does_not_answer_is_504_after_the_first_byte_timeout() {
 }
 
 #[test]
+fn a_request_that_ended_with_trailers_is_complete() {
+    let (upstream, fusebox) = start("{ first_byte: 200ms }");
+    upstream.answer(stall());
+    let mut connection = fusebox.connect();
+    let began = fusebox::clock::now();
+    connection
+        .send("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ntrailer: x\r\n\r\n");
+    connection.send("2\r\nok\r\n0\r\nx: 1\r\n\r\n");
+    assert_eq!(connection.response("POST").status, 504);
+    let took = fusebox::clock::now().duration_since(began);
+    assert!(took < SOON, "{took:?}");
+}
+
+#[test]
 fn the_total_timeout_ends_what_the_others_would_allow() {
     let (upstream, fusebox) = start("{ total: 200ms }");
     upstream.answer(stall());
@@ -106,6 +120,15 @@ fn a_caller_that_stops_in_its_body_is_told_so_and_nobody_else_is_blamed() {
     assert!(connection.is_closed());
     assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
     assert!(upstream.hits() <= 1);
+}
+
+#[test]
+fn a_caller_that_takes_the_total_time_for_its_body_is_told_so_and_nobody_else_is_blamed() {
+    let (_upstream, fusebox) = start("{ total: 300ms }");
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\npart");
+    assert_eq!(connection.response("POST").status, 408);
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Permit {
 pub struct Observed {
     /// What it says about the upstream.
     pub verdict: Verdict,
-    /// From sending the request to the response head, or to the error.
+    /// From having sent the whole request to the response head, or to the error.
     pub latency: Duration,
     /// The upstream's Retry-After; counts when it is overloaded.
     pub retry_after: Option<Duration>,
