@@ -292,7 +292,6 @@ impl Drop for Exchange {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
-        self.connection.exchange_ended();
         self.connection.worker.finish(record, &self.place.line);
     }
 }

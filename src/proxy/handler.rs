@@ -61,7 +61,8 @@ pub(super) async fn handle(
 
 /// Finds the route of a call, and how much of its path goes.
 fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>, usize), Problem> {
-    if connection.is_head_too_large() {
+    let head = connection.take_head();
+    if head.length > connection.head_bytes {
         return Err(Problem::new(
             Reason::HeadTooLarge,
             "the request head is larger than this listener takes",
@@ -75,9 +76,8 @@ fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>,
     if request.method() == Method::TRACE {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
     }
-    let target =
-        inbound::check(request, connection.had_content_length(), connection.routes.by_path)
-            .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
+    let target = inbound::check(request, head.has_content_length, connection.routes.by_path)
+        .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
     if headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }
