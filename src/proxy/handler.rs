@@ -9,7 +9,7 @@ use http::{
 use hyper::body::Incoming;
 
 use super::{
-    body::{Outgoing, RequestBody},
+    body::{self, Outgoing, RequestBody},
     connection::Connection,
     exchange::Exchange,
     headers::{self, CORRELATION_ID, TRACEPARENT, TRACESTATE},
@@ -37,7 +37,7 @@ pub(super) async fn handle(
     let mut exchange = Exchange::begin(&connection, &request, now);
     let (route, prefix) = match route(&connection, &request) {
         Ok(found) => found,
-        Err(problem) => return exchange.refuse(problem),
+        Err(problem) => return refuse(exchange, problem, request),
     };
     exchange.enter(&route);
     let deadline = now + route.upstream.timeouts.total;
@@ -47,7 +47,8 @@ pub(super) async fn handle(
         Ok(admission) => admission,
         Err(refusal) => {
             exchange.note(|record| record.breaker_state = refusal.state);
-            return exchange.refuse(Problem::circuit_open(route.upstream.circuit.name(), &refusal));
+            let problem = Problem::circuit_open(route.upstream.circuit.name(), &refusal);
+            return refuse(exchange, problem, request);
         }
     };
     exchange.note(|record| record.breaker_state = admission.state());
@@ -57,6 +58,18 @@ pub(super) async fn handle(
     exchange.sending(&endpoint.authority, now);
     let sent = endpoint.send(request, exchange.upload(), &route.upstream.timeouts, deadline).await;
     attempt_ended(exchange, &route, admission, at, sent)
+}
+
+/// Answers a call that is not sent on.
+fn refuse(
+    exchange: Box<Exchange>,
+    problem: Problem,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    if !problem.breaks_connection() && !request.headers().contains_key(header::EXPECT) {
+        body::discard(request.into_body());
+    }
+    exchange.refuse(problem)
 }
 
 /// Finds the route of a call, and how much of its path goes.
@@ -106,7 +119,7 @@ fn outgoing(
     let headers = &mut parts.headers;
     let host = headers.remove(header::HOST).unwrap_or_else(|| endpoint.host.clone());
     headers::strip_hop_by_hop(headers);
-    headers.remove(header::EXPECT);
+    exchange.upload().is_on_hold.set(headers.remove(header::EXPECT).is_some());
     headers::add_via(headers);
     headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, &host);
     headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    body::{RequestBody, Upload},
+    body::{self, RequestBody, Upload},
     fault,
     pool::{Pool, Sender},
 };
@@ -122,7 +122,15 @@ impl Endpoint {
         loop {
             let (mut sender, reused) = match self.pool.take(clock::now()) {
                 Some(sender) => (sender, true),
-                None => (self.connect(timeouts.connect, deadline).await?, false),
+                None => match self.connect(timeouts.connect, deadline).await {
+                    Ok(sender) => (sender, false),
+                    Err(reason) => {
+                        if !upload.is_on_hold.get() {
+                            body::discard(request.into_body());
+                        }
+                        return Err(reason);
+                    }
+                },
             };
             let sending = sender.try_send_request(request);
             match within(sending, upload, timeouts.first_byte, deadline).await? {
