@@ -24,7 +24,7 @@ use crate::{
     domain::{
         breaker::Observed,
         outcome::{Reason, Verdict},
-        route::Found,
+        route::{Found, normal, prefix_length},
     },
 };
 
@@ -96,9 +96,9 @@ fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>,
     }
     // `OPTIONS *` asks about the server as a whole, which is what the root stands for.
     let path = if request.uri().path() == "*" { "/" } else { request.uri().path() };
-    match connection.routes.table.find(&target.host, path, request.method()) {
+    match connection.routes.table.find(&target.host, &normal(path), request.method()) {
         Found::Route(route, prefix) => {
-            Ok((Rc::clone(route), if route.strip_prefix { prefix.len() } else { 0 }))
+            Ok((Rc::clone(route), if route.strip_prefix { prefix_length(path, prefix) } else { 0 }))
         }
         Found::MethodNotAllowed(allow) => Err(Problem::method_not_allowed(allow)),
         Found::Nothing => Err(Problem::new(Reason::NoRoute, "no route takes this host and path")),
@@ -235,6 +235,7 @@ const fn explanation(reason: Reason) -> &'static str {
         Reason::ProtocolError => "the upstream sent an answer that is not understood",
         Reason::ClientBodyError => "the request body is malformed or ended early",
         Reason::ClientBodyTimeout => "the request body stopped coming",
+        Reason::Internal => "Fusebox itself could not make the call",
         other => other.as_str(),
     }
 }
