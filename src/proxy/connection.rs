@@ -80,7 +80,8 @@ pub(super) async fn serve(
     };
     if let Err(error) = ended {
         // Callers that go away are everyday; each call has its own line and row.
-        tracing::debug!(peer = %peer, error = &error as &dyn std::error::Error, "a connection ended early");
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "a connection ended early");
     }
 }
 

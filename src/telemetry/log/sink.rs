@@ -54,9 +54,6 @@ impl Sink {
     }
 
     /// A new lane.
-    ///
-    /// # Panics
-    /// After the sink was dropped, which the borrow checker rules out.
     pub fn lane(&self) -> Lane {
         let writer = self.thread.as_ref().map(|thread| thread.thread().clone());
         let lane = Lane {
