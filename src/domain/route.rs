@@ -3,6 +3,8 @@
 //! Prefixes match whole segments: `/music` takes `/music` and `/music/x`, never `/musical`. The
 //! table is built once per listener and never changes while a call uses it.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 /// What a call must look like for a route to take it. Empty means anything.
@@ -57,13 +59,16 @@ impl<T> Table<T> {
     /// Orders the routes: with a host first, then the longer prefix, then those with methods, then
     /// as written.
     pub fn new(mut routes: Vec<(Match, T)>) -> Self {
+        for (rule, _) in &mut routes {
+            rule.path_prefix = normal(&rule.path_prefix).into_owned();
+        }
         routes.sort_by_key(|(rule, _)| {
             (rule.host.is_none(), usize::MAX - rule.prefix().len(), rule.methods.is_empty())
         });
         Self { routes }
     }
 
-    /// The route for a call. `host` is without its port, `path` as received.
+    /// The route for a call. `host` is without its port, `path` is [`normal`].
     pub fn find(&self, host: &str, path: &str, method: &Method) -> Found<'_, T> {
         let mut allowed: Option<(&Match, Vec<Method>)> = None;
         for (rule, target) in &self.routes {
@@ -94,6 +99,28 @@ impl<T> Table<T> {
     }
 }
 
+/// A path as routes compare it: characters that need no percent-encoding are without it (RFC 3986
+/// §6.2.2.2), so that `/%6dusic` is no way around `/music`. Slashes stay as they are.
+pub fn normal(path: &str) -> Cow<'_, str> {
+    let mut rest = path;
+    let mut text = String::new();
+    while let Some(at) = rest.find('%') {
+        let (before, encoded) = rest.split_at(at);
+        let byte = encoded.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let plain = byte.filter(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(byte));
+        text.push_str(before);
+        text.push(plain.map_or('%', char::from));
+        rest = &encoded[if plain.is_some() { 3 } else { 1 }..];
+    }
+    if text.is_empty() { Cow::Borrowed(path) } else { Cow::Owned(text + rest) }
+}
+
+/// How much of a path as received is the prefix that its normal form has: as many segments.
+pub fn prefix_length(received: &str, prefix: &str) -> usize {
+    let segments = prefix.matches('/').count();
+    received.match_indices('/').nth(segments).map_or(received.len(), |(at, _)| at)
+}
+
 /// The host of an authority: without its port, brackets of IPv6 kept.
 pub fn host_of(authority: &str) -> &str {
     match authority.rfind(':') {
@@ -104,7 +131,7 @@ pub fn host_of(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Match, Table, host_of};
+    use super::{Found, Match, Table, host_of, normal, prefix_length};
     use http::Method;
 
     fn rule(host: &str, path_prefix: &str, methods: &[Method]) -> Match {
@@ -155,6 +182,23 @@ mod tests {
         let table = table();
         assert_eq!(table.find("x", "/music/a", &Method::GET), Found::Route(&"music", "/music"));
         assert_eq!(table.find("x", "/a", &Method::GET), Found::Route(&"all", ""));
+    }
+
+    #[test]
+    fn a_path_is_compared_without_needless_encoding_and_stripped_as_received() {
+        for (received, compared, rest) in [
+            ("/music/a", "/music/a", "/a"),
+            ("/%6Dusic/%7ea%2fb", "/music/~a%2fb", "/%7ea%2fb"),
+            ("/m%75sic", "/music", ""),
+            ("/music/%", "/music/%", "/%"),
+            ("/music/%zz%e2%82%ac", "/music/%zz%e2%82%ac", "/%zz%e2%82%ac"),
+        ] {
+            assert_eq!(normal(received), compared);
+            assert_eq!(&received[prefix_length(received, "/music")..], rest, "{received}");
+        }
+        assert_eq!(prefix_length("/a/b", ""), 0);
+        let table = Table::new(vec![(rule("", "/%7eme", &[]), ())]);
+        assert_eq!(table.find("a", "/~me/x", &Method::GET), Found::Route(&(), "/~me"));
     }
 
     #[test]

@@ -13,12 +13,17 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout};
 
 use super::exchange::Exchange;
 use crate::{clock, domain::outcome::Reason};
+
+/// For so long the rest of a request is taken that is not sent on.
+const DISCARD_FOR: Duration = Duration::from_secs(5);
+/// As much of it is taken.
+const DISCARD_BYTES: usize = 8 << 20;
 
 /// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,8 @@ pub(super) struct Upload {
     pub(super) done_at: Cell<Option<Instant>>,
     /// What the caller did wrong.
     pub(super) fault: Cell<Option<Reason>>,
+    /// The caller waits for leave to send (`Expect: 100-continue`).
+    pub(super) is_on_hold: Cell<bool>,
     /// The upstream could go on if only the caller did.
     is_awaited: Cell<bool>,
 }
@@ -118,6 +125,22 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         self.upload.is_awaited.set(false);
     }
+}
+
+/// Takes a request's body that is not sent on. A caller that writes all of it before it reads then
+/// finds an answer; closing on it would reset the connection under the answer. Bounded in time and
+/// bytes; after that the connection does close.
+pub(super) fn discard(mut body: impl Body<Data = Bytes> + Unpin + 'static) {
+    if body.is_end_stream() {
+        return;
+    }
+    let rest = async move {
+        let mut left = Some(DISCARD_BYTES);
+        while let (Some(room), Some(Ok(frame))) = (left, body.frame().await) {
+            left = room.checked_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    tokio::task::spawn_local(timeout(DISCARD_FOR, rest));
 }
 
 /// Whether nothing comes after this frame. Whoever gets trailers does not ask again.

@@ -7,10 +7,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
-    framing::{HeadWatch, Watched},
+    framing::{Head, HeadWatch},
     handler::handle,
     plane::Phase,
     routes::Routes,
+    stream::Watched,
     worker::Worker,
 };
 use crate::config::{Forwarded, Limits};
@@ -23,24 +24,15 @@ pub(super) struct Connection {
     pub(super) forwarded: Forwarded,
     pub(super) peer: SocketAddr,
     pub(super) local_port: u16,
-    head_bytes: usize,
+    /// The longest head that this listener takes.
+    pub(super) head_bytes: usize,
     watch: Rc<RefCell<HeadWatch>>,
 }
 
 impl Connection {
-    /// Whether the head of the call at hand had a Content-Length.
-    pub(super) fn had_content_length(&self) -> bool {
-        self.watch.borrow().has_content_length()
-    }
-
-    /// Whether the head of the call at hand is longer than this listener takes.
-    pub(super) fn is_head_too_large(&self) -> bool {
-        self.watch.borrow().length() > self.head_bytes
-    }
-
-    /// The call at hand is over; what comes next is another head.
-    pub(super) fn exchange_ended(&self) {
-        self.watch.borrow_mut().next();
+    /// What hyper does not tell about the head of the call that begins now. Once per call.
+    pub(super) fn take_head(&self) -> Head {
+        self.watch.borrow_mut().take()
     }
 }
 
@@ -88,7 +80,8 @@ pub(super) async fn serve(
     };
     if let Err(error) = ended {
         // Callers that go away are everyday; each call has its own line and row.
-        tracing::debug!(peer = %peer, error = &error as &dyn std::error::Error, "a connection ended early");
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "a connection ended early");
     }
 }
 

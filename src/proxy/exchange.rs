@@ -283,13 +283,15 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = self.ended.unwrap_or_else(clock::now);
-        // The caller left while it was under way, which says nothing about the upstream.
-        self.attempted(Verdict::Neutral, Some(Reason::ClientGoneBeforeHeaders), now);
+        let aborting = self.connection.worker.is_aborting();
+        let cut_off = if aborting { Reason::Shutdown } else { Reason::ClientGoneBeforeHeaders };
+        // It ended while it was under way, which says nothing about the upstream.
+        self.attempted(cut_off.verdict(), Some(cut_off), now);
         let Some(mut record) = self.record.take() else { return };
         record.duration_us = micros(now, self.started);
         record.upstream_us = self.sent.map(|sent| micros(now, sent));
         record.request_bytes = self.upload.bytes.get();
-        if record.outcome == Outcome::Cancelled && self.connection.worker.is_aborting() {
+        if record.outcome == Outcome::Cancelled && aborting {
             record.outcome = Reason::Shutdown.outcome();
             record.reason = Some(Reason::Shutdown);
         }
@@ -297,7 +299,6 @@ impl Drop for Exchange {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
-        self.connection.exchange_ended();
         self.connection.worker.finish(record, &self.place.line);
     }
 }

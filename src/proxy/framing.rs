@@ -3,182 +3,229 @@
 //! hyper's limit on a head is that of its buffer, which a last read may exceed by as much again.
 //! hyper drops `Content-Length` without a word when `Transfer-Encoding` is there too. It then
 //! frames the message safely, but a request with both is an attack or a broken client, and is to be
-//! refused. [`HeadWatch`] looks at the bytes that hyper reads and remembers these two facts.
+//! refused. [`HeadWatch`] looks at the bytes that hyper reads and remembers these two facts about
+//! every head. It follows bodies to their ends, since a read may hold several messages, and a body
+//! may come when its call is long over.
 
-use std::{
-    cell::RefCell,
-    io,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, ready},
-};
+use std::collections::VecDeque;
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+/// As much of a line is kept across reads: any field that matters is shorter.
+const KEPT: usize = 128;
 
-use super::wire::Wire;
+/// What hyper does not tell about one head.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// It had a `Content-Length`.
+    pub(super) has_content_length: bool,
+    /// Its length in bytes.
+    pub(super) length: usize,
+}
 
-/// The header to look for, with what may begin a line before it.
-const CONTENT_LENGTH: &[u8] = b"content-length";
-
-/// Watches request heads line by line, across reads.
+/// Watches a connection line by line, across reads.
 #[derive(Debug, Default)]
 pub(super) struct HeadWatch {
-    /// Past the empty line; what follows is body until [`Self::next`].
-    in_body: bool,
+    part: Part,
     /// The beginning of a line that the last read cut off.
     cut: Vec<u8>,
-    content_length: bool,
-    /// Bytes of the head so far.
-    length: usize,
+    /// The head that is being read, and how its body will be framed.
+    head: Head,
+    body: Body,
+    /// Complete heads whose calls have not begun; no more than hyper's buffer holds.
+    heads: VecDeque<Head>,
+}
+
+/// Where in a message the next byte belongs.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    #[default]
+    Head,
+    /// So many bytes of a body.
+    Data(u64),
+    /// So many bytes of a chunk.
+    Chunk(u64),
+    ChunkSize,
+    ChunkEnd,
+    Trailers,
+}
+
+impl Part {
+    /// With so many bytes left.
+    const fn with(self, left: u64) -> Self {
+        match (self, left) {
+            (Self::Chunk(_), 0) => Self::ChunkEnd,
+            (Self::Chunk(_), _) => Self::Chunk(left),
+            (_, 0) => Self::Head,
+            (_, _) => Self::Data(left),
+        }
+    }
+}
+
+/// How the body is framed that comes after a head.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    #[default]
+    None,
+    Length(u64),
+    Chunked,
 }
 
 impl HeadWatch {
     /// Looks at bytes as they are read.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) {
-        while !self.in_body {
-            let Some(end) = memchr::memchr(b'\n', bytes) else {
-                let room = (CONTENT_LENGTH.len() + 1).saturating_sub(self.cut.len());
-                self.cut.extend_from_slice(&bytes[..room.min(bytes.len())]);
-                self.length += bytes.len();
-                return;
-            };
-            let line = &bytes[..end];
-            if self.cut.is_empty() {
+        while !bytes.is_empty() {
+            if let Part::Data(left) | Part::Chunk(left) = self.part {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                bytes = &bytes[here..];
+                self.part = self.part.with(left - here as u64);
+                continue;
+            }
+            let end = memchr::memchr(b'\n', bytes);
+            let (line, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
+            if self.part == Part::Head {
+                self.head.length += line.len();
+            }
+            if self.cut.is_empty() && end.is_some() {
                 self.line(line);
             } else {
-                let mut whole = std::mem::take(&mut self.cut);
-                whole.extend_from_slice(&line[..line.len().min(CONTENT_LENGTH.len() + 1)]);
-                self.line(&whole);
+                let room = KEPT.saturating_sub(self.cut.len());
+                self.cut.extend_from_slice(&line[..line.len().min(room)]);
+                if end.is_some() {
+                    let line = std::mem::take(&mut self.cut);
+                    self.line(&line);
+                }
             }
-            bytes = &bytes[end + 1..];
-            self.length += end + 1;
+            bytes = rest;
         }
     }
 
-    /// Whether the head had a `Content-Length`.
-    pub(super) const fn has_content_length(&self) -> bool {
-        self.content_length
+    /// The head of the call that begins now.
+    pub(super) fn take(&mut self) -> Head {
+        self.heads.pop_front().unwrap_or_default()
     }
 
-    /// How long the head is, in bytes.
-    pub(super) const fn length(&self) -> usize {
-        self.length
-    }
-
-    /// The exchange is over: the next bytes begin a new head.
-    pub(super) fn next(&mut self) {
-        self.in_body = false;
-        self.content_length = false;
-        self.length = 0;
-        self.cut.clear();
-    }
-
+    /// Takes a whole line, or the first [`KEPT`] bytes of a longer one.
     fn line(&mut self, line: &[u8]) {
-        match line {
-            [] | [b'\r'] => self.in_body = true,
-            [b'c' | b'C', ..] => {
-                let name = line.get(..CONTENT_LENGTH.len());
-                self.content_length |=
-                    name.is_some_and(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH));
+        let line = line.trim_ascii_end();
+        match self.part {
+            Part::Head if line.is_empty() => self.head_ended(),
+            Part::Head => self.field(line),
+            Part::ChunkSize => {
+                self.part = match number(line, 16) {
+                    0 => Part::Trailers,
+                    size => Part::Chunk(size),
+                }
             }
+            Part::Trailers if line.is_empty() => self.part = Part::Head,
+            Part::Trailers | Part::Data(_) | Part::Chunk(_) => {}
+            Part::ChunkEnd => self.part = Part::ChunkSize,
+        }
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        // Cheap for nearly every line: the two that matter begin with these letters.
+        match line[0] {
+            b'c' | b'C' => {
+                let Some(length) = value(line, b"content-length") else { return };
+                self.head.has_content_length = true;
+                if self.body != Body::Chunked {
+                    self.body = Body::Length(number(length, 10));
+                }
+            }
+            b't' | b'T' if value(line, b"transfer-encoding").is_some() => self.body = Body::Chunked,
             _ => {}
         }
     }
-}
 
-/// A caller's connection whose heads are watched.
-#[derive(Debug)]
-pub(super) struct Watched {
-    stream: Wire,
-    watch: Rc<RefCell<HeadWatch>>,
-}
-
-impl Watched {
-    pub(super) fn new(stream: TcpStream) -> (Self, Rc<RefCell<HeadWatch>>) {
-        let watch = Rc::default();
-        (Self { stream: Wire::new(stream), watch: Rc::clone(&watch) }, watch)
+    fn head_ended(&mut self) {
+        let (head, body) = (std::mem::take(&mut self.head), std::mem::take(&mut self.body));
+        if head.length <= 2 {
+            // Empty lines before a request line are no head (RFC 9112 §2.2).
+            return;
+        }
+        self.heads.push_back(head);
+        self.part = match body {
+            Body::None | Body::Length(0) => Part::Head,
+            Body::Length(length) => Part::Data(length),
+            Body::Chunked => Part::ChunkSize,
+        };
     }
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.watch.borrow_mut().feed(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
+/// The value of the field of this name, if this is its line.
+fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (found, rest) = line.split_at_checked(name.len())?;
+    let value = rest.strip_prefix(b":")?;
+    found.eq_ignore_ascii_case(name).then(|| value.trim_ascii_start())
 }
 
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
+/// The digits that a text begins with. What hyper reads differently, it refuses.
+fn number(text: &[u8], radix: u32) -> u64 {
+    let digits = text.iter().map_while(|&digit| char::from(digit).to_digit(radix));
+    digits.fold(0, |number: u64, digit| {
+        number.saturating_mul(radix.into()).saturating_add(digit.into())
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::HeadWatch;
+    use super::{Head, HeadWatch};
     use proptest::prelude::proptest;
 
-    const BOTH: &[u8] =
-        b"POST / HTTP/1.1\r\nHost: a\r\nCONTENT-length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const BOTH: &str =
+        "POST / HTTP/1.1\r\nHost: a\r\nCONTENT-length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const LENGTH: &str = "POST / HTTP/1.1\r\ncontent-length: 12\r\n\r\n";
+    const CHUNKED: &str = "POST / HTTP/1.1\r\nTRANSFER-ENCODING:chunked\r\n\r\n";
 
-    #[test]
-    fn a_content_length_is_seen_in_the_head_and_not_in_the_body() {
-        let mut watch = HeadWatch::default();
-        watch.feed(b"POST / HTTP/1.1\r\nHost: a\r\n\r\ncontent-length: 5\r\n");
-        assert!(!watch.has_content_length());
-        watch.next();
-        watch.feed(BOTH);
-        assert!(watch.has_content_length());
-        watch.next();
-        assert!(!watch.has_content_length());
+    /// What a connection holds, each head apart from its body; and what is known about the heads.
+    fn connection() -> (String, Vec<Head>) {
+        let messages = [
+            (GET, ""),
+            (LENGTH, "GET /\r\n\r\ncl:"),
+            (
+                CHUNKED,
+                "3;x=y\r\n\r\n\r\r\n1a\r\ncontent-length: 5\r\n\r\nGET /\r\n0\r\nx: 1\r\n\r\n",
+            ),
+            ("\r\n", ""),
+            (BOTH, "0\r\n\r\n"),
+            ("GET / HTTP/1.1\ncontent-length-x: 1\n\n", ""),
+            (GET, ""),
+        ];
+        let wire = messages.iter().flat_map(|(head, body)| [*head, *body]).collect();
+        let heads = messages.iter().filter(|(head, _)| head.len() > 2).map(|(head, _)| Head {
+            has_content_length: *head == BOTH || *head == LENGTH,
+            length: head.len(),
+        });
+        (wire, heads.collect())
     }
 
     proptest! {
         #[test]
-        fn where_the_reads_cut_does_not_matter(cuts in proptest::collection::vec(0_usize..80, 0..6)) {
-            let mut cuts = cuts;
-            cuts.extend([0, BOTH.len()]);
+        fn every_head_is_seen_apart_from_all_bodies_wherever_reads_cut(
+            cuts in proptest::collection::vec(0_usize..400, 0..12)
+        ) {
+            let (wire, heads) = connection();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(wire.len())).collect();
+            cuts.extend([0, wire.len()]);
             cuts.sort_unstable();
             let mut watch = HeadWatch::default();
             for pair in cuts.windows(2) {
-                watch.feed(&BOTH[pair[0].min(BOTH.len())..pair[1].min(BOTH.len())]);
+                watch.feed(&wire.as_bytes()[pair[0]..pair[1]]);
             }
-            assert!(watch.has_content_length());
-            assert!(watch.in_body);
-            assert_eq!(watch.length(), BOTH.len());
+            let seen: Vec<_> = heads.iter().map(|_| watch.take()).collect();
+            assert_eq!(seen, heads);
+            assert_eq!(watch.take(), Head::default(), "and no other");
         }
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_memory() {
+        let mut watch = HeadWatch::default();
+        for _ in 0..1_000 {
+            watch.feed(&[b'x'; 1_000]);
+        }
+        assert!(watch.cut.capacity() < 1_024);
+        watch.feed(b"\r\n\r\n");
+        assert_eq!(watch.take().length, 1_000_004);
     }
 }

@@ -9,7 +9,7 @@ use http::{
 use hyper::body::Incoming;
 
 use super::{
-    body::{Outgoing, RequestBody},
+    body::{self, Outgoing, RequestBody},
     connection::Connection,
     exchange::Exchange,
     headers::{self, CORRELATION_ID, TRACEPARENT, TRACESTATE},
@@ -24,7 +24,7 @@ use crate::{
     domain::{
         breaker::Observed,
         outcome::{Reason, Verdict},
-        route::Found,
+        route::{Found, normal, prefix_length},
     },
 };
 
@@ -37,7 +37,7 @@ pub(super) async fn handle(
     let mut exchange = Exchange::begin(&connection, &request, now);
     let (route, prefix) = match route(&connection, &request) {
         Ok(found) => found,
-        Err(problem) => return exchange.refuse(problem),
+        Err(problem) => return refuse(exchange, problem, request),
     };
     exchange.enter(&route);
     let deadline = now + route.upstream.timeouts.total;
@@ -47,7 +47,8 @@ pub(super) async fn handle(
         Ok(admission) => admission,
         Err(refusal) => {
             exchange.note(|record| record.breaker_state = refusal.state);
-            return exchange.refuse(Problem::circuit_open(route.upstream.circuit.name(), &refusal));
+            let problem = Problem::circuit_open(route.upstream.circuit.name(), &refusal);
+            return refuse(exchange, problem, request);
         }
     };
     exchange.note(|record| record.breaker_state = admission.state());
@@ -60,9 +61,22 @@ pub(super) async fn handle(
     attempt_ended(exchange, &route, admission, at, sent)
 }
 
+/// Answers a call that is not sent on.
+fn refuse(
+    exchange: Box<Exchange>,
+    problem: Problem,
+    request: Request<Incoming>,
+) -> Response<Outgoing> {
+    if !problem.breaks_connection() && !request.headers().contains_key(header::EXPECT) {
+        body::discard(request.into_body());
+    }
+    exchange.refuse(problem)
+}
+
 /// Finds the route of a call, and how much of its path goes.
 fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>, usize), Problem> {
-    if connection.is_head_too_large() {
+    let head = connection.take_head();
+    if head.length > connection.head_bytes {
         return Err(Problem::new(
             Reason::HeadTooLarge,
             "the request head is larger than this listener takes",
@@ -76,17 +90,16 @@ fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>,
     if request.method() == Method::TRACE {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
     }
-    let target =
-        inbound::check(request, connection.had_content_length(), connection.routes.by_path)
-            .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
+    let target = inbound::check(request, head.has_content_length, connection.routes.by_path)
+        .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
     if headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }
     // `OPTIONS *` asks about the server as a whole, which is what the root stands for.
     let path = if request.uri().path() == "*" { "/" } else { request.uri().path() };
-    match connection.routes.table.find(&target.host, path, request.method()) {
+    match connection.routes.table.find(&target.host, &normal(path), request.method()) {
         Found::Route(route, prefix) => {
-            Ok((Rc::clone(route), if route.strip_prefix { prefix.len() } else { 0 }))
+            Ok((Rc::clone(route), if route.strip_prefix { prefix_length(path, prefix) } else { 0 }))
         }
         Found::MethodNotAllowed(allow) => Err(Problem::method_not_allowed(allow)),
         Found::Nothing => Err(Problem::new(Reason::NoRoute, "no route takes this host and path")),
@@ -107,7 +120,7 @@ fn outgoing(
     let headers = &mut parts.headers;
     let host = headers.remove(header::HOST).unwrap_or_else(|| endpoint.host.clone());
     headers::strip_hop_by_hop(headers);
-    headers.remove(header::EXPECT);
+    exchange.upload().is_on_hold.set(headers.remove(header::EXPECT).is_some());
     headers::add_via(headers);
     headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, &host);
     headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });
@@ -223,6 +236,7 @@ const fn explanation(reason: Reason) -> &'static str {
         Reason::ProtocolError => "the upstream sent an answer that is not understood",
         Reason::ClientBodyError => "the request body is malformed or ended early",
         Reason::ClientBodyTimeout => "the request body stopped coming",
+        Reason::Internal => "Fusebox itself could not make the call",
         other => other.as_str(),
     }
 }

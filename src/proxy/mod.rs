@@ -22,6 +22,7 @@ mod pool;
 mod reply;
 mod routes;
 pub mod socket;
+mod stream;
 mod upstream;
 mod wire;
 mod worker;

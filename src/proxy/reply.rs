@@ -75,6 +75,12 @@ impl Problem {
         self.reason
     }
 
+    /// Whether what follows on the connection cannot be trusted to be a request.
+    pub(super) const fn breaks_connection(&self) -> bool {
+        use Reason::{BadRequest, ClientBodyError, ClientBodyTimeout, HeadTooLarge};
+        matches!(self.reason, BadRequest | ClientBodyError | ClientBodyTimeout | HeadTooLarge)
+    }
+
     /// The answer. `call` gives the ids under which its row is found.
     pub(super) fn into_response(mut self, call: &CallRecord) -> (Response<Outgoing>, u64) {
         let status = self.reason.status();
@@ -98,7 +104,7 @@ impl Problem {
                 headers.insert(header::ALLOW, value);
             }
         }
-        if breaks_connection(self.reason) {
+        if self.breaks_connection() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (response, length)
@@ -120,12 +126,6 @@ impl Problem {
         }
         Bytes::from(Value::Object(members).to_string())
     }
-}
-
-/// Whether what follows on the connection cannot be trusted to be a request.
-const fn breaks_connection(reason: Reason) -> bool {
-    use Reason::{BadRequest, ClientBodyError, ClientBodyTimeout, HeadTooLarge};
-    matches!(reason, BadRequest | ClientBodyError | ClientBodyTimeout | HeadTooLarge)
 }
 
 /// The same for every problem of a kind.

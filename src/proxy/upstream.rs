@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    body::{RequestBody, Upload},
+    body::{self, RequestBody, Upload},
     fault,
     pool::{Pool, Sender},
     wire::Wire,
@@ -124,11 +124,18 @@ impl Endpoint {
         loop {
             let (mut sender, reused) = match self.pool.take(now) {
                 Some(sender) => (sender, true),
-                None => {
-                    let sender = self.connect(timeouts.connect, deadline).await?;
-                    now = clock::now();
-                    (sender, false)
-                }
+                None => match self.connect(timeouts.connect, deadline).await {
+                    Ok(sender) => {
+                        now = clock::now();
+                        (sender, false)
+                    }
+                    Err(reason) => {
+                        if !upload.is_on_hold.get() {
+                            body::discard(request.into_body());
+                        }
+                        return Err(reason);
+                    }
+                },
             };
             let sending = sender.try_send_request(request);
             match within(sending, upload, timeouts.first_byte, now, deadline).await? {

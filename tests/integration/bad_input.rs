@@ -64,6 +64,25 @@ fn framing_that_can_be_read_in_two_ways_gets_400_and_the_connection_closes() {
 }
 
 #[test]
+fn a_head_is_judged_alike_wherever_it_stands_on_its_connection() {
+    let (upstream, fusebox) = start();
+    let mut connection = fusebox.connect();
+    let body = format!("{}\r\ncontent-length: 3\r\n", "x".repeat(100_000));
+    let length = body.len();
+    connection.send(format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n"));
+    connection.send(body);
+    connection.send(
+        "GET / HTTP/1.1\r\nhost: a\r\n\r\n\
+         POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
+         POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
+    );
+    let answers: Vec<u16> = (0..4).map(|_| connection.response("POST").status).collect();
+    assert_eq!(answers, [200, 200, 200, 400]);
+    assert!(connection.is_closed());
+    assert_eq!(upstream.hits(), 3);
+}
+
+#[test]
 fn a_host_must_be_there_once_and_be_a_host() {
     let (upstream, fusebox) = start();
     for fields in [

@@ -81,6 +81,19 @@ fn a_body_that_is_cut_short_is_never_passed_on_as_whole() {
 }
 
 #[test]
+fn bytes_behind_an_answer_never_answer_the_next_call() {
+    let (upstream, fusebox) = start();
+    let bytes = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\
+                 HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+    upstream.answer_on("/first", vec![Step::ReadBody, raw(bytes)]);
+    let mut connection = fusebox.connect();
+    for _ in 0..5 {
+        assert_eq!(connection.call("HEAD", "/first", &[], b"").status, 200);
+        assert_eq!(connection.get("/second", &[]).body, b"ok");
+    }
+}
+
+#[test]
 fn an_idle_connection_that_the_upstream_closed_is_nobodys_failure() {
     let (mut upstream, fusebox) = start();
     let mut connection = fusebox.connect();

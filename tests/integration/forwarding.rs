@@ -38,9 +38,13 @@ fn the_path_arrives_byte_for_byte() {
 fn a_matched_prefix_is_removed_when_asked() {
     let upstream = ScriptedUpstream::start();
     let fusebox = routed(&upstream, "", "match: { path_prefix: /music/ }, strip_prefix: true");
-    for (path, arrives) in
-        [("/music/beat?x=1", "/beat?x=1"), ("/music/", "/"), ("/music", "/"), ("/music?x", "/?x")]
-    {
+    for (path, arrives) in [
+        ("/music/beat?x=1", "/beat?x=1"),
+        ("/music/", "/"),
+        ("/music", "/"),
+        ("/music?x", "/?x"),
+        ("/%6dusic/%7ebeat", "/%7ebeat"),
+    ] {
         assert_eq!(fusebox.get(path, &[]).status, 200, "{path}");
         assert_eq!(upstream.last().line, format!("GET {arrives} HTTP/1.1"), "{path}");
     }

@@ -1,9 +1,11 @@
 //! What Fusebox says: one JSON object a line, flat, with the correlation id of the call.
 
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, ScriptedUpstream, Setup, status};
-use crate::local::wait_until;
+use crate::harness::{Connection, PATIENCE, ScriptedUpstream, Setup, status};
+use crate::local::{free_address, signal, wait_until};
 
 #[test]
 fn the_line_of_a_successful_call_has_its_correlation_id() {
@@ -100,4 +102,33 @@ fn what_a_call_did_not_carry_is_not_told() {
     assert_eq!(connection.call("HEAD", "/", &[], b"").status, 502);
     let line = fusebox.wait_for_line("the call's line", |line| line["status"] == 502);
     assert_eq!(line["responseBytes"], 0, "{line}");
+}
+
+#[test]
+fn a_stdout_that_nobody_reads_stops_neither_calls_nor_the_end() {
+    let upstream = ScriptedUpstream::start();
+    let (proxy, admin) = (free_address(), free_address());
+    let home = std::env::temp_dir().join(format!("fusebox-unread-{}", std::process::id()));
+    std::fs::create_dir_all(&home).expect("a directory of its own");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_fusebox"))
+        .args(["run", "--listen", &proxy.to_string(), "--admin", &admin.to_string()])
+        .args(["--upstream", &format!("payments={}", upstream.url())])
+        .env_clear()
+        .current_dir(&home)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    wait_until("it listens", PATIENCE, || std::net::TcpStream::connect(admin).ok());
+    let mut connection = Connection::open(proxy);
+    // More lines than a pipe holds.
+    for _ in 0..1_000 {
+        assert_eq!(connection.get("/", &[]).status, 200);
+    }
+    signal(process.id(), "TERM");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_until("it ends", PATIENCE, || process.try_wait().expect("it is our child"))
+    }));
+    process.kill().ok();
+    std::fs::remove_dir_all(home).ok();
+    assert!(ended.expect("it ends in time").success());
 }

@@ -158,6 +158,35 @@ fn a_final_answer_before_the_body_does_not_spoil_later_calls() {
 }
 
 #[test]
+fn a_call_that_is_not_sent_on_leaves_its_connection_whole() {
+    let mut upstream = ScriptedUpstream::start();
+    let keys = ["breaker: { consecutive_failures: 3 }"];
+    let fusebox = Setup::payments(&upstream.url(), &keys).start();
+    upstream.stop();
+    let mut connection = fusebox.connect();
+    let statuses: Vec<u16> = (0..6)
+        .map(|_| {
+            // The answer comes before the body, and the next call after it.
+            connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 300000\r\n\r\n");
+            let status = connection.response("POST").status;
+            connection.send("x".repeat(300_000));
+            status
+        })
+        .collect();
+    assert_eq!(statuses, [502, 502, 502, 503, 503, 503]);
+}
+
+#[test]
+fn a_caller_that_waits_for_leave_does_not_get_it_for_a_refused_call() {
+    let (upstream, fusebox) = start();
+    let mut connection = fusebox.connect();
+    connection
+        .send("TRACE / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n");
+    assert_eq!(connection.head().0, 405);
+    assert_eq!(upstream.hits(), 0);
+}
+
+#[test]
 fn interim_responses_of_the_upstream_are_never_final() {
     let (upstream, fusebox) = start();
     let bytes = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n\

@@ -143,6 +143,9 @@ upstreams:
         upstream.url()
     ))
     .start();
+    let mut idle = fusebox.connect();
+    assert_eq!(idle.get("/", &[]).status, 200);
+    assert!(idle.is_closed(), "the wait for the next head counts");
     for bytes in ["", "GET / HTTP/1.1\r\nhost: a\r\n"] {
         let mut connection = fusebox.connect();
         connection.send(bytes);
@@ -152,5 +155,5 @@ upstreams:
             assert!(connection.is_closed());
         }
     }
-    assert_eq!(upstream.hits(), 0);
+    assert_eq!(upstream.hits(), 1);
 }

@@ -1,7 +1,8 @@
 //! `fusebox demo`: everything at work on one machine, with nothing to set up.
 //!
-//! Two small services on loopback, one of which fails for eight seconds in every fifty; a caller; and a Fusebox between them that runs exactly as `fusebox run` would, with the embedded
-//! store in a directory of its own that is removed at the end.
+//! Two small services on loopback, one of which fails for eight seconds in every fifty; a caller;
+//! and a Fusebox between them that runs exactly as `fusebox run` would, with the embedded store in a
+//! directory of its own that is removed at the end.
 
 mod services;
 mod traffic;

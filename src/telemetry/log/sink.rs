@@ -4,6 +4,7 @@
 //! fit because nobody reads stdout is dropped and counted: a full pipe must not stop a call.
 
 use std::{
+    convert::Infallible,
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -11,6 +12,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle, Thread},
     time::Duration,
@@ -23,11 +25,16 @@ const WAKE_BYTES: usize = 128 << 10;
 /// The longest that a line waits.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
+/// The longest that the end waits for the last lines to be written.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
 /// The thread that writes lines out. Dropping it writes what is left.
 #[derive(Debug)]
 pub struct Sink {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    running: mpsc::Receiver<Infallible>,
 }
 
 #[derive(Debug, Default)]
@@ -47,16 +54,15 @@ impl Sink {
         let file = file.map(append).transpose()?;
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        let thread = thread::Builder::new()
-            .name("fusebox-log".into())
-            .spawn(move || write_out(&theirs, file))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let (runs, running) = mpsc::sync_channel(0);
+        let thread = thread::Builder::new().name("fusebox-log".into()).spawn(move || {
+            write_out(&theirs, file);
+            drop(runs);
+        })?;
+        Ok(Self { shared, thread: Some(thread), running })
     }
 
     /// A new lane.
-    ///
-    /// # Panics
-    /// After the sink was dropped, which the borrow checker rules out.
     pub fn lane(&self) -> Lane {
         let writer = self.thread.as_ref().map(|thread| thread.thread().clone());
         let lane = Lane {
@@ -81,8 +87,8 @@ impl Drop for Sink {
         self.shared.closing.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // The thread only ends by returning; a panic in it has been printed already.
-            let _ended = thread.join();
+            // One that is stuck in a pipe that nobody reads ends with the process.
+            let _ended_or_stuck = self.running.recv_timeout(LAST_WRITE);
         }
     }
 }
