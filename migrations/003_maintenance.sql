@@ -142,6 +142,7 @@ begin
         delete from circuit_breaker_event where at < clock_timestamp() - interval '90 days';
         delete from circuit_breaker_vote where voted_at < clock_timestamp() - interval '1 hour';
         delete from sidecar_instance where alive_until < clock_timestamp() - interval '1 day';
+        delete from journal_cursor where committed_at < clock_timestamp() - interval '90 days';
         -- Last, for it locks out readers and writers until the end of the transaction.
         perform fusebox_drop_days(retention);
     end

@@ -12,7 +12,7 @@ use fusebox::{
     store::{HistoryStore, Kind, RollupQuery, Stores},
 };
 
-use crate::fixture::{Store, call, failed_call, site};
+use crate::fixture::{Store, advance, call, failed_call, site};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -112,7 +112,11 @@ async fn two_instances_that_merge_at_once_count_nothing_twice() {
 }
 
 async fn write(stores: &Stores, calls: &[CallRecord]) {
-    stores.history.write(calls, &deltas(&"".into(), calls)).await.expect("it is written");
+    stores
+        .history
+        .write(advance(), calls, &deltas(&"".into(), calls))
+        .await
+        .expect("it is written");
 }
 
 async fn read(history: &dyn HistoryStore, query: &RollupQuery) -> HashMap<RollupKey, Rollup> {

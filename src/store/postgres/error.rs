@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::store::{BoxError, Error};
 
@@ -30,6 +30,12 @@ impl Error {
     /// The error of a statement that took too long.
     pub(super) fn too_slow() -> Self {
         Self::Unavailable(BoxError::from("no answer in time"))
+    }
+
+    /// What the server said, where it said something.
+    pub(super) fn of_the_server(&self) -> Option<&DbError> {
+        let (Self::Unavailable(cause) | Self::Refused(cause) | Self::BadData(cause)) = self;
+        cause.downcast_ref::<tokio_postgres::Error>()?.as_db_error()
     }
 }
 
