@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
     domain::breaker::State,
-    store::{Error, Kind, Stores, migrate, open},
+    store::{Error, Kind, Stores, TaskQuery, migrate, open},
 };
 
 use crate::{
@@ -95,6 +95,31 @@ async fn a_statement_that_hangs_is_given_up_here_and_on_the_server() {
     wait_until(async || store.psql(waiting) == "0").await;
     blocker.batch_execute("rollback").await.unwrap();
     assert_eq!(stores.state.breakers(NOW).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_no_statement_behind() {
+    let store = Store::new(Kind::Postgres).await;
+    let stores = store.open("me");
+    let url = store.database.url.as_ref().unwrap().expose();
+    let (blocker, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    blocker.batch_execute("begin; lock task_history, circuit_breaker_state").await.unwrap();
+    let (row, patience) = (call(0), Duration::from_millis(200));
+    let (query, rows) =
+        (TaskQuery { limit: 1, ..TaskQuery::default() }, std::slice::from_ref(&row));
+    for _ in 0..5 {
+        tokio::time::timeout(patience, stores.history.tasks(&query)).await.unwrap_err();
+    }
+    tokio::time::timeout(patience, stores.state.breakers(NOW)).await.unwrap_err();
+    tokio::time::timeout(patience, stores.history.write(advance(), rows, &[])).await.unwrap_err();
+    tokio::time::timeout(patience * 5, stores.history.ping())
+        .await
+        .expect("readers are free")
+        .unwrap();
+    let waiting = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    wait_until(async || store.psql(waiting) == "0").await;
 }
 
 #[tokio::test]

@@ -64,19 +64,34 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let connection = self.connections.get().await?;
-        let Ok(result) = timeout(limit, connection.query_typed(statement, params)).await else {
-            self.connector.cancel(&connection);
-            // The statement may still run, so the next must not wait behind it.
-            drop(Object::take(connection));
-            return Err(Error::too_slow());
-        };
+        let mut loan = Loan { connector: &self.connector, connection: None };
+        let connection = loan.connection.insert(self.connections.get().await?);
+        let result = timeout(limit, connection.query_typed(statement, params)).await;
+        let result = result.map_err(|_| Error::too_slow())?;
+        drop(loan.connection.take());
         Ok(result?)
     }
 
     /// Closes what nobody has used for a while.
     pub(super) fn close_idle(&self) {
         self.connections.retain(|_, metrics| metrics.last_used() < IDLE);
+    }
+}
+
+/// A connection in use. Taken out of here it goes back to the pool. Dropped here, its user gave up:
+/// the server is told to stop and the connection is closed, so that the next statement does not wait
+/// behind this one.
+struct Loan<'a> {
+    connector: &'a Connector,
+    connection: Option<Object>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.connector.cancel(&connection);
+            drop(Object::take(connection));
+        }
     }
 }
 
