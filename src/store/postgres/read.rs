@@ -1,9 +1,9 @@
 //! Reading history, over a few connections that exist only while somebody asks.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
-use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt, future::BoxFuture};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::timeout};
@@ -64,10 +64,30 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        self.for_each_within(limit, statement, params, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Runs a statement for `limit` at most, and takes in each row as it comes.
+    async fn for_each_within(
+        &self,
+        limit: Duration,
+        statement: &str,
+        params: &[Param<'_>],
+        mut take: impl FnMut(Row) + Send,
+    ) -> Result<(), Error> {
         let mut loan = Loan { connector: &self.connector, connection: None };
         let connection = loan.connection.insert(self.connections.get().await?);
-        let result = timeout(limit, connection.query_typed(statement, params)).await;
-        let result = result.map_err(|_| Error::too_slow())?;
+        let params = params.iter().map(|(value, kind)| (*value, kind.clone()));
+        let reading = async {
+            let mut rows = pin!(connection.query_typed_raw(statement, params).await?);
+            while let Some(row) = rows.try_next().await? {
+                take(row);
+            }
+            Ok::<_, tokio_postgres::Error>(())
+        };
+        let result = timeout(limit, reading).await.map_err(|_| Error::too_slow())?;
         drop(loan.connection.take());
         Ok(result?)
     }
@@ -175,11 +195,14 @@ pub(super) async fn rollups(
         (&query.domain, SqlType::TEXT),
         (&query.action, SqlType::TEXT),
     ];
-    let rows = store.reads.query(&statement, &params).await?;
     let mut sums: HashMap<RollupKey, Rollup> = HashMap::new();
-    for (key, rollup) in rows.iter().filter_map(stored_rollup) {
-        sums.entry(key).or_default().merge(&rollup);
-    }
+    // There are many that were not merged yet, and of each key only the sum is kept.
+    let add = |row: Row| {
+        if let Some((key, rollup)) = stored_rollup(&row) {
+            sums.entry(key).or_default().merge(&rollup);
+        }
+    };
+    store.reads.for_each_within(READ_LIMIT, &statement, &params, add).await?;
     Ok(sums.into_iter().collect())
 }
 

@@ -140,14 +140,18 @@ pub(super) async fn maintain(store: &Postgres) -> Result<(), Error> {
     let statement = store.tables.name("select @fusebox_maintain($1 * interval '1 second')");
     let retention = store.retention_s.load(Ordering::Relaxed);
     let params: [Param<'_>; 1] = [(&retention, Type::INT8)];
-    // Not on the writer's connection: rows need not wait for upkeep.
-    store.reads.query_within(UPKEEP_LIMIT, &statement, &params).await?;
-    Ok(())
+    loop {
+        // Not on the writer's connection: rows need not wait for upkeep.
+        let done = store.reads.query_within(UPKEEP_LIMIT, &statement, &params).await?;
+        if !done.first().is_some_and(|row| row.get(0)) {
+            return Ok(());
+        }
+    }
 }
 
 /// The microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
 /// How long a batch may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long upkeep may take.
+/// How long a piece of upkeep may take.
 const UPKEEP_LIMIT: Duration = Duration::from_secs(30);
