@@ -86,10 +86,19 @@ begin
 
     -- Merges the rollups of one resolution that began before a moment into the next one, which is
     -- also the field that their beginning is cut to. One statement: a reader sees all or nothing.
+    -- The oldest come first, and only so many that their time is bounded; true when more are left.
     create function fusebox_merge_rollups(source text, target text, before timestamptz)
-    returns void language sql security definer as $body$
+    returns boolean language plpgsql security definer as $body$
+    declare
+        slice constant integer := 100000;
+        newest timestamptz;
+    begin
+        select bucket into newest from task_rollup where resolution = source and bucket < before
+            order by bucket offset slice limit 1;
         with merged as (
-            delete from task_rollup where resolution = source and bucket < before returning *
+            delete from task_rollup
+            where resolution = source and bucket < before and (newest is null or bucket <= newest)
+            returning *
         ), keyed as (
             select date_trunc(target, m.bucket, 'UTC') as start, m.* from merged m
         ), sums as (
@@ -117,33 +126,40 @@ begin
                failure_reason, calls, stored, attempts, duration_us, request_bytes, response_bytes,
                coalesce(bins, '{}'), coalesce(bin_calls, '{}')
         from sums left join histograms
-            using (start, namespace, service, upstream, domain, action, outcome, failure_reason)
+            using (start, namespace, service, upstream, domain, action, outcome, failure_reason);
+        return newest is not null;
+    end
     $body$;
 
-    -- All upkeep. One instance at a time does it; the others return at once.
-    create function fusebox_maintain(retention interval) returns void
+    -- All upkeep. One instance at a time does it; the others return at once. True when there is
+    -- more to do, for a transaction of its own, so that none takes long and none is in vain.
+    create function fusebox_maintain(retention interval) returns boolean
     language plpgsql security definer as $body$
     declare
-        today date := (clock_timestamp() at time zone 'UTC')::date;
-        ahead integer;
+        today   date := (clock_timestamp() at time zone 'UTC')::date;
+        ahead   integer;
+        is_more boolean;
     begin
         -- The days first and for everybody: an instance that just began must not write before them.
         for ahead in 0..7 loop
             perform fusebox_add_day(today + ahead, retention);
         end loop;
         if not pg_try_advisory_xact_lock(7310868735926133859) then
-            return;
+            return false;
         end if;
-        perform fusebox_merge_rollups('delta', 'minute', clock_timestamp() - interval '3 minutes');
-        perform fusebox_merge_rollups('minute', 'hour',
-            date_trunc('hour', clock_timestamp() - interval '48 hours', 'UTC'));
-        perform fusebox_merge_rollups('hour', 'day',
-            date_trunc('day', clock_timestamp() - interval '90 days', 'UTC'));
+        is_more := fusebox_merge_rollups('delta', 'minute',
+            clock_timestamp() - interval '3 minutes');
+        is_more := fusebox_merge_rollups('minute', 'hour',
+            date_trunc('hour', clock_timestamp() - interval '48 hours', 'UTC')) or is_more;
+        is_more := fusebox_merge_rollups('hour', 'day',
+            date_trunc('day', clock_timestamp() - interval '90 days', 'UTC')) or is_more;
         delete from circuit_breaker_event where at < clock_timestamp() - interval '90 days';
         delete from circuit_breaker_vote where voted_at < clock_timestamp() - interval '1 hour';
         delete from sidecar_instance where alive_until < clock_timestamp() - interval '1 day';
+        delete from journal_cursor where committed_at < clock_timestamp() - interval '90 days';
         -- Last, for it locks out readers and writers until the end of the transaction.
         perform fusebox_drop_days(retention);
+        return is_more;
     end
     $body$;
 

@@ -3,6 +3,8 @@
 #[path = "store/fixture.rs"]
 #[expect(dead_code, reason = "made for the tests of the stores, of which these need a part")]
 mod fixture;
+#[path = "support/forgetful.rs"]
+mod forgetful;
 #[path = "support/postgres.rs"]
 #[expect(dead_code, reason = "made for the tests of the stores, of which these need a part")]
 mod postgres;
@@ -24,6 +26,7 @@ use tokio::{
 };
 
 use fixture::{Directory, call, database, identity};
+use forgetful::ForgetfulLink;
 use postgres::Server;
 
 /// A server of one's own with one database, and the stores of an instance in it.
@@ -110,7 +113,50 @@ async fn no_row_is_missing_after_postgres_was_stopped_under_load() {
     stop.send(clock::now() + Duration::from_secs(20)).expect("the writer runs");
     run.await.expect("every row was written");
     assert_eq!((recorder.counters().written(), recorder.counters().dropped()), (calls, 0));
-    assert_eq!(rig.psql("select count(distinct id) from task_history"), calls.to_string());
+    let counts = rig.psql("select count(*), count(distinct id) from task_history");
+    assert_eq!(counts, format!("{calls}|{calls}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_row_is_there_once_however_often_the_answer_to_a_commit_is_lost() {
+    const CALLS: u64 = 30_000;
+    let rig = Rig::new().await;
+    let link = ForgetfulLink::to(rig.server.port()).await;
+    let url = rig.database.url.as_ref().expect("it is Postgres").expose();
+    let port = |port: u16| format!("127.0.0.1:{port}/");
+    let url = url.replace(&port(rig.server.port()), &port(link.address.port()));
+    let through = database(Some(url));
+    let limits = config::History {
+        retention: Duration::from_secs(86_400),
+        queue_rows: NonZeroUsize::new(100_000).expect("not zero"),
+        refused_per_second: 100,
+    };
+    let (recorder, writer) = Recorder::new(1, &limits);
+    let (stop, stopped) = oneshot::channel();
+    let stop_at = async { stopped.await.expect("the test stops it") };
+    let store = open(&through, &rig.directory.0, identity("test", "busy")).expect("it opens");
+    let left = |row: &_| panic!("{row:?}");
+    let run = tokio::spawn(writer.run(store.history, "orders".into(), stop_at, left));
+    let lane = recorder.lane(0);
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    for number in 0..CALLS {
+        lane.record(call(0));
+        if number % 20 == 0 {
+            tick.tick().await;
+        }
+    }
+    until("every call is written", || recorder.counters().written() == CALLS).await;
+    stop.send(clock::now() + Duration::from_secs(20)).expect("the writer runs");
+    run.await.expect("every row was written");
+    assert!(link.commits() > 30, "{} commits", link.commits());
+    assert!(recorder.counters().batches() < link.commits() as u64, "some came again");
+    let counts = "select count(*), count(distinct id), sum(weight) from task_history";
+    assert_eq!(rig.psql(counts), format!("{CALLS}|{CALLS}|{CALLS}"));
+    let sums = "select sum(calls), sum(stored) from task_rollup";
+    assert_eq!(rig.psql(sums), format!("{CALLS}|{CALLS}"));
+    let cursor = "select journal_id, worker, position, rows_total from journal_cursor";
+    let batches = recorder.counters().batches();
+    assert_eq!(rig.psql(cursor), format!("busy|0|{batches}|{CALLS}"));
 }
 
 /// One instance of a fleet.

@@ -83,19 +83,23 @@ pub(super) async fn run(
     }
 }
 
-/// The next connection, once there is room for it. None when it was lost on the way.
+/// The next connection, once there is room for it. None when there will be no more.
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
 ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, place)),
-        Err(error) => {
-            tracing::warn!(error = %error, "the admin port could not accept a connection");
-            sleep(ACCEPT_PAUSE).await;
-            None
+    let mut is_told = false;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => return Some((stream, peer, place)),
+            Err(error) if !is_told => {
+                tracing::warn!(error = %error, "the admin port could not accept a connection");
+                is_told = true;
+            }
+            Err(_) => {}
         }
+        sleep(ACCEPT_PAUSE).await;
     }
 }
 

@@ -122,7 +122,8 @@ fn write_cursor(at_us: i64, id: TaskId) -> String {
 
 fn read_cursor(text: &str) -> Option<(i64, TaskId)> {
     let (at_us, id) = text.split_once('.')?;
-    Some((at_us.parse().ok()?, TaskId::parse(id)?))
+    let at_us = at_us.parse().ok().filter(|&at_us: &i64| at_us >= 0 && show_time(at_us).is_some());
+    Some((at_us?, TaskId::parse(id)?))
 }
 
 /// A row in the words of the API.
@@ -184,6 +185,9 @@ mod tests {
         assert_eq!(read_cursor(&write_cursor(at.0, at.1)), Some(at));
         for bad in ["", ".", "1", "1.x", "x.00000000-0000-7000-8000-000000000000"] {
             assert_eq!(read_cursor(bad), None, "{bad}");
+        }
+        for no_time in [i64::MAX, i64::MIN, -1] {
+            assert_eq!(read_cursor(&write_cursor(no_time, at.1)), None, "{no_time}");
         }
     }
 }

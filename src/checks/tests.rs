@@ -29,7 +29,7 @@ use crate::{
         task::CallRecord,
     },
     history::Recorder,
-    store::{Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    store::{Advance, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -285,8 +285,17 @@ struct Nowhere;
 
 #[async_trait]
 impl HistoryStore for Nowhere {
-    async fn write(&self, _: &[CallRecord], _: &[(RollupKey, Rollup)]) -> Result<(), Error> {
+    async fn write(
+        &self,
+        _: Advance,
+        _: &[CallRecord],
+        _: &[(RollupKey, Rollup)],
+    ) -> Result<(), Error> {
         self.ping().await
+    }
+
+    async fn withdraw(&self, _: Advance) -> Result<bool, Error> {
+        self.ping().await.map(|()| true)
     }
 
     async fn tasks(&self, _: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

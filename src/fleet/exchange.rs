@@ -22,7 +22,7 @@ use crate::{
     store::{Error, Move, Moved, StateStore},
 };
 
-/// How long one statement may take. Beyond any limit of the stores themselves.
+/// How long the store may take to answer, connecting included.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// How far back closed breakers are read, so that their epochs are known. Older ones are simply

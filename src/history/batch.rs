@@ -13,13 +13,20 @@ use crate::domain::task::CallRecord;
 pub(super) struct Batch {
     rows: Vec<CallRecord>,
     todo: Vec<Range<usize>>,
+    /// Whether the first range was sent, so that it may have been written.
+    is_sent: bool,
 }
 
 impl Batch {
     pub(super) fn new(rows: Vec<CallRecord>) -> Self {
         let all = 0..rows.len();
         let todo = if all.is_empty() { Vec::new() } else { vec![all] };
-        Self { rows, todo }
+        Self { rows, todo, is_sent: false }
+    }
+
+    /// Whether all rows are written or set aside.
+    pub(super) fn is_done(&self) -> bool {
+        self.todo.is_empty()
     }
 
     /// The rows to write next; none when all are done with.
@@ -27,14 +34,26 @@ impl Batch {
         self.rows.get(self.todo.last()?.clone())
     }
 
+    /// These rows are sent. True the first time, when they need a number of their own.
+    pub(super) fn send(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_sent, true)
+    }
+
+    /// Whether it is not known what became of the rows to write next.
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent && !self.is_done()
+    }
+
     /// These rows are written.
     pub(super) fn written(&mut self) {
         self.todo.pop();
+        self.is_sent = false;
     }
 
     /// These rows were refused: they are tried by halves. A row that was refused alone comes back.
     pub(super) fn refused(&mut self) -> Option<&CallRecord> {
         let range = self.todo.pop()?;
+        self.is_sent = false;
         if range.len() == 1 {
             return self.rows.get(range.start);
         }

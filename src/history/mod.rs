@@ -8,10 +8,10 @@
 //! # What holds, and what does not yet
 //!
 //! A row leaves memory only when the store said that it was committed, when it was set aside
-//! because the store would not take it, or as the oldest of a full queue; each is counted. Two
-//! gaps remain until there is a journal: a kill loses what is in memory, and when the answer to a
-//! commit is lost the same batch is written again, so that its rows may be there twice (their ids
-//! tell).
+//! because the store would not take it, or as the oldest of a full queue; each is counted. Each
+//! batch has a number and keeps it however often it is sent, and the store moves a cursor to that
+//! number together with the rows: so a batch whose answer was lost is there once. One gap remains
+//! until the journal is a file: a kill loses what is in memory.
 
 mod batch;
 mod counters;

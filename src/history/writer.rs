@@ -17,7 +17,7 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, sleep_until, timeout, timeout_at},
 };
 use tracing::{error, warn};
 
@@ -32,11 +32,11 @@ use super::{
 use crate::{
     clock, config,
     domain::{learn::rollup, task::CallRecord, wait::Backoff},
-    store::{Error, HistoryStore, Outage, causes},
+    store::{Advance, Error, HistoryStore, Outage, causes},
 };
 
 /// How long one write may take before it counts as lost and is made again. Beyond any limit of the
-/// stores themselves, because a write that is cut off may have been committed.
+/// stores themselves.
 const WRITE_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits while the store is away.
@@ -44,6 +44,12 @@ const AWAY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_sec
 
 /// Waits while the store refuses: somebody has to mend it.
 const REFUSING: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
+
+/// Of the time that a stop leaves, one part in so many is kept to withdraw the batch under way.
+const RESERVE: u32 = 10;
+
+/// All lanes are one part of the journal, for one writer empties them.
+const WORKER: u32 = 0;
 
 /// The longest wait once the deadline runs.
 const LAST_WAIT: Duration = Duration::from_millis(250);
@@ -67,8 +73,9 @@ impl Writer {
     }
 
     /// Writes until `stop` says by when to end: then what the lanes hold is written too, until all
-    /// is done or that time has come. What is left then goes to `leftover`; rows of a write that
-    /// was under way are among it, though the store may have them.
+    /// is done or nine tenths of the time are over. What is left then goes to `leftover`. A batch
+    /// that was under way is withdrawn first, and handed over unless the store has it; when the
+    /// store does not answer that in time, it is handed over although the store may have it.
     pub async fn run(
         self,
         store: Arc<dyn HistoryStore>,
@@ -82,12 +89,14 @@ impl Writer {
         let give_up = async {
             let deadline = stop.await;
             stopping.send_replace(true);
-            sleep_until(deadline.into()).await;
+            let reserve = deadline.saturating_duration_since(clock::now()) / RESERVE;
+            sleep_until((deadline - reserve).into()).await;
+            deadline
         };
         tokio::select! {
             biased;
             () = delivery.until_stopped() => {}
-            () = give_up => {}
+            deadline = give_up => delivery.withdraw(deadline).await,
             never = upkeep => match never {},
         }
         delivery.hand_over(&mut leftover);
@@ -102,6 +111,8 @@ struct Delivery {
     stopping: watch::Receiver<bool>,
     queue: Queue,
     batch: Batch,
+    /// The number under which rows were last sent.
+    position: u64,
     away: Backoff,
     refusing: Backoff,
     outage: Outage,
@@ -124,6 +135,7 @@ impl Delivery {
             stopping,
             queue,
             batch: Batch::default(),
+            position: 0,
             away: AWAY,
             refusing: REFUSING,
             outage: Outage::new(CONSEQUENCE),
@@ -143,7 +155,7 @@ impl Delivery {
             }
             loop {
                 self.batch = Batch::new(self.queue.take_batch());
-                if self.batch.next().is_none() {
+                if self.batch.is_done() {
                     break;
                 }
                 self.deliver().await;
@@ -161,14 +173,38 @@ impl Delivery {
 
     /// Writes the batch, however long it takes.
     async fn deliver(&mut self) {
-        while let Some(rows) = self.batch.next() {
+        while !self.batch.is_done() {
+            self.position += u64::from(self.batch.send());
+            let advance = self.advance();
+            let rows = self.batch.next().unwrap_or_default();
             let deltas = rollup::deltas(&self.service, rows);
-            let write = timeout(WRITE_TIME_LIMIT, self.store.write(rows, &deltas));
+            let write = timeout(WRITE_TIME_LIMIT, self.store.write(advance, rows, &deltas));
             let written = meanwhile_collecting(&mut self.queue, write).await;
             match written.unwrap_or_else(|late| Err(Error::Unavailable(late.into()))) {
                 Ok(()) => self.written(),
                 Err(Error::BadData(cause)) => self.refused(&Error::BadData(cause)),
                 Err(cause) => self.wait(&cause).await,
+            }
+        }
+    }
+
+    /// Where the rows that were last sent take the cursor.
+    const fn advance(&self) -> Advance {
+        Advance { worker: WORKER, position: self.position }
+    }
+
+    /// Gives up on the batch that is under way, in time to learn what became of it. Asked once:
+    /// when the answer is lost, a second one could not tell the batch from its withdrawal.
+    async fn withdraw(&mut self, deadline: Instant) {
+        if !self.batch.is_sent() {
+            return;
+        }
+        let withdrawal = self.store.withdraw(self.advance());
+        match timeout_at(deadline.into(), withdrawal).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => self.written(),
+            Ok(Err(_)) | Err(_) => {
+                warn!("the store may have the rows of the last batch that are on standard output");
             }
         }
     }

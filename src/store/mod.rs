@@ -227,17 +227,42 @@ pub struct RollupQuery {
     pub to_minute: i64,
 }
 
+/// How far a batch takes a worker's cursor in this instance's journal.
+///
+/// The store moves the cursor in the transaction that holds the rows, and only ever forward. So a
+/// batch that comes again under its number, because the answer was lost, is applied once or not at
+/// all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advance {
+    /// Which part of the journal.
+    pub worker: u32,
+    /// The batch's number: higher than that of every batch before it.
+    pub position: u64,
+}
+
 /// What happened.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
-    /// Writes rows and the rollup deltas that belong to them, in one transaction. Postgres has no place
-    /// for a row that began before the retention last given to [`HistoryStore::maintain`]: it is
-    /// bad data.
+    /// Writes rows, the rollup deltas that belong to them and the cursor, in one transaction. A
+    /// batch that was applied before is done, without effect. Postgres has no place for a row that
+    /// began before the retention last given to [`HistoryStore::maintain`]: it is bad data.
     ///
     /// # Errors
-    /// The store is away or refuses, or a row is bad: then nothing was written.
-    async fn write(&self, rows: &[CallRecord], deltas: &[(RollupKey, Rollup)])
-    -> Result<(), Error>;
+    /// The store is away, and then the batch may have been applied; or it refuses, or a row is
+    /// bad, and then nothing was written.
+    async fn write(
+        &self,
+        advance: Advance,
+        rows: &[CallRecord],
+        deltas: &[(RollupKey, Rollup)],
+    ) -> Result<(), Error>;
+
+    /// Moves the cursor past a batch that is given up: whatever may still be on its way will not
+    /// be applied any more. False when it has been applied already.
+    ///
+    /// # Errors
+    /// The store is away or refuses: what became of the batch is not known.
+    async fn withdraw(&self, advance: Advance) -> Result<bool, Error>;
 
     /// Rows, newest first.
     ///

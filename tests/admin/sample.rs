@@ -25,7 +25,7 @@ use fusebox::{
         units::Percent,
     },
     store::{
-        BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
+        Advance, BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
         StoredBreaker, StoredTask, TaskQuery,
     },
 };
@@ -280,7 +280,16 @@ impl StateStore for Sample {
 
 #[async_trait]
 impl HistoryStore for Sample {
-    async fn write(&self, _: &[CallRecord], _: &[(RollupKey, Rollup)]) -> Result<(), Error> {
+    async fn write(
+        &self,
+        _: Advance,
+        _: &[CallRecord],
+        _: &[(RollupKey, Rollup)],
+    ) -> Result<(), Error> {
+        unreachable!("the admin port changes nothing")
+    }
+
+    async fn withdraw(&self, _: Advance) -> Result<bool, Error> {
         unreachable!("the admin port changes nothing")
     }
 

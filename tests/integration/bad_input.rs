@@ -204,3 +204,17 @@ fn the_admin_port_asks_for_the_token_and_for_a_host_that_it_knows() {
     let rebound = [("authorization", right.as_str()), ("host", "attacker.example")];
     assert!((400..500).contains(&get(fusebox.admin, path, &rebound).status));
 }
+
+#[test]
+fn the_admin_port_answers_again_when_there_are_file_descriptors_again() {
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &[]).start();
+    fusebox.limit_files(1);
+    let waiting = Connection::open(fusebox.admin);
+    fusebox.wait_for_line("the port is out of files", |line| {
+        line.to_string().contains("could not accept")
+    });
+    fusebox.limit_files(1_024);
+    drop(waiting);
+    assert_eq!(get(fusebox.admin, "/live", &[]).status, 200);
+}

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -18,7 +18,7 @@ use fusebox::{
         outcome::{Outcome, Reason, Verdict},
         task::{Attempt, CallRecord, CallSite, TaskId},
     },
-    store::{Identity, Kind, Move, Stores, migrate, open},
+    store::{Advance, Identity, Kind, Move, Stores, migrate, open},
 };
 use http::Method;
 
@@ -118,6 +118,12 @@ pub(crate) fn moves(from_epoch: u64, to: State) -> Move {
         by_connection: true,
         task_ids: vec![TaskId::mint(1_700_000_000_000_000, 1)],
     }
+}
+
+/// The next number for a batch.
+pub(crate) fn advance() -> Advance {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    Advance { worker: 0, position: 1 + LAST.fetch_add(1, Ordering::Relaxed) }
 }
 
 /// A successful call that began `ago_s` seconds ago.

@@ -12,7 +12,7 @@ use fusebox::{
     store::{HistoryStore, Kind, RollupQuery, Stores},
 };
 
-use crate::fixture::{Store, call, failed_call, site};
+use crate::fixture::{Store, advance, call, failed_call, site};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -111,8 +111,31 @@ async fn two_instances_that_merge_at_once_count_nothing_twice() {
     assert_eq!(read(&*instances[0].history, &RollupQuery::default()).await, sums(&calls));
 }
 
+#[tokio::test]
+async fn a_mountain_of_deltas_is_merged_in_slices() {
+    let store = Store::new(Kind::Postgres).await;
+    store.psql(
+        "insert into task_rollup (bucket, namespace, service, upstream, domain, action, outcome,
+            failure_reason, calls, stored, attempts, duration_us, request_bytes, response_bytes,
+            bins, bin_calls)
+        select date_trunc('minute', now()) - interval '1 minute' * (10 + n % 50), 'test', 's', 'u',
+            'd', 'a', 'success', '', 2, 1, 2, 20, 0, 0, '{7}', '{2}'
+        from generate_series(1, 250000) n",
+    );
+    let left = "select count(*) filter (where resolution = 'delta'), sum(calls) from task_rollup";
+    assert_eq!(store.psql("select fusebox_maintain('14 days')"), "t", "there is more to do");
+    assert_eq!(store.psql(left), "145000|500000", "a hundred thousand, and the rest of a minute");
+    store.open("a").history.maintain(DAYS).await.unwrap();
+    assert_eq!(store.psql(left), "0|500000");
+    assert_eq!(store.psql("select count(*) from task_rollup"), "50");
+}
+
 async fn write(stores: &Stores, calls: &[CallRecord]) {
-    stores.history.write(calls, &deltas(&"".into(), calls)).await.expect("it is written");
+    stores
+        .history
+        .write(advance(), calls, &deltas(&"".into(), calls))
+        .await
+        .expect("it is written");
 }
 
 async fn read(history: &dyn HistoryStore, query: &RollupQuery) -> HashMap<RollupKey, Rollup> {

@@ -4,11 +4,11 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
     domain::breaker::State,
-    store::{Error, Kind, Stores, migrate, open},
+    store::{Error, Kind, Stores, TaskQuery, migrate, open},
 };
 
 use crate::{
-    fixture::{Directory, Store, call, database, identity, moves},
+    fixture::{Directory, Store, advance, call, database, identity, moves},
     postgres::{PASSWORD, Server},
 };
 
@@ -32,7 +32,7 @@ async fn a_wrong_password_is_refused_and_a_closed_port_unavailable() {
     let closed = connect(url.replace(&server.port().to_string(), "1")).unwrap();
     for result in [
         closed.history.ping().await,
-        closed.history.write(&[call(0)], &[]).await,
+        closed.history.write(advance(), &[call(0)], &[]).await,
         closed.state.breakers(NOW).await.map(drop),
         closed.state.subscribe().await.map(drop),
     ] {
@@ -60,19 +60,22 @@ async fn a_server_that_comes_back_is_used_again_without_more_ado() {
     migrate::up(&database(Some(url.clone())), &Directory::new().0).await.unwrap();
     let stores = connect(url).unwrap();
     stores.state.transition(&moves(0, State::Open)).await.unwrap();
-    stores.history.write(&[call(0)], &[]).await.unwrap();
+    stores.history.write(advance(), &[call(0)], &[]).await.unwrap();
     let mut hints = stores.state.subscribe().await.unwrap().expect("nothing is in between");
 
     server.stop();
     let end = tokio::time::timeout(Duration::from_secs(5), hints.recv()).await;
     assert_eq!(end.expect("the loss is noticed"), None);
     assert!(matches!(stores.state.breakers(NOW).await, Err(Error::Unavailable(_))));
-    assert!(matches!(stores.history.write(&[call(0)], &[]).await, Err(Error::Unavailable(_))));
+    assert!(matches!(
+        stores.history.write(advance(), &[call(0)], &[]).await,
+        Err(Error::Unavailable(_))
+    ));
     assert!(matches!(stores.history.ping().await, Err(Error::Unavailable(_))));
 
     server.resume();
     assert_eq!(stores.state.breakers(NOW).await.unwrap()[0].shared.epoch, 1);
-    stores.history.write(&[call(0)], &[]).await.unwrap();
+    stores.history.write(advance(), &[call(0)], &[]).await.unwrap();
     stores.history.ping().await.unwrap();
     assert!(stores.state.subscribe().await.unwrap().is_some());
 }
@@ -95,6 +98,31 @@ async fn a_statement_that_hangs_is_given_up_here_and_on_the_server() {
 }
 
 #[tokio::test]
+async fn a_caller_that_gives_up_leaves_no_statement_behind() {
+    let store = Store::new(Kind::Postgres).await;
+    let stores = store.open("me");
+    let url = store.database.url.as_ref().unwrap().expose();
+    let (blocker, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    blocker.batch_execute("begin; lock task_history, circuit_breaker_state").await.unwrap();
+    let (row, patience) = (call(0), Duration::from_millis(200));
+    let (query, rows) =
+        (TaskQuery { limit: 1, ..TaskQuery::default() }, std::slice::from_ref(&row));
+    for _ in 0..5 {
+        tokio::time::timeout(patience, stores.history.tasks(&query)).await.unwrap_err();
+    }
+    tokio::time::timeout(patience, stores.state.breakers(NOW)).await.unwrap_err();
+    tokio::time::timeout(patience, stores.history.write(advance(), rows, &[])).await.unwrap_err();
+    tokio::time::timeout(patience * 5, stores.history.ping())
+        .await
+        .expect("readers are free")
+        .unwrap();
+    let waiting = "select count(*) from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'";
+    wait_until(async || store.psql(waiting) == "0").await;
+}
+
+#[tokio::test]
 async fn a_caller_that_gives_up_leaves_no_half_done_transaction_behind() {
     let store = Store::new(Kind::Postgres).await;
     let history = store.open("me").history;
@@ -102,10 +130,10 @@ async fn a_caller_that_gives_up_leaves_no_half_done_transaction_behind() {
     let (row, other) = (call(0), call(0));
     // Polled a few times and dropped, at every depth that it can be dropped at.
     for depth in 1..40_u64 {
-        let write = history.write(std::slice::from_ref(&row), &[]);
+        let write = history.write(advance(), std::slice::from_ref(&row), &[]);
         tokio::time::timeout(Duration::from_micros(depth * 100), write).await.ok();
     }
-    history.write(std::slice::from_ref(&other), &[]).await.unwrap();
+    history.write(advance(), std::slice::from_ref(&other), &[]).await.unwrap();
     let count = store.psql(&format!("select count(*) from task_history where id = '{}'", other.id));
     assert_eq!(count, "1");
     wait_until(async || {
@@ -154,7 +182,7 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     let runtime =
         connect(url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@")).unwrap();
     runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
-    runtime.history.write(&[call(0), call(3 * 86_400)], &[]).await.unwrap();
+    runtime.history.write(advance(), &[call(0), call(3 * 86_400)], &[]).await.unwrap();
     runtime.state.transition(&moves(0, State::Open)).await.unwrap();
     runtime.state.transition(&moves(1, State::Closed)).await.unwrap();
     runtime.state.heartbeat(NOW).await.unwrap();

@@ -4,6 +4,7 @@ use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
     sync::broadcast,
     task::JoinHandle,
     time::timeout,
@@ -58,9 +59,11 @@ impl Connector {
 
     /// Asks the server to give up on what the client waits for, in the background.
     pub(super) fn cancel(&self, client: &Client) {
+        // Asked from drops, the last of which may come when the runtime is gone.
+        let Ok(runtime) = Handle::try_current() else { return };
         let token = client.cancel_token();
         let tls = self.tls.clone();
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             // It may have ended meanwhile, or the server is away: there is nothing else to do.
             drop(timeout(CONNECT_LIMIT, token.cancel_query(tls)).await);
         });

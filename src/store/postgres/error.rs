@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use deadpool_postgres::PoolError;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::store::{BoxError, Error};
 
@@ -31,6 +31,12 @@ impl Error {
     pub(super) fn too_slow() -> Self {
         Self::Unavailable(BoxError::from("no answer in time"))
     }
+
+    /// What the server said, where it said something.
+    pub(super) fn of_the_server(&self) -> Option<&DbError> {
+        let (Self::Unavailable(cause) | Self::Refused(cause) | Self::BadData(cause)) = self;
+        cause.downcast_ref::<tokio_postgres::Error>()?.as_db_error()
+    }
 }
 
 enum Meaning {
@@ -50,9 +56,11 @@ fn meaning(error: &tokio_postgres::Error) -> Meaning {
 /// By the class of the SQLSTATE. What is not listed may pass: trying again costs little, giving up
 /// on a healthy server costs the rows.
 fn meaning_of_state(state: &SqlState) -> Meaning {
-    if *state == SqlState::READ_ONLY_SQL_TRANSACTION {
-        // The writable server has moved; the next connection finds it.
-        return Meaning::Unavailable;
+    match state.code() {
+        // The writable server has moved, and the next connection finds it; or this process stood
+        // still for so long that the server ended its transaction.
+        "25006" | "25P03" | "25P04" => return Meaning::Unavailable,
+        _ => {}
     }
     match state.code().get(..2) {
         // Not authorised, no such database or schema, syntax or privilege, not supported, raised.
@@ -77,4 +85,29 @@ fn is_distrust(error: &tokio_postgres::Error) -> bool {
         cause = inner.source();
     }
     error.source().is_some_and(|cause| cause.to_string() == "server does not support TLS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Meaning, meaning_of_state};
+    use tokio_postgres::error::SqlState;
+
+    #[test]
+    fn what_passes_by_itself_needs_no_person_and_costs_no_row() {
+        for (codes, expected) in [
+            (&["08006", "53300", "57P01", "57014", "40P01", "55P03"][..], "away"),
+            (&["25006", "25P03", "25P04"], "away"),
+            (&["28P01", "3D000", "42501", "42P01", "25P02"], "refused"),
+            (&["22021", "23514", "54000"], "bad data"),
+        ] {
+            for code in codes {
+                let meaning = match meaning_of_state(&SqlState::from_code(code)) {
+                    Meaning::Unavailable => "away",
+                    Meaning::Refused => "refused",
+                    Meaning::BadData => "bad data",
+                };
+                assert_eq!(meaning, expected, "{code}");
+            }
+        }
+    }
 }

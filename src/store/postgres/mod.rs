@@ -7,6 +7,7 @@
 
 mod connection;
 mod copy;
+mod cursor;
 mod error;
 mod listen;
 pub(super) mod migrate;
@@ -27,8 +28,8 @@ use async_trait::async_trait;
 
 use self::{connection::Connector, read::Pool, session::Session, tables::Tables};
 use super::{
-    BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery, StateStore,
-    StoredBreaker, StoredTask, TaskQuery,
+    Advance, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
+    StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::domain::{
     learn::rollup::{Rollup, RollupKey},
@@ -92,10 +93,15 @@ impl StateStore for Postgres {
 impl HistoryStore for Postgres {
     async fn write(
         &self,
+        advance: Advance,
         rows: &[CallRecord],
         deltas: &[(RollupKey, Rollup)],
     ) -> Result<(), Error> {
-        write::write(self, rows, deltas).await
+        write::write(self, advance, rows, deltas).await
+    }
+
+    async fn withdraw(&self, advance: Advance) -> Result<bool, Error> {
+        write::withdraw(self, advance).await
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

@@ -1,9 +1,9 @@
 //! Reading history, over a few connections that exist only while somebody asks.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
-use futures_util::future::BoxFuture;
+use futures_util::{TryStreamExt, future::BoxFuture};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::timeout};
@@ -64,19 +64,54 @@ impl Pool {
         statement: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, Error> {
-        let connection = self.connections.get().await?;
-        let Ok(result) = timeout(limit, connection.query_typed(statement, params)).await else {
-            self.connector.cancel(&connection);
-            // The statement may still run, so the next must not wait behind it.
-            drop(Object::take(connection));
-            return Err(Error::too_slow());
+        let mut rows = Vec::new();
+        self.for_each_within(limit, statement, params, |row| rows.push(row)).await?;
+        Ok(rows)
+    }
+
+    /// Runs a statement for `limit` at most, and takes in each row as it comes.
+    async fn for_each_within(
+        &self,
+        limit: Duration,
+        statement: &str,
+        params: &[Param<'_>],
+        mut take: impl FnMut(Row) + Send,
+    ) -> Result<(), Error> {
+        let mut loan = Loan { connector: &self.connector, connection: None };
+        let connection = loan.connection.insert(self.connections.get().await?);
+        let params = params.iter().map(|(value, kind)| (*value, kind.clone()));
+        let reading = async {
+            let mut rows = pin!(connection.query_typed_raw(statement, params).await?);
+            while let Some(row) = rows.try_next().await? {
+                take(row);
+            }
+            Ok::<_, tokio_postgres::Error>(())
         };
+        let result = timeout(limit, reading).await.map_err(|_| Error::too_slow())?;
+        drop(loan.connection.take());
         Ok(result?)
     }
 
     /// Closes what nobody has used for a while.
     pub(super) fn close_idle(&self) {
         self.connections.retain(|_, metrics| metrics.last_used() < IDLE);
+    }
+}
+
+/// A connection in use. Taken out of here it goes back to the pool. Dropped here, its user gave up:
+/// the server is told to stop and the connection is closed, so that the next statement does not wait
+/// behind this one.
+struct Loan<'a> {
+    connector: &'a Connector,
+    connection: Option<Object>,
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.connector.cancel(&connection);
+            drop(Object::take(connection));
+        }
     }
 }
 
@@ -160,11 +195,14 @@ pub(super) async fn rollups(
         (&query.domain, SqlType::TEXT),
         (&query.action, SqlType::TEXT),
     ];
-    let rows = store.reads.query(&statement, &params).await?;
     let mut sums: HashMap<RollupKey, Rollup> = HashMap::new();
-    for (key, rollup) in rows.iter().filter_map(stored_rollup) {
-        sums.entry(key).or_default().merge(&rollup);
-    }
+    // There are many that were not merged yet, and of each key only the sum is kept.
+    let add = |row: Row| {
+        if let Some((key, rollup)) = stored_rollup(&row) {
+            sums.entry(key).or_default().merge(&rollup);
+        }
+    };
+    store.reads.for_each_within(READ_LIMIT, &statement, &params, add).await?;
     Ok(sums.into_iter().collect())
 }
 

@@ -23,7 +23,7 @@ pub(super) struct Session {
 }
 
 /// The connection, lent to one user. Goes back when it is idle and whole; where the user gave up
-/// in the middle of a statement, the connection is in the middle of it too and is closed.
+/// in the middle of a statement, the server is told to stop and the connection is closed.
 pub(super) struct Lease<'a> {
     connector: &'a Connector,
     place: MutexGuard<'a, Option<Link>>,
@@ -56,8 +56,8 @@ impl Lease<'_> {
         self.link.as_ref().ok_or_else(Error::too_slow)
     }
 
-    /// Does some work on the connection, but not for longer than `limit`: then the server is told
-    /// to stop and the connection is given up.
+    /// Does some work on the connection, but not for longer than `limit`. A connection that did not
+    /// end its work is of no more use.
     pub(super) async fn within<'l, T, F>(
         &'l self,
         limit: Duration,
@@ -68,10 +68,7 @@ impl Lease<'_> {
     {
         let client = &self.link()?.client;
         self.busy.store(true, Ordering::Relaxed);
-        let Ok(result) = timeout(limit, work(client)).await else {
-            self.connector.cancel(client);
-            return Err(Error::too_slow());
-        };
+        let result = timeout(limit, work(client)).await.map_err(|_| Error::too_slow())?;
         self.busy.store(false, Ordering::Relaxed);
         Ok(result?)
     }
@@ -79,7 +76,11 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let is_whole = |link: &Link| !self.busy.load(Ordering::Relaxed) && !link.client.is_closed();
-        *self.place = self.link.take().filter(is_whole);
+        let link = self.link.take().filter(|link| !link.client.is_closed());
+        if self.busy.load(Ordering::Relaxed) {
+            link.iter().for_each(|link| self.connector.cancel(&link.client));
+        } else {
+            *self.place = link;
+        }
     }
 }

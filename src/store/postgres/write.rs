@@ -4,51 +4,93 @@ use std::{collections::BTreeSet, pin::pin, sync::atomic::Ordering, time::Duratio
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio_postgres::{Client, error::SqlState, types::Type};
+use tokio_postgres::{
+    Client,
+    error::{DbError, SqlState},
+    types::Type,
+};
 
-use super::{Postgres, copy, session::Lease, state::Param, tables::Tables};
+use super::{
+    Postgres, copy,
+    cursor::{self, Cursor},
+    session::Lease,
+    state::Param,
+    tables::Tables,
+};
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
         task::CallRecord,
     },
     store::{
-        BoxError, Error,
+        Advance, BoxError, Error,
         rows::{ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, task_cells},
     },
 };
 
 pub(super) async fn write(
     store: &Postgres,
+    advance: Advance,
     rows: &[CallRecord],
     deltas: &[(RollupKey, Rollup)],
 ) -> Result<(), Error> {
     let me = &store.identity;
-    let batch = [
-        (copy_tasks(&store.tables), copy::encode(rows.iter().map(|row| task_cells(row, me)))),
-        (copy_rollups(&store.tables), copy::encode(deltas.iter().map(|d| rollup_cells(d, me)))),
-    ];
+    let cursor = Cursor { tables: &store.tables, journal_id: &me.instance, advance };
+    let batch = Batch {
+        copies: [
+            (copy_tasks(&store.tables), copy::encode(rows.iter().map(|row| task_cells(row, me)))),
+            (copy_rollups(&store.tables), copy::encode(deltas.iter().map(|d| rollup_cells(d, me)))),
+        ],
+        // In one message, which the server gets whole or not at all: the cursor's row is never
+        // locked by a transaction that waits for us.
+        end: format!("{}; commit", cursor.moving(rows.len())),
+    };
     let lease = store.writer.lease().await?;
-    match lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await {
-        Err(error) if is_missing_day(&error) => {
-            add_days(store, &lease, rows).await?;
-            lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await
-        }
+    let mut result = lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await;
+    if result.as_ref().is_err_and(is_missing_day) {
+        result = match add_days(store, &lease, rows).await {
+            Ok(()) => lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await,
+            Err(error) => Err(error),
+        };
+    }
+    match result {
+        Err(error) if cursor::is_passed(&error) => Ok(()),
+        // It may have been applied before, and have become bad since: its day is dropped.
+        Err(error @ Error::BadData(_)) if !cursor.has_passed(&lease).await? => Err(error),
+        Err(Error::BadData(_)) => Ok(()),
         result => result,
     }
 }
 
-/// Copies each table's rows, all in one transaction. Only within one can a pooler be trusted to
-/// keep a COPY on one connection.
-async fn apply(db: &Client, batch: &[(String, Bytes)]) -> Result<(), tokio_postgres::Error> {
+/// Moves the cursor and nothing else.
+pub(super) async fn withdraw(store: &Postgres, advance: Advance) -> Result<bool, Error> {
+    let (tables, journal_id) = (&store.tables, &*store.identity.instance);
+    let moving = Cursor { tables, journal_id, advance }.moving(0);
+    let lease = store.writer.lease().await?;
+    match lease.within(WRITE_LIMIT, |db| db.batch_execute(&moving)).await {
+        Ok(()) => Ok(true),
+        Err(error) if cursor::is_passed(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The statements of a batch.
+struct Batch {
+    copies: [(String, Bytes); 2],
+    end: String,
+}
+
+/// Copies each table's rows and moves the cursor, all in one transaction. Only within one can a
+/// pooler be trusted to keep a COPY on one connection.
+async fn apply(db: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
     db.batch_execute("begin").await?;
     let result = async {
-        for (statement, rows) in batch {
+        for (statement, rows) in &batch.copies {
             let mut sink = pin!(db.copy_in(statement).await?);
             sink.feed(rows.clone()).await?;
             sink.as_mut().finish().await?;
         }
-        db.batch_execute("commit").await
+        db.batch_execute(&batch.end).await
     };
     let result = result.await;
     if result.is_err() && !db.is_closed() {
@@ -69,9 +111,7 @@ fn copy_rollups(tables: &Tables) -> String {
 
 /// Whether a row found no partition. No constraint of the table itself raises this.
 fn is_missing_day(error: &Error) -> bool {
-    let Error::BadData(cause) = error else { return false };
-    let cause = cause.downcast_ref::<tokio_postgres::Error>();
-    cause.and_then(tokio_postgres::Error::code) == Some(&SqlState::CHECK_VIOLATION)
+    error.of_the_server().map(DbError::code) == Some(&SqlState::CHECK_VIOLATION)
 }
 
 /// Makes room for the days of a batch.
@@ -100,14 +140,18 @@ pub(super) async fn maintain(store: &Postgres) -> Result<(), Error> {
     let statement = store.tables.name("select @fusebox_maintain($1 * interval '1 second')");
     let retention = store.retention_s.load(Ordering::Relaxed);
     let params: [Param<'_>; 1] = [(&retention, Type::INT8)];
-    // Not on the writer's connection: rows need not wait for upkeep.
-    store.reads.query_within(UPKEEP_LIMIT, &statement, &params).await?;
-    Ok(())
+    loop {
+        // Not on the writer's connection: rows need not wait for upkeep.
+        let done = store.reads.query_within(UPKEEP_LIMIT, &statement, &params).await?;
+        if !done.first().is_some_and(|row| row.get(0)) {
+            return Ok(());
+        }
+    }
 }
 
 /// The microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
 /// How long a batch may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long upkeep may take.
+/// How long a piece of upkeep may take.
 const UPKEEP_LIMIT: Duration = Duration::from_secs(30);

@@ -15,10 +15,10 @@ use crate::{
         task::{CallRecord, TaskId},
     },
     store::{
-        Identity,
+        Advance, Identity,
         rows::{
             Cell, MINUTE_US, ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, rollup_of,
-            sum_cells, task_cells,
+            signed, sum_cells, task_cells,
         },
     },
 };
@@ -26,10 +26,15 @@ use crate::{
 pub(super) fn write(
     db: &mut Connection,
     me: &Identity,
+    advance: Advance,
     rows: &[CallRecord],
     deltas: &[(RollupKey, Rollup)],
+    now_us: i64,
 ) -> Result<(), rusqlite::Error> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !move_cursor(&tx, me, advance, rows.len(), now_us)? {
+        return Ok(());
+    }
     let mut insert =
         tx.prepare_cached(&insert_of("task_history", &TASK_COLUMNS.map(|(name, _)| name)))?;
     for row in rows {
@@ -40,6 +45,28 @@ pub(super) fn write(
         insert_rollup(&tx, "delta", rollup_cells(delta, me))?;
     }
     tx.commit()
+}
+
+/// Moves the cursor of this instance's journal. False when it is there already, or further.
+pub(super) fn move_cursor(
+    db: &Connection,
+    me: &Identity,
+    advance: Advance,
+    rows: usize,
+    now_us: i64,
+) -> Result<bool, rusqlite::Error> {
+    let mut move_forward = db.prepare_cached(
+        "insert into journal_cursor as reached
+            (journal_id, worker, position, rows_total, committed_at)
+        values (?1, ?2, ?3, ?4, ?5)
+        on conflict (journal_id, worker) do update set
+            position = excluded.position, rows_total = rows_total + excluded.rows_total,
+            committed_at = excluded.committed_at
+        where reached.position < excluded.position",
+    )?;
+    let (position, rows) = (signed(advance.position), i64::try_from(rows).unwrap_or(i64::MAX));
+    let moved = move_forward.execute((&me.instance, advance.worker, position, rows, now_us))?;
+    Ok(moved > 0)
 }
 
 fn insert_rollup(
@@ -82,8 +109,9 @@ pub(super) fn merge(db: &mut Connection, now_us: i64) -> Result<(), rusqlite::Er
         let before = now_us.saturating_sub(step.after_minutes * MINUTE_US);
         merge_step(&tx, step, before - before.rem_euclid(width), width)?;
     }
-    let oldest = now_us.saturating_sub(EVENTS_DAYS * 24 * 60 * MINUTE_US);
+    let oldest = now_us.saturating_sub(KEPT_DAYS * 24 * 60 * MINUTE_US);
     tx.execute("delete from circuit_breaker_event where at_us < ?1", [oldest])?;
+    tx.execute("delete from journal_cursor where committed_at < ?1", [oldest])?;
     tx.commit()
 }
 
@@ -153,5 +181,5 @@ impl ToSql for Cell<'_> {
 
 /// Rows that are removed at a time.
 const LOT: usize = 5_000;
-/// How long events are kept, in days.
-const EVENTS_DAYS: i64 = 90;
+/// How long events, and cursors that no longer move, are kept, in days.
+const KEPT_DAYS: i64 = 90;

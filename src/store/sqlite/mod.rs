@@ -23,8 +23,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    BoxError, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
-    StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Advance, BoxError, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved,
+    RollupQuery, StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::{
     clock,
@@ -119,12 +119,19 @@ impl StateStore for Sqlite {
 impl HistoryStore for Sqlite {
     async fn write(
         &self,
+        advance: Advance,
         rows: &[CallRecord],
         deltas: &[(RollupKey, Rollup)],
     ) -> Result<(), Error> {
         let (rows, deltas) = (rows.to_vec(), deltas.to_vec());
         let me = Arc::clone(&self.identity);
-        on(&self.writer, move |db| history::write(db, &me, &rows, &deltas)).await
+        let now_us = clock::wall_us();
+        on(&self.writer, move |db| history::write(db, &me, advance, &rows, &deltas, now_us)).await
+    }
+
+    async fn withdraw(&self, advance: Advance) -> Result<bool, Error> {
+        let (me, now_us) = (Arc::clone(&self.identity), clock::wall_us());
+        on(&self.writer, move |db| history::move_cursor(db, &me, advance, 0, now_us)).await
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

@@ -191,6 +191,14 @@ impl Fusebox {
         }
     }
 
+    /// Lets it open so many files and no more; those that it has open stay.
+    pub(crate) fn limit_files(&self, limit: u32) {
+        let process = self.process.as_ref().expect("it runs").id().to_string();
+        let limit = format!("--nofile={limit}:1024");
+        let status = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+        assert!(status.expect("prlimit starts").success());
+    }
+
     /// Asks it to stop and does not wait.
     pub(crate) fn ask_to_stop(&self) {
         signal(self.process.as_ref().expect("it runs").id(), "TERM");
