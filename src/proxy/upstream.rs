@@ -15,6 +15,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     body::{self, RequestBody, Upload},
     fault,
+    outbound::Outbound,
     pool::{Pool, Sender},
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
@@ -153,8 +154,9 @@ impl Endpoint {
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reason::ConnectReset)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(Outbound::new(stream)))
+            .await
+            .map_err(|_| Reason::ConnectReset)?;
         tokio::task::spawn_local(async move {
             // Its errors reach the exchange through the sender; an idle connection that fails is
             // found closed when it is next taken.
