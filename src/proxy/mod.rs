@@ -17,6 +17,7 @@ mod framing;
 mod handler;
 mod headers;
 mod inbound;
+mod outbound;
 pub mod plane;
 mod pool;
 mod reply;

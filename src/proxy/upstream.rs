@@ -15,8 +15,8 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     body::{self, RequestBody, Upload},
     fault,
+    outbound::Outbound,
     pool::{Pool, Sender},
-    wire::Wire,
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
 
@@ -158,7 +158,7 @@ impl Endpoint {
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) = http1::handshake(TokioIo::new(Wire::new(stream)))
+        let (sender, connection) = http1::handshake(TokioIo::new(Outbound::new(stream)))
             .await
             .map_err(|_| Reason::ConnectReset)?;
         tokio::task::spawn_local(async move {

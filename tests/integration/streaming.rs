@@ -210,3 +210,18 @@ fn a_caller_of_http_1_0_gets_a_body_that_it_can_read() {
     assert_eq!(response.headers.one("transfer-encoding"), None);
     assert_eq!(response.body, b"first");
 }
+
+#[test]
+fn a_final_answer_in_the_middle_of_an_upload_is_the_answer() {
+    let (upstream, fusebox) = start();
+    let refusal = raw("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    upstream.answer(vec![refusal, Step::Close]);
+    let body = vec![b'x'; 5_000_000];
+    for _ in 0..10 {
+        let mut connection = fusebox.connect();
+        connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000\r\n\r\n");
+        connection.try_send(&body);
+        assert_eq!(connection.response("POST").status, 413);
+    }
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
