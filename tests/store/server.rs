@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
-    domain::breaker::State,
+    domain::{breaker::State, learn::rollup::deltas},
     store::{Error, Kind, Stores, TaskQuery, migrate, open},
 };
 
@@ -191,6 +191,24 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     let mut as_runtime = store.database.clone();
     as_runtime.url = Some(fusebox::config::Secret::new(url));
     assert_eq!(migrate::up(&as_runtime, store.data_dir()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn upkeep_as_the_owner_runs_no_function_of_a_stranger() {
+    let store = Store::new(Kind::Postgres).await;
+    // Whoever may create in the schema, as anyone may in `public` before Postgres 15, can offer
+    // functions that fit better than the catalogue's.
+    store.psql(
+        "create function to_char(date, text) returns text language plpgsql
+            as $$ begin raise exception 'to_char runs as %', current_user; end $$;
+        create function format(text, text, timestamptz, timestamptz) returns text language plpgsql
+            as $$ begin raise exception 'format runs as %', current_user; end $$;
+        create function pg_partition_tree(text) returns table (relid regclass) language plpgsql
+            as $$ begin raise exception 'a tree runs as %', current_user; end $$",
+    );
+    let history = store.open("me").history;
+    history.write(advance(), &[call(600)], &deltas(&"".into(), &[call(600)])).await.unwrap();
+    history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
 }
 
 #[tokio::test]
