@@ -221,6 +221,30 @@ async fn the_embedded_file_is_its_owners_alone() {
     assert_eq!(mode(&store.data_dir().join("fusebox.db")), 0o600);
 }
 
+#[tokio::test]
+async fn a_long_question_to_the_embedded_history_does_not_hold_breakers_up() {
+    let store = Store::new(Kind::Sqlite).await;
+    let stores = store.open("me");
+    stores.history.write(advance(), &[call(1)], &[]).await.unwrap();
+    let file = rusqlite::Connection::open(store.data_dir().join("fusebox.db")).unwrap();
+    // The row, and as many more as keep a search busy.
+    let doubled = "insert into task_history select * from task_history";
+    for _ in 0..17 {
+        file.execute(doubled, []).unwrap();
+    }
+    let nothing = TaskQuery { domain: Some("none".into()), limit: 1, ..TaskQuery::default() };
+    let search = tokio::spawn(async move { stores.history.tasks(&nothing).await.unwrap() });
+    let has_begun = Duration::from_millis(10);
+    tokio::time::timeout(has_begun, std::future::pending::<()>()).await.unwrap_err();
+    stores.state.breakers(NOW).await.unwrap();
+    // Were its answer there, it would be noticed now.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!search.is_finished(), "it was not waited for");
+    assert_eq!(search.await.unwrap(), []);
+}
+
 /// Waits until something holds, and fails when it does not soon.
 async fn wait_until(mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
