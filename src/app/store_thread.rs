@@ -26,6 +26,9 @@ const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// The first pause, which doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 
+/// How long the rows that could not be written may wait for whoever reads stdout.
+const PRINT_BUDGET: Duration = Duration::from_secs(5);
+
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct StoreThread {
@@ -99,8 +102,11 @@ async fn work(
             None => stopped.await.unwrap_or_else(|_| clock::now()),
         }
     };
-    let leftover =
-        |call: &_| lines.append(|line| line.extend_from_slice(history::line(call).as_bytes()));
+    let mut deadline = None;
+    let leftover = |call: &_| {
+        let deadline = *deadline.get_or_insert_with(|| clock::now() + PRINT_BUDGET);
+        lines.append_by(deadline, |line| line.extend_from_slice(history::line(call).as_bytes()));
+    };
     writer.run(history, config.service.as_str().into(), stop, leftover).await;
 }
 

@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
-    domain::breaker::State,
+    domain::{breaker::State, learn::rollup::deltas},
     store::{Error, Kind, Stores, TaskQuery, migrate, open},
 };
 
@@ -194,6 +194,24 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
 }
 
 #[tokio::test]
+async fn upkeep_as_the_owner_runs_no_function_of_a_stranger() {
+    let store = Store::new(Kind::Postgres).await;
+    // Whoever may create in the schema, as anyone may in `public` before Postgres 15, can offer
+    // functions that fit better than the catalogue's.
+    store.psql(
+        "create function to_char(date, text) returns text language plpgsql
+            as $$ begin raise exception 'to_char runs as %', current_user; end $$;
+        create function format(text, text, timestamptz, timestamptz) returns text language plpgsql
+            as $$ begin raise exception 'format runs as %', current_user; end $$;
+        create function pg_partition_tree(text) returns table (relid regclass) language plpgsql
+            as $$ begin raise exception 'a tree runs as %', current_user; end $$",
+    );
+    let history = store.open("me").history;
+    history.write(advance(), &[call(600)], &deltas(&"".into(), &[call(600)])).await.unwrap();
+    history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_embedded_file_is_its_owners_alone() {
     let store = Store::new(Kind::Sqlite).await;
     let _stores = store.open("me");
@@ -201,6 +219,30 @@ async fn the_embedded_file_is_its_owners_alone() {
         |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(store.data_dir()), 0o700);
     assert_eq!(mode(&store.data_dir().join("fusebox.db")), 0o600);
+}
+
+#[tokio::test]
+async fn a_long_question_to_the_embedded_history_does_not_hold_breakers_up() {
+    let store = Store::new(Kind::Sqlite).await;
+    let stores = store.open("me");
+    stores.history.write(advance(), &[call(1)], &[]).await.unwrap();
+    let file = rusqlite::Connection::open(store.data_dir().join("fusebox.db")).unwrap();
+    // The row, and as many more as keep a search busy.
+    let doubled = "insert into task_history select * from task_history";
+    for _ in 0..17 {
+        file.execute(doubled, []).unwrap();
+    }
+    let nothing = TaskQuery { domain: Some("none".into()), limit: 1, ..TaskQuery::default() };
+    let search = tokio::spawn(async move { stores.history.tasks(&nothing).await.unwrap() });
+    let has_begun = Duration::from_millis(10);
+    tokio::time::timeout(has_begun, std::future::pending::<()>()).await.unwrap_err();
+    stores.state.breakers(NOW).await.unwrap();
+    // Were its answer there, it would be noticed now.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!search.is_finished(), "it was not waited for");
+    assert_eq!(search.await.unwrap(), []);
 }
 
 /// Waits until something holds, and fails when it does not soon.

@@ -3,7 +3,7 @@
 //! Complete in both traits, so that a laptop needs no server: breakers are remembered across a
 //! restart, history is written in the same batches and read by the same questions. Nobody else
 //! shares the file, so the host's clock is the store's. Statements block, so each runs on a thread
-//! for blocking work; one connection writes and one reads.
+//! for blocking work; one connection writes and two read.
 
 mod error;
 mod history;
@@ -38,6 +38,8 @@ use crate::{
 pub(super) struct Sqlite {
     identity: Arc<Identity>,
     writer: Shared,
+    /// For breakers, which must not wait for a long question to the history.
+    state: Shared,
     reader: Shared,
 }
 
@@ -50,11 +52,12 @@ impl Sqlite {
     pub(super) fn open(data_dir: &Path, identity: Identity) -> Result<Self, Error> {
         let mut writer = connect(data_dir)?;
         migrate::apply(&mut writer)?;
-        let reader = connect(data_dir)?;
+        let shared = |connection| Arc::new(Mutex::new(connection));
         Ok(Self {
             identity: Arc::new(identity),
-            writer: Arc::new(Mutex::new(writer)),
-            reader: Arc::new(Mutex::new(reader)),
+            writer: shared(writer),
+            state: shared(connect(data_dir)?),
+            reader: shared(connect(data_dir)?),
         })
     }
 }
@@ -90,7 +93,7 @@ impl StateStore for Sqlite {
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
         let me = Arc::clone(&self.identity);
         let now_us = clock::wall_us();
-        on(&self.reader, move |db| state::breakers(db, &me, closed_within, now_us)).await
+        on(&self.state, move |db| state::breakers(db, &me, closed_within, now_us)).await
     }
 
     async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
@@ -101,7 +104,7 @@ impl StateStore for Sqlite {
 
     async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
         let (me, key) = (Arc::clone(&self.identity), key.to_owned());
-        on(&self.reader, move |db| state::events(db, &me, &key, limit)).await
+        on(&self.state, move |db| state::events(db, &me, &key, limit)).await
     }
 
     /// There is but one instance, and it is alive.

@@ -15,13 +15,17 @@ use std::{
         mpsc,
     },
     thread::{self, JoinHandle, Thread},
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use crate::clock;
 
 /// Bytes that may wait in a lane; above, lines are dropped.
 const LANE_BYTES: usize = 4 << 20;
 /// Bytes in a lane that are worth waking the thread for.
 const WAKE_BYTES: usize = 128 << 10;
+/// The pause of a line that waits for room.
+const ROOM_PAUSE: Duration = Duration::from_millis(1);
 /// The longest that a line waits.
 const FLUSH_EVERY: Duration = Duration::from_millis(100);
 
@@ -108,6 +112,14 @@ struct Inner {
 }
 
 impl Lane {
+    /// Appends a line that may wait for room until then, because nobody waits for who appends it.
+    pub fn append_by(&self, deadline: Instant, format: impl FnOnce(&mut Vec<u8>)) {
+        while lock(&self.inner.buffer).len() > LANE_BYTES && clock::now() < deadline {
+            thread::park_timeout(ROOM_PAUSE);
+        }
+        self.append(format);
+    }
+
     /// Appends one line; `format` writes it without its line end.
     pub fn append(&self, format: impl FnOnce(&mut Vec<u8>)) {
         let mut buffer = lock(&self.inner.buffer);
@@ -157,8 +169,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LANE_BYTES, Sink};
-    use std::fs;
+    use super::{LANE_BYTES, Sink, lock};
+    use crate::clock;
+    use std::{fs, thread, time::Duration};
 
     #[test]
     fn every_line_of_every_lane_is_written_by_the_time_the_sink_is_dropped() {
@@ -172,17 +185,36 @@ mod tests {
         fs::remove_file(path).unwrap();
     }
 
-    #[test]
-    fn a_lane_that_nobody_empties_drops_and_counts() {
+    /// A sink whose thread has stopped, as where nobody reads stdout.
+    fn stopped() -> Sink {
         let mut sink = Sink::open(None).unwrap();
-        // Stop the thread first, as a stdout that nobody reads would.
         sink.shared.closing.store(true, std::sync::atomic::Ordering::Release);
         let thread = sink.thread.take().unwrap();
         thread.thread().unpark();
         thread.join().unwrap();
+        sink
+    }
+
+    #[test]
+    fn a_line_that_may_wait_is_kept_until_there_is_room() {
+        let sink = stopped();
+        let (lane, soon) = (sink.lane(), clock::now() + Duration::from_secs(20));
+        lane.append(|line| line.resize(LANE_BYTES + 1, b' '));
+        thread::scope(|scope| {
+            scope.spawn(|| lane.append_by(soon, |line| line.push(b'x')));
+            thread::park_timeout(Duration::from_millis(50));
+            lock(&lane.inner.buffer).clear();
+        });
+        assert_eq!((&**lock(&lane.inner.buffer), sink.dropped()), (&b"x\n"[..], 0));
+    }
+
+    #[test]
+    fn a_lane_that_nobody_empties_drops_and_counts() {
+        let sink = stopped();
         let lane = sink.lane();
         lane.append(|line| line.resize(LANE_BYTES + 1, b' '));
         lane.append(|line| line.push(b'x'));
-        assert_eq!(sink.dropped(), 1);
+        lane.append_by(clock::now(), |line| line.push(b'x'));
+        assert_eq!(sink.dropped(), 2, "patience ends");
     }
 }
