@@ -1,6 +1,6 @@
 //! `/api/v1/status`: the process at one glance.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::extract::State;
 use serde::Serialize;
@@ -73,15 +73,17 @@ struct TrafficJson {
     p99_ms: Option<f64>,
 }
 
-impl From<&TrafficView> for TrafficJson {
-    fn from(view: &TrafficView) -> Self {
+impl TrafficJson {
+    /// A process younger than the window has had less time for its calls.
+    fn of(view: &TrafficView, uptime: Duration) -> Self {
         let counts = &view.counts;
+        let seconds = uptime.as_secs().clamp(1, WINDOW_SECONDS);
         let quantile = |q| counts.durations.quantile(q).map(ms);
         Self {
             in_flight: view.in_flight,
             window_seconds: WINDOW_SECONDS,
             calls: counts.calls,
-            calls_per_second: ratio(counts.calls, WINDOW_SECONDS),
+            calls_per_second: ratio(counts.calls, seconds),
             failures: counts.failures,
             refused: counts.refused,
             error_share: ratio(counts.failures + counts.refused, counts.calls),
@@ -135,7 +137,7 @@ impl StatusJson {
             history: status.history.into(),
             upstreams: traffic
                 .iter()
-                .map(|view| (view.name.to_string(), TrafficJson::from(view)))
+                .map(|view| (view.name.to_string(), TrafficJson::of(view, status.uptime)))
                 .collect(),
             warnings: status.warnings,
         }

@@ -88,6 +88,7 @@ impl Running {
             breakers: Arc::clone(breakers),
             traffic,
             recorder: recorder.clone(),
+            tables: store_thread.standing(),
             fleet: fleet_status,
             board,
         }));
@@ -147,7 +148,11 @@ async fn sync(
     }
     let tables = store_thread.tables();
     tokio::spawn(async move {
-        tables.await;
+        tokio::select! {
+            // A store that never came must not hold up the stop.
+            () = until(closed.clone()) => return,
+            () = tables => {}
+        }
         fleet.run(until(closed)).await;
     })
 }

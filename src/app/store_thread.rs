@@ -17,25 +17,36 @@ use crate::{
     clock,
     config::Config,
     history::{self, Writer},
-    store::{self, HistoryStore, migrate},
+    store::{HistoryStore, Outage, causes, migrate},
     telemetry::log::Lane,
 };
 
 /// The longest pause between two tries to bring the tables up to date.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
+/// What it means that the tables cannot be brought up to date, for the log.
+const CONSEQUENCE: &str =
+    "the tables are not up to date; calls are not affected, rows wait in memory";
 /// The first pause, which doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 
 /// How long the rows that could not be written may wait for whoever reads stdout.
 const PRINT_BUDGET: Duration = Duration::from_secs(5);
 
+/// How the tables of the store stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Tables {
+    /// They are being brought up to date; the last try failed for this reason.
+    Pending(Option<String>),
+    /// They are there.
+    There,
+}
+
 /// The running thread.
 #[derive(Debug)]
 pub(super) struct StoreThread {
     stop: oneshot::Sender<Instant>,
     ended: oneshot::Receiver<()>,
-    /// Becomes true when the tables are there.
-    tables: watch::Receiver<bool>,
+    standing: watch::Receiver<Tables>,
 }
 
 impl StoreThread {
@@ -51,24 +62,30 @@ impl StoreThread {
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let (tables_are_there, tables) = watch::channel(!config.database.migrate);
+        let begins = if config.database.migrate { Tables::Pending(None) } else { Tables::There };
+        let (tables, standing) = watch::channel(begins);
         let config = Arc::clone(config);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("fusebox-store".into()).spawn(move || {
-            runtime.block_on(work(&config, history, writer, lines, stopped, &tables_are_there));
+            runtime.block_on(work(&config, history, writer, lines, stopped, &tables));
             // Nobody waits any more when the process is stopping in haste.
             let _waiting = end.send(());
         })?;
-        Ok(Self { stop, ended, tables })
+        Ok(Self { stop, ended, standing })
     }
 
     /// Waits until the tables are there.
     pub(super) fn tables(&self) -> impl Future<Output = ()> + use<> {
-        let mut tables = self.tables.clone();
+        let mut standing = self.standing.clone();
         async move {
             // An error means that the thread is stopping, and whoever waits with it.
-            let _there_or_stopping = tables.wait_for(|there| *there).await;
+            let _there_or_stopping = standing.wait_for(|tables| *tables == Tables::There).await;
         }
+    }
+
+    /// Where it is read how they stand.
+    pub(super) fn standing(&self) -> watch::Receiver<Tables> {
+        self.standing.clone()
     }
 
     /// Whether the tables are there within this time.
@@ -90,7 +107,7 @@ async fn work(
     writer: Writer,
     lines: Lane,
     mut stopped: oneshot::Receiver<Instant>,
-    tables: &watch::Sender<bool>,
+    tables: &watch::Sender<Tables>,
 ) {
     let deadline = tokio::select! {
         () = migrate_until_done(config, tables) => None,
@@ -111,28 +128,21 @@ async fn work(
 }
 
 /// Brings the tables up to date, however long the store is away.
-async fn migrate_until_done(config: &Config, tables: &watch::Sender<bool>) {
-    let mut pause = RETRY_FIRST;
-    while !*tables.borrow() {
+async fn migrate_until_done(config: &Config, tables: &watch::Sender<Tables>) {
+    let (mut outage, mut pause) = (Outage::new(CONSEQUENCE), RETRY_FIRST);
+    while *tables.borrow() != Tables::There {
         match migrate::up(&config.database, &config.data_dir).await {
             Ok(applied) => {
+                outage.over(clock::now());
                 if !applied.is_empty() {
                     tracing::info!(applied = applied.len(), "the tables are up to date");
                 }
-                tables.send_replace(true);
+                tables.send_replace(Tables::There);
                 return;
             }
-            Err(error @ store::Error::Unavailable(_)) if pause > RETRY_FIRST => {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "the store is still away"
-                );
-            }
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "the tables cannot be brought up to date yet; calls are not affected"
-                );
+            Err(cause) => {
+                outage.failed(&cause, clock::now());
+                tables.send_replace(Tables::Pending(Some(causes(&cause))));
             }
         }
         tokio::time::sleep(pause).await;

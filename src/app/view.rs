@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::numbers::Numbers;
+use super::{numbers::Numbers, store_thread::Tables};
 use crate::{
     admin::view::{
         BreakerView, HistoryView, LastResult, ServiceView, StatusView, StoreView, SyncMode,
@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) breakers: Arc<Breakers>,
     pub(super) traffic: Arc<TrafficBoard>,
     pub(super) recorder: Recorder,
+    pub(super) tables: watch::Receiver<Tables>,
     pub(super) fleet: watch::Receiver<fleet::Status>,
     pub(super) board: HealthBoard,
 }
@@ -144,10 +145,12 @@ impl View for Process {
         let parts = &*self.parts;
         let counters = parts.recorder.counters();
         let fleet = parts.fleet.borrow().clone();
-        let fault = if counters.store_up() {
-            fleet.last_error.filter(|_| fleet.is_away)
-        } else {
-            counters.last_error().map(|error| error.message)
+        let fault = match &*parts.tables.borrow() {
+            Tables::Pending(fault) => fault.clone(),
+            Tables::There if !counters.store_up() => {
+                counters.last_error().map(|error| error.message)
+            }
+            Tables::There => fleet.last_error.filter(|_| fleet.is_away),
         };
         StatusView {
             version: env!("CARGO_PKG_VERSION"),

@@ -4,7 +4,7 @@ use crate::{
     harness::{
         Connection, Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw, stall,
     },
-    local::wait_until,
+    local::{free_address, wait_until},
 };
 
 /// Sends a call and waits until the upstream has it.
@@ -112,4 +112,20 @@ fn it_is_not_ready_while_it_stops_but_still_alive() {
     gate.open();
     assert_eq!(connection.response("GET").status, 200);
     assert!(fusebox.wait_for_end().success());
+}
+
+#[test]
+fn a_store_that_never_came_does_not_hold_it_up_and_its_rows_are_printed() {
+    let upstream = ScriptedUpstream::start();
+    let nowhere = format!("postgres://a:b@{}/c?sslmode=disable", free_address());
+    let mut fusebox = Setup::payments(&upstream.url(), &[]).database(&nowhere).start();
+    assert_eq!(fusebox.get("/pay", &[("x-correlation-id", "req-last")]).status, 200);
+    wait_until("status tells that the store is away", PATIENCE, || {
+        (fusebox.ask("/api/v1/status")["store"]["reachable"] == false).then_some(())
+    });
+    fusebox.ask_to_stop();
+    assert!(fusebox.wait_for_end().success());
+    fusebox.wait_for_line("the row is printed", |line| {
+        line["correlationId"] == "req-last" && line["startedAtUs"].is_u64()
+    });
 }
