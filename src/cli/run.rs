@@ -54,6 +54,9 @@ pub(super) fn validate(arguments: &Validate) -> Exit {
 }
 
 fn start(config: Config, warnings: Vec<String>) -> Exit {
+    // Every call needs two sockets; shells and containers often allow 1,024 and permit far more.
+    // Where it cannot be raised, accepting pauses at the limit and says so.
+    let _unchanged = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(Exit::Runtime, format!("fusebox: no runtime: {error}")),
