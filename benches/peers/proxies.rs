@@ -52,7 +52,10 @@ impl Kind {
             Self::Relay => std::env::current_exe().ok(),
             Self::Nginx => find("nginx"),
             Self::HaProxy => find("haproxy"),
-            Self::Envoy => setting("ENVOY_BIN").map(PathBuf::from).or_else(|| find("envoy")),
+            Self::Envoy => setting("ENVOY_BIN")
+                .map(PathBuf::from)
+                .filter(|bin| bin.is_file())
+                .or_else(|| find("envoy")),
             Self::Fusebox => Some(PathBuf::from(env!("CARGO_BIN_EXE_fusebox"))),
         }
     }

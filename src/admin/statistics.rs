@@ -31,9 +31,6 @@ const SLICE: i64 = 6 * 60;
 /// Operations that are listed at most.
 const LISTED: usize = 500;
 
-/// Tasks before any recommendation is worth making.
-const TASKS_NEEDED: u64 = 200;
-
 /// What `data` holds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -96,13 +93,10 @@ struct FailureReason {
     share: Option<f64>,
 }
 
-/// Which parameters work best. Until enough tasks with parameters are known, how far that is.
+/// Which parameters work best. No parameters are taken from calls yet, so none are known to.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct OptimalParameters {
     status: &'static str,
-    tasks: u64,
-    tasks_needed: u64,
     parameters: [(); 0],
 }
 
@@ -155,12 +149,7 @@ pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> An
     let asked_for_one = query.domain.is_some() && query.action.is_some();
     Ok(reply::data(History {
         statistics: Statistics::from(&total),
-        optimal_parameters: OptimalParameters {
-            status: "collecting",
-            tasks: total.calls(),
-            tasks_needed: TASKS_NEEDED,
-            parameters: [],
-        },
+        optimal_parameters: OptimalParameters { status: "collecting", parameters: [] },
         operations: (!asked_for_one).then(|| list(&operations)),
         from: show_time(query.from_minute.saturating_mul(MINUTE_US)),
         to: show_time(query.to_minute.saturating_mul(MINUTE_US)),

@@ -33,7 +33,9 @@ use running::Running;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The data directory cannot be used.
-    #[error("the data directory {path} cannot be used")]
+    #[error(
+        "the data directory {path} cannot be used; data_dir, or --data-dir without a file, names another"
+    )]
     DataDir {
         /// Which.
         path: String,
@@ -160,7 +162,9 @@ impl App {
         let mut running = Running::start(self).await?;
         let failed = tokio::select! {
             signal = signals.next() => {
-                tracing::info!(signal, "draining");
+                let until_ms = u64::try_from(running.drain_timeout().as_millis()).unwrap_or(u64::MAX);
+                let hint = "a second signal does not wait for calls in flight";
+                tracing::info!(signal, until_ms, hint, "draining");
                 None
             }
             error = running.failed() => Some(error),

@@ -117,7 +117,7 @@ fn history(parts: &Parts) -> Vec<Family> {
             "fusebox_history_waiting",
             "Rows in memory on their way to the store",
             Kind::Gauge,
-            number(counters.rows_waiting()),
+            number(parts.recorder.waiting()),
         ),
         Family::single(
             "fusebox_store_up",

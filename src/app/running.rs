@@ -21,6 +21,7 @@ use crate::{
     breakers::Breakers,
     clock,
     config::Config,
+    domain::breaker::State,
     fleet::Fleet,
     proxy::{self, Plane, plane},
     store::Stores,
@@ -115,6 +116,11 @@ impl Running {
     /// Waits for what should not happen: a thread of the data plane ends.
     pub(super) async fn failed(&mut self) -> io::Error {
         self.plane.failed().await
+    }
+
+    /// How long calls in flight may take to end.
+    pub(super) fn drain_timeout(&self) -> Duration {
+        self.config.drain_timeout
     }
 
     /// Drains the data plane, writes what is left, and ends the rest.
@@ -231,6 +237,10 @@ async fn tell_transitions(breakers: Arc<Breakers>, timeline: Arc<Timeline>) {
             Err(RecvError::Closed) => return,
         };
         let (name, transition) = (Arc::clone(change.circuit.name()), change.transition);
+        if transition.to == State::Open {
+            let failure_count = transition.failure_count;
+            tracing::warn!(upstream = &*name, failure_count, "calls are cut off");
+        }
         tracing::info!(
             upstream = &*name,
             from = transition.from.as_str(),

@@ -172,7 +172,7 @@ impl View for Process {
                 instances: fleet.live.max(1),
             },
             history: HistoryView {
-                waiting: counters.rows_waiting(),
+                waiting: parts.recorder.waiting(),
                 written: counters.written(),
                 dropped: counters.dropped(),
                 rejected: counters.set_aside(),

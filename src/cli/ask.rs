@@ -24,7 +24,7 @@ struct Target {
     timeout_ms: u64,
 }
 
-/// `fusebox status`.
+/// `fusebox status`. With a token on the admin port, FUSEBOX_ADMIN_TOKEN must hold it.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     #[command(flatten)]
@@ -75,6 +75,8 @@ fn finish(question: impl Future<Output = Result<(), Error>>) -> Exit {
     };
     match runtime.block_on(question) {
         Ok(()) => Exit::Ok,
+        // `fusebox status | head` has what it wanted.
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => complain(error.exit(), format!("fusebox: {:#}", anyhow::Error::new(error))),
     }
 }

@@ -122,6 +122,10 @@ impl Client {
             data: T,
         }
         let (status, body) = self.get(path).await?;
+        if status == StatusCode::UNAUTHORIZED {
+            let hint = "set FUSEBOX_ADMIN_TOKEN to the token of that Fusebox";
+            return Err(Error::Refused(status, format!("{}; {hint}", message(&body))));
+        }
         if !status.is_success() {
             return Err(Error::Refused(status, message(&body)));
         }

@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use http::StatusCode;
+use serde_json::Value;
 
 use super::client::{Client, Error, message};
 
@@ -30,6 +31,12 @@ pub async fn run(client: &Client, probe: Probe, out: &mut impl Write) -> Result<
     let (status, body) = client.get(path).await?;
     if status != StatusCode::OK {
         return Err(Error::Unhealthy(message(&body)));
+    }
+    // Any web server may answer 200; only this one says so.
+    let says_so = serde_json::from_slice::<Value>(&body)
+        .is_ok_and(|body| body.pointer(&format!("/data/{good}")) == Some(&Value::Bool(true)));
+    if !says_so {
+        return Err(Error::Unhealthy("whatever answered is no Fusebox".to_owned()));
     }
     writeln!(out, "{good}")?;
     Ok(())

@@ -41,7 +41,7 @@ enum Command {
     Validate(run::Validate),
     /// Bring the tables of the store up to date, or show how they stand.
     Migrate(migrate::Arguments),
-    /// Show what a running Fusebox is doing.
+    /// Show what a running Fusebox is doing. FUSEBOX_ADMIN_TOKEN holds its token, if it has one.
     Status(ask::Status),
     /// Succeed when a running Fusebox is alive: for container health checks.
     Healthcheck(ask::Healthcheck),

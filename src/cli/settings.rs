@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Read},
-    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +14,8 @@ use crate::config::{self, Environment, Flags, Loaded, MAX_SOURCE_BYTES, Problems
 const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, or --upstream NAME=URL, \
     or the YAML itself in FUSEBOX_CONFIG";
 
+const NOT_A_FILE_NAME: &str = "fusebox: FUSEBOX_CONFIG holds the YAML itself, not the name of a file; for that give --config FILE";
+
 /// The flags of every command that needs the configuration.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Settings {
@@ -24,10 +25,13 @@ pub(super) struct Settings {
     config: Option<PathBuf>,
     /// Where calls come in, without a file [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS", requires = "upstream")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     /// The admin port, without a file [default: 127.0.0.1:9901].
     #[arg(long, value_name = "ADDRESS", requires = "upstream")]
-    admin: Option<SocketAddr>,
+    admin: Option<String>,
+    /// Where the embedded store lives, without a file [default: ./data].
+    #[arg(long, value_name = "DIRECTORY", requires = "upstream")]
+    data_dir: Option<PathBuf>,
     /// An upstream, without a file; may be given more than once.
     #[arg(long, value_name = "NAME=URL")]
     upstream: Vec<String>,
@@ -60,13 +64,16 @@ impl Settings {
             let loaded = config::load(&source, &environment);
             return Ok((source.name, loaded));
         }
-        let text = |address: SocketAddr| address.to_string();
         let flags = Flags {
-            listen: self.listen.map(text),
-            admin: self.admin.map(text),
+            listen: self.listen.clone(),
+            admin: self.admin.clone(),
             upstreams: self.upstream.clone(),
         };
-        Ok(("command line".to_owned(), config::from_flags(&flags, &environment)))
+        let mut loaded = config::from_flags(&flags, &environment);
+        if let (Ok(loaded), Some(data_dir)) = (&mut loaded, &self.data_dir) {
+            loaded.config.data_dir.clone_from(data_dir);
+        }
+        Ok(("command line".to_owned(), loaded))
     }
 
     /// Whether neither a file nor a variable nor a flag says anything.
@@ -93,10 +100,21 @@ impl Settings {
                 Source::from_bytes("standard input".to_owned(), bytes).map_err(problem)
             }
             Some(path) => Source::from_file(path).map_err(problem),
-            None => Source::from_environment(environment)
-                .ok_or_else(|| complain(Exit::Usage, NO_CONFIGURATION)),
+            None => match Source::from_environment(environment) {
+                None => Err(complain(Exit::Usage, NO_CONFIGURATION)),
+                Some(source) if is_file_name(&source.text) => {
+                    Err(complain(Exit::Configuration, NOT_A_FILE_NAME))
+                }
+                Some(source) => Ok(source),
+            },
         }
     }
+}
+
+/// A natural mistake about FUSEBOX_CONFIG.
+fn is_file_name(text: &str) -> bool {
+    let text = text.trim();
+    !text.contains('\n') && (text.ends_with(".yaml") || text.ends_with(".yml"))
 }
 
 /// The environment of the process, read here and nowhere else.

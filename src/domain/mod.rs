@@ -3,6 +3,7 @@
 //! Callers pass `now` and act on what comes back. Everything that can be decided from its
 //! arguments is decided here, and is tested here as data.
 
+pub mod attempt;
 pub mod breaker;
 pub mod correlation;
 pub mod fleet;

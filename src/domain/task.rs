@@ -8,10 +8,12 @@ use std::{fmt, sync::Arc};
 
 use http::Method;
 
+pub use super::attempt::{Attempt, Attempts};
+
 use super::{
     breaker::State,
     correlation::{CorrelationId, TraceId},
-    outcome::{Outcome, Reason, Verdict},
+    outcome::{Outcome, Reason},
 };
 
 /// One call, complete. Becomes exactly one row of `task_history`.
@@ -40,7 +42,7 @@ pub struct CallRecord {
     /// Why, unless it succeeded.
     pub reason: Option<Reason>,
     /// Attempts in order; empty when the call was refused.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Attempts,
     /// The breaker's state when the call was admitted or refused.
     pub breaker_state: State,
     /// From the request head to the end of the response body.
@@ -74,19 +76,6 @@ pub struct CallSite {
     pub action: Box<str>,
     /// The route's path template, never the raw path.
     pub path: Box<str>,
-}
-
-/// One try at one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The authority that was tried.
-    pub endpoint: Arc<str>,
-    /// What the breaker counted.
-    pub verdict: Verdict,
-    /// Why it did not succeed.
-    pub reason: Option<Reason>,
-    /// How long it took, up to the response head.
-    pub duration_us: u64,
 }
 
 /// A task's id: a UUID of version 7 (RFC 9562 §5.7), so that ids sort by time.

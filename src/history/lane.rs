@@ -94,6 +94,11 @@ impl Inbox {
         }
     }
 
+    /// Rows that wait here.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().rows.len()
+    }
+
     /// Adds a call; true when it completes a batch.
     fn push(&self, call: CallRecord, limit: usize) -> bool {
         let mut contents = self.lock();

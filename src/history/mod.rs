@@ -66,6 +66,12 @@ impl Recorder {
         Lane::new(&self.shared, worker)
     }
 
+    /// Rows in memory: in the lanes, and with the writer.
+    pub fn waiting(&self) -> u64 {
+        let lanes: usize = self.shared.inboxes.iter().map(Inbox::waiting).sum();
+        self.counters().rows_waiting().saturating_add(lanes as u64)
+    }
+
     /// What became of the calls so far.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters

@@ -46,7 +46,7 @@ pub(crate) fn success(site: &Arc<CallSite>) -> CallRecord {
         status: Some(200),
         outcome: Outcome::Success,
         reason: None,
-        attempts: vec![attempt],
+        attempts: [attempt].into_iter().collect(),
         breaker_state: State::Closed,
         duration_us: 1_000,
         upstream_us: Some(900),
@@ -76,7 +76,7 @@ pub(crate) fn refused(site: &Arc<CallSite>) -> CallRecord {
         status: Some(503),
         outcome: Outcome::Refused,
         reason: Some(Reason::BreakerOpen),
-        attempts: Vec::new(),
+        attempts: Default::default(),
         breaker_state: State::Open,
         upstream_us: None,
         ..success(site)

@@ -3,10 +3,11 @@
 use std::{cell::RefCell, convert::Infallible, net::SocketAddr, rc::Rc};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
+    alarm::{Alarm, Alarms},
     framing::{Head, HeadWatch},
     handler::handle,
     plane::Phase,
@@ -27,6 +28,8 @@ pub(super) struct Connection {
     /// The longest head that this listener takes.
     pub(super) head_bytes: usize,
     watch: Rc<RefCell<HeadWatch>>,
+    /// Bounds the wait for the upstream; its calls come one after the other. None before the first.
+    pub(super) alarm: RefCell<Option<Alarm>>,
 }
 
 impl Connection {
@@ -59,14 +62,22 @@ pub(super) async fn serve(
     let (stream, watch) = Watched::new(stream);
     let Terms { worker, routes, forwarded, limits, local_port } = terms;
     let head_bytes = limits.head_bytes;
-    let connection =
-        Rc::new(Connection { worker, routes, forwarded, peer, local_port, head_bytes, watch });
+    let connection = Rc::new(Connection {
+        worker,
+        routes,
+        forwarded,
+        peer,
+        local_port,
+        head_bytes,
+        watch,
+        alarm: RefCell::default(),
+    });
     let service = service_fn(|request| {
         let call = handle(Rc::clone(&connection), request);
         async { Ok::<_, Infallible>(call.await) }
     });
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(Alarms)
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes)
         .serve_connection(TokioIo::new(stream), service);

@@ -95,7 +95,7 @@ impl Exchange {
             status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
-            attempts: Vec::new(),
+            attempts: Default::default(),
             breaker_state: State::Closed,
             duration_us: 0,
             upstream_us: None,

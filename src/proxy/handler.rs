@@ -16,7 +16,7 @@ use super::{
     inbound,
     reply::Problem,
     routes::Route,
-    upstream::{Answer, Endpoint},
+    upstream::{Answer, Endpoint, Patience},
 };
 use crate::{
     breakers::Admission,
@@ -56,8 +56,13 @@ pub(super) async fn handle(
     let endpoint = route.upstream.endpoint(at);
     let request = outgoing(request, &exchange, &route, prefix, endpoint, &connection);
     exchange.sending(&endpoint.authority, now);
-    let sent =
-        endpoint.send(request, exchange.upload(), &route.upstream.timeouts, now, deadline).await;
+    let patience = Patience {
+        timeouts: &route.upstream.timeouts,
+        began: now,
+        deadline,
+        alarm: &connection.alarm,
+    };
+    let sent = endpoint.send(request, exchange.upload(), patience).await;
     attempt_ended(exchange, &route, admission, at, sent)
 }
 

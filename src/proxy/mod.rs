@@ -9,6 +9,7 @@
 //! HTTP with the caller, `handler` is the life of a call, `exchange` owns its moments, `upstream`
 //! sends it on.
 
+mod alarm;
 mod body;
 mod connection;
 mod exchange;

@@ -101,12 +101,20 @@ impl Problem {
         (response, length)
     }
 
+    fn title(&self) -> &'static str {
+        match self.circuit {
+            Some((State::HalfOpen, _)) => "The circuit is half-open",
+            Some((State::Ramping, _)) => "The circuit is closing, step by step",
+            _ => title(self.reason),
+        }
+    }
+
     /// Written by hand: a caller that loops on an open circuit gets thousands of these a second.
     fn body(&self, status: StatusCode, call: &CallRecord) -> Bytes {
         let mut body = Vec::with_capacity(512);
         body.extend_from_slice(br#"{"type":"urn:fusebox:problem:"#);
         body.extend_from_slice(self.reason.as_str().as_bytes());
-        text(&mut body, r#"","title":"#, title(self.reason));
+        text(&mut body, r#"","title":"#, self.title());
         number(&mut body, r#","status":"#, status.as_u16().into());
         text(&mut body, r#","detail":"#, &self.detail);
         body.extend_from_slice(br#","instance":"urn:uuid:"#);

@@ -1,10 +1,13 @@
 //! An upstream as one worker sees it: endpoints in turn, connections reused or made.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    future::poll_fn,
     net::SocketAddr,
+    pin::Pin,
     sync::Arc,
-    time::{Duration, Instant},
+    task::Poll,
+    time::Instant,
 };
 
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -13,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
+    alarm::Alarm,
     body::{self, RequestBody, Upload},
     fault,
     outbound::Outbound,
@@ -48,6 +52,18 @@ enum Address {
     Ip(SocketAddr),
     /// Resolved for every new connection.
     Name(String, u16),
+}
+
+/// How long one call waits for its upstream.
+#[derive(Debug)]
+pub(super) struct Patience<'a> {
+    pub(super) timeouts: &'a config::Timeouts,
+    /// When the sending began.
+    pub(super) began: Instant,
+    /// When the total timeout is over.
+    pub(super) deadline: Instant,
+    /// The connection's, borrowed while it is polled only.
+    pub(super) alarm: &'a RefCell<Option<Alarm>>,
 }
 
 /// An answer, and the connection that it comes over.
@@ -117,16 +133,14 @@ impl Endpoint {
         &self,
         mut request: Request<RequestBody>,
         upload: &Upload,
-        timeouts: &config::Timeouts,
-        mut now: Instant,
-        deadline: Instant,
+        mut patience: Patience<'_>,
     ) -> Result<Answer, Reason> {
         loop {
-            let (mut sender, reused) = match self.pool.take(now) {
+            let (mut sender, reused) = match self.pool.take(patience.began) {
                 Some(sender) => (sender, true),
-                None => match self.connect(timeouts.connect, deadline).await {
+                None => match self.connect(&patience).await {
                     Ok(sender) => {
-                        now = clock::now();
+                        patience.began = clock::now();
                         (sender, false)
                     }
                     Err(reason) => {
@@ -138,7 +152,7 @@ impl Endpoint {
                 },
             };
             let sending = sender.try_send_request(request);
-            match within(sending, upload, timeouts.first_byte, now, deadline).await? {
+            match patience.wait(sending, upload).await? {
                 Ok(response) => return Ok(Answer { response, sender }),
                 // The upstream closed the idle connection before a byte was written: not its fault,
                 // and not an attempt. Every turn of the loop uses one connection up.
@@ -152,8 +166,9 @@ impl Endpoint {
         }
     }
 
-    async fn connect(&self, limit: Duration, deadline: Instant) -> Result<Sender, Reason> {
-        let left = deadline.saturating_duration_since(clock::now());
+    async fn connect(&self, patience: &Patience<'_>) -> Result<Sender, Reason> {
+        let limit = patience.timeouts.connect;
+        let left = patience.deadline.saturating_duration_since(clock::now());
         let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
@@ -192,50 +207,77 @@ impl Endpoint {
     }
 }
 
-/// Waits for the response head: until the deadline, and for `first_byte` from `began` on, or from
-/// when the caller's body has been sent.
-async fn within<T>(
-    sending: impl Future<Output = T>,
-    upload: &Upload,
-    first_byte: Duration,
-    began: Instant,
-    deadline: Instant,
-) -> Result<T, Reason> {
-    tokio::pin!(sending);
-    let mut now = began;
-    loop {
-        // While the caller is still sending, look again later: its own idle limit is watching.
-        let first_byte_at = upload.done_at.get().unwrap_or(now).max(began) + first_byte;
-        let wait = first_byte_at.min(deadline).saturating_duration_since(now);
-        if let Ok(head) = timeout(wait, sending.as_mut()).await {
-            return Ok(head);
+impl Patience<'_> {
+    /// Waits for the response head: until the deadline, and for `first_byte` from when the sending
+    /// began, or from when the caller's body has been sent.
+    async fn wait<T>(
+        &self,
+        sending: impl Future<Output = T>,
+        upload: &Upload,
+    ) -> Result<T, Reason> {
+        let mut sending = std::pin::pin!(sending);
+        let first_byte_after = |moment: Instant| moment.max(self.began) + self.timeouts.first_byte;
+        let mut now = self.began;
+        loop {
+            // While the caller is still sending, look again later: its own idle limit is watching.
+            let until = first_byte_after(upload.done_at.get().unwrap_or(now)).min(self.deadline);
+            if let Some(head) = self.before(until, sending.as_mut()).await {
+                return Ok(head);
+            }
+            now = clock::now();
+            if now >= self.deadline {
+                return Err(upload.or_caller(Reason::TimeoutTotal));
+            }
+            if upload.done_at.get().is_some_and(|done| now >= first_byte_after(done)) {
+                return Err(Reason::TimeoutFirstByte);
+            }
         }
-        now = clock::now();
-        if now >= deadline {
-            return Err(upload.or_caller(Reason::TimeoutTotal));
-        }
-        if upload.done_at.get().is_some_and(|done| now >= done.max(began) + first_byte) {
-            return Err(Reason::TimeoutFirstByte);
-        }
+    }
+
+    /// What the future says, or none when the moment comes first.
+    async fn before<T>(
+        &self,
+        moment: Instant,
+        mut future: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
+        self.alarm.borrow_mut().get_or_insert_with(|| Alarm::new(moment)).set(moment);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            match self.alarm.borrow_mut().as_mut() {
+                Some(alarm) => alarm.poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Upload, within};
-    use crate::{clock, domain::outcome::Reason};
-    use std::{future::pending, time::Duration};
+    use super::{Patience, Upload};
+    use crate::{clock, config::Timeouts, domain::outcome::Reason};
+    use std::{cell::RefCell, future::pending, time::Duration};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_the_first_byte_begins_when_the_connection_is_there() {
-        let (upload, began) = (Upload::default(), clock::now());
-        upload.done_at.set(Some(began));
+        let (upload, asked, alarm) = (Upload::default(), clock::now(), RefCell::default());
+        let timeouts = Timeouts {
+            connect: SECOND,
+            first_byte: 2 * SECOND,
+            total: 60 * SECOND,
+            body_idle: SECOND,
+        };
+        upload.done_at.set(Some(asked));
         tokio::time::advance(10 * SECOND).await;
-        let deadline = began + 60 * SECOND;
-        let waited = within(pending::<()>(), &upload, 2 * SECOND, clock::now(), deadline).await;
+        let (began, deadline) = (clock::now(), asked + 60 * SECOND);
+        let patience = Patience { timeouts: &timeouts, began, deadline, alarm: &alarm };
+        let waited = patience.wait(pending::<()>(), &upload).await;
         assert_eq!(waited, Err(Reason::TimeoutFirstByte));
-        assert_eq!(clock::now() - began, 12 * SECOND);
+        let late = clock::now() - (asked + 12 * SECOND);
+        assert!(late <= Duration::from_millis(2), "{late:?}");
     }
 }

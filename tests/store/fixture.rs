@@ -141,7 +141,7 @@ pub(crate) fn call(ago_s: i64) -> CallRecord {
         status: Some(200),
         outcome: Outcome::Success,
         reason: None,
-        attempts: vec![attempt("pay-1:80", None)],
+        attempts: [attempt("pay-1:80", None)].into_iter().collect(),
         breaker_state: State::Closed,
         duration_us: 1_500,
         upstream_us: Some(1_200),
@@ -160,10 +160,12 @@ pub(crate) fn failed_call(ago_s: i64) -> CallRecord {
         status: Some(503),
         outcome: Outcome::Failure,
         reason: Some(Reason::Http503),
-        attempts: vec![
+        attempts: [
             attempt("pay-1:80", Some(Reason::ConnectRefused)),
             attempt("pay-2:80", Some(Reason::Http503)),
-        ],
+        ]
+        .into_iter()
+        .collect(),
         breaker_state: State::Ramping,
         weight: 3,
         ..call(ago_s)

@@ -73,15 +73,17 @@ impl Rollup {
     }
 }
 
-/// The deltas of a batch: one rollup per key, in no particular order.
+/// The deltas of a batch: one rollup per minute, site, outcome and reason, in no particular order.
 pub fn deltas(service: &Arc<str>, rows: &[CallRecord]) -> Vec<(RollupKey, Rollup)> {
-    type Cell<'a> = (i64, &'a CallSite, Outcome, Option<Reason>);
-    let mut cells: HashMap<Cell<'_>, Rollup> = HashMap::new();
+    // The calls of a route share their site, so its address tells it apart as well as its words do,
+    // and for much less. The same words at two addresses only make two deltas of one key.
+    type Cell = (i64, *const CallSite, Outcome, Option<Reason>);
+    let mut cells: HashMap<Cell, (&CallSite, Rollup)> = HashMap::new();
     for row in rows {
-        let minute = row.started_at_us.div_euclid(60_000_000);
-        cells.entry((minute, &row.site, row.outcome, row.reason)).or_default().add(row);
+        let cell = (minute_of(row), Arc::as_ptr(&row.site), row.outcome, row.reason);
+        cells.entry(cell).or_insert_with(|| (&row.site, Rollup::default())).1.add(row);
     }
-    let keyed = cells.into_iter().map(|((minute, site, outcome, reason), rollup)| {
+    let keyed = cells.into_iter().map(|((minute, _, outcome, reason), (site, rollup))| {
         let key = RollupKey {
             minute,
             service: Arc::clone(service),
@@ -94,4 +96,9 @@ pub fn deltas(service: &Arc<str>, rows: &[CallRecord]) -> Vec<(RollupKey, Rollup
         (key, rollup)
     });
     keyed.collect()
+}
+
+/// The minute in which a call began, counted from the Unix epoch.
+const fn minute_of(call: &CallRecord) -> i64 {
+    call.started_at_us.div_euclid(60_000_000)
 }

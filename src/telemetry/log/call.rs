@@ -144,7 +144,7 @@ mod tests {
             status: Some(503),
             outcome: Outcome::Failure,
             reason: Some(Reason::Http503),
-            attempts: Vec::new(),
+            attempts: Default::default(),
             breaker_state: State::Closed,
             duration_us: 12_045,
             upstream_us: None,
