@@ -73,17 +73,18 @@ impl Rollup {
     }
 }
 
-/// The deltas of a batch: one rollup per minute, site, outcome and reason, in no particular order.
+/// The deltas of a batch: one rollup per key, in no particular order.
 pub fn deltas(service: &Arc<str>, rows: &[CallRecord]) -> Vec<(RollupKey, Rollup)> {
-    // The calls of a route share their site, so its address tells it apart as well as its words do,
-    // and for much less. The same words at two addresses only make two deltas of one key.
+    // The calls of a route share their site, whose address is compared for much less than its words.
     type Cell = (i64, *const CallSite, Outcome, Option<Reason>);
     let mut cells: HashMap<Cell, (&CallSite, Rollup)> = HashMap::new();
     for row in rows {
         let cell = (minute_of(row), Arc::as_ptr(&row.site), row.outcome, row.reason);
         cells.entry(cell).or_insert_with(|| (&row.site, Rollup::default())).1.add(row);
     }
-    let keyed = cells.into_iter().map(|((minute, _, outcome, reason), (site, rollup))| {
+    // The same words may stand at several addresses.
+    let mut deltas: HashMap<RollupKey, Rollup> = HashMap::with_capacity(cells.len());
+    for ((minute, _, outcome, reason), (site, rollup)) in cells {
         let key = RollupKey {
             minute,
             service: Arc::clone(service),
@@ -93,9 +94,9 @@ pub fn deltas(service: &Arc<str>, rows: &[CallRecord]) -> Vec<(RollupKey, Rollup
             outcome,
             reason,
         };
-        (key, rollup)
-    });
-    keyed.collect()
+        deltas.entry(key).or_default().merge(&rollup);
+    }
+    deltas.into_iter().collect()
 }
 
 /// The minute in which a call began, counted from the Unix epoch.
