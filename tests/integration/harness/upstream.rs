@@ -11,7 +11,8 @@ use std::{
 };
 
 use super::client::{Headers, read_body, read_head};
-use crate::local::free_address;
+use super::fusebox::PATIENCE;
+use crate::local::{free_address, wait_until};
 
 /// What is done about a request, in order. After the last step the connection serves the next.
 pub(crate) type Answer = Vec<Step>;
@@ -159,7 +160,9 @@ impl ScriptedUpstream {
 
     /// Listens again at the same address.
     pub(crate) fn resume(&mut self) {
-        let listener = TcpListener::bind(self.address).expect("its port is still free");
+        // Another run that looks for a free port may hold it for a moment.
+        let listener =
+            wait_until("its port is free", PATIENCE, || TcpListener::bind(self.address).ok());
         lock(&self.shared).is_stopped = false;
         let shared = Arc::clone(&self.shared);
         self.accepting = Some(std::thread::spawn(move || accept(&listener, &shared)));
