@@ -20,6 +20,12 @@ impl Source for Numbers {
         let mut families = breakers(parts);
         families.extend(calls(&parts.traffic));
         families.extend(history(parts));
+        families.push(Family::single(
+            "fusebox_log_lines_lost",
+            "Log lines that found no room or could not be written",
+            Kind::Counter,
+            number(parts.log_losses.lines()),
+        ));
         families.push(Family {
             name: "fusebox_build_info",
             help: "The version that is running",

@@ -89,6 +89,7 @@ impl Running {
             breakers: Arc::clone(breakers),
             traffic,
             recorder: recorder.clone(),
+            log_losses: sink.losses(),
             tables: store_thread.standing(),
             fleet: fleet_status,
             board,

@@ -26,7 +26,7 @@ use crate::{
     history::Recorder,
     proxy::plane::{NOWHERE, TrafficBoard},
     store::{Identity, Kind},
-    telemetry::metrics::Metrics,
+    telemetry::{log::Losses, metrics::Metrics},
 };
 
 /// What the views are made from.
@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) breakers: Arc<Breakers>,
     pub(super) traffic: Arc<TrafficBoard>,
     pub(super) recorder: Recorder,
+    pub(super) log_losses: Losses,
     pub(super) tables: watch::Receiver<Tables>,
     pub(super) fleet: watch::Receiver<fleet::Status>,
     pub(super) board: HealthBoard,

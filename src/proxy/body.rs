@@ -230,7 +230,8 @@ impl Body for Outgoing {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Reply(full) => full.is_end_stream(),
-            Self::Stream(body) => body.incoming.is_end_stream(),
+            // One that failed must never pass for one that is complete.
+            Self::Stream(body) => body.failed.is_none() && body.incoming.is_end_stream(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::io;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 pub use event::Labels;
-pub use sink::{Lane, Sink};
+pub use sink::{Lane, Losses, Sink};
 pub use stamp::Stamp;
 
 use crate::config::Logs;

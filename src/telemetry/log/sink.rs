@@ -45,7 +45,7 @@ pub struct Sink {
 struct Shared {
     lanes: Mutex<Vec<Lane>>,
     closing: AtomicBool,
-    dropped: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl Sink {
@@ -80,9 +80,30 @@ impl Sink {
         lane
     }
 
-    /// Lines that were dropped since the start.
-    pub fn dropped(&self) -> u64 {
-        self.shared.dropped.load(Ordering::Relaxed)
+    /// Where it is read how many lines were lost.
+    pub fn losses(&self) -> Losses {
+        Losses(Arc::clone(&self.shared))
+    }
+}
+
+/// Lines that nobody will read.
+#[derive(Debug, Clone)]
+pub struct Losses(Arc<Shared>);
+
+impl Losses {
+    /// Lines that found no room, or that stdout or the log file did not take, since the start.
+    pub fn lines(&self) -> u64 {
+        self.0.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// Counts the lines of a write that failed.
+    fn written(&self, result: io::Result<()>, lines: &[u8]) {
+        if result.is_err() {
+            self.lost
+                .fetch_add(memchr::memchr_iter(b'\n', lines).count() as u64, Ordering::Relaxed);
+        }
     }
 }
 
@@ -125,7 +146,7 @@ impl Lane {
         let mut buffer = lock(&self.inner.buffer);
         if buffer.len() > LANE_BYTES {
             drop(buffer);
-            self.inner.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            self.inner.shared.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let before = buffer.len();
@@ -147,10 +168,10 @@ fn write_out(shared: &Shared, mut file: Option<File>) {
         let lanes = lock(&shared.lanes).clone();
         for lane in &lanes {
             std::mem::swap(&mut lines, &mut *lock(&lane.inner.buffer));
-            // Nobody is left to tell when stdout or the file is gone.
-            let _gone = io::stdout().lock().write_all(&lines);
+            // There is nobody to tell when stdout or the file is gone: it shows in the metrics.
+            shared.written(io::stdout().lock().write_all(&lines), &lines);
             if let Some(file) = &mut file {
-                let _full = file.write_all(&lines);
+                shared.written(file.write_all(&lines), &lines);
             }
             lines.clear();
         }
@@ -205,7 +226,7 @@ mod tests {
             thread::park_timeout(Duration::from_millis(50));
             lock(&lane.inner.buffer).clear();
         });
-        assert_eq!((&**lock(&lane.inner.buffer), sink.dropped()), (&b"x\n"[..], 0));
+        assert_eq!((&**lock(&lane.inner.buffer), sink.losses().lines()), (&b"x\n"[..], 0));
     }
 
     #[test]
@@ -215,6 +236,16 @@ mod tests {
         lane.append(|line| line.resize(LANE_BYTES + 1, b' '));
         lane.append(|line| line.push(b'x'));
         lane.append_by(clock::now(), |line| line.push(b'x'));
-        assert_eq!(sink.dropped(), 2, "patience ends");
+        assert_eq!(sink.losses().lines(), 2, "patience ends");
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_does_not_take_are_counted() {
+        let sink = Sink::open(Some(std::path::Path::new("/dev/full"))).unwrap();
+        let (lane, losses) = (sink.lane(), sink.losses());
+        lane.append(|line| line.extend_from_slice(b"{}"));
+        lane.append(|line| line.extend_from_slice(b"{}"));
+        drop(sink);
+        assert_eq!(losses.lines(), 2);
     }
 }
