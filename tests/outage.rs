@@ -9,14 +9,17 @@ mod forgetful;
 #[expect(dead_code, reason = "made for the tests of the stores, of which these need a part")]
 mod postgres;
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use fusebox::{
     breakers::{Breakers, Circuit},
     clock, config,
     domain::breaker::{Policy, State},
     fleet::{Fleet, Status, SyncMode},
-    history::Recorder,
+    history::{
+        Recorder, Writer,
+        journal::{Journal, KEPT, Limits, home::Home},
+    },
     store::{Stores, migrate, open},
 };
 use tokio::{
@@ -42,6 +45,20 @@ impl Rig {
         let (database, directory) = (database(Some(server.database())), Directory::new());
         migrate::up(&database, &directory.0).await.expect("the tables are made");
         Self { server, database, directory }
+    }
+
+    /// History through a journal in the directory.
+    fn record(&self) -> (Recorder, Writer) {
+        let history = config::History {
+            retention: Duration::from_secs(86_400),
+            spool_max_bytes: 64 << 20,
+            refused_per_second: 100,
+            sample_successes: NonZeroU32::MIN,
+        };
+        let home = Home::claim(&self.directory.0).expect("it is ours");
+        let limits = Limits { spool_max_bytes: history.spool_max_bytes, kept: KEPT };
+        let journal = Journal::open(home, identity("test", "busy").origin(), 1, limits);
+        Recorder::new(1, journal, &history, None)
     }
 
     fn open(&self, instance: &str) -> Stores {
@@ -79,16 +96,11 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_row_is_missing_after_postgres_was_stopped_under_load() {
     let rig = Rig::new().await;
-    let limits = config::History {
-        retention: Duration::from_secs(86_400),
-        queue_rows: NonZeroUsize::new(10_000).expect("not zero"),
-        refused_per_second: 100,
-    };
-    let (recorder, writer) = Recorder::new(1, &limits);
+    let (recorder, writer) = rig.record();
     let (stop, stopped) = oneshot::channel();
     let stop_at = async { stopped.await.expect("the test stops it") };
     let store = rig.open("busy").history;
-    let run = tokio::spawn(writer.run(store, "orders".into(), stop_at, |row| panic!("{row:?}")));
+    let run = tokio::spawn(writer.run(store, stop_at, |row| panic!("{row:?}")));
     let lane = recorder.lane(0);
     let (done, is_done) = oneshot::channel::<()>();
     let load = tokio::spawn(async move {
@@ -96,7 +108,7 @@ async fn no_row_is_missing_after_postgres_was_stopped_under_load() {
         let mut calls = 0_u64;
         while is_done.try_recv().is_err() {
             tick.tick().await;
-            lane.record(call(0));
+            lane.record(&call(0), None);
             calls += 1;
         }
         calls
@@ -126,21 +138,16 @@ async fn every_row_is_there_once_however_often_the_answer_to_a_commit_is_lost() 
     let port = |port: u16| format!("127.0.0.1:{port}/");
     let url = url.replace(&port(rig.server.port()), &port(link.address.port()));
     let through = database(Some(url));
-    let limits = config::History {
-        retention: Duration::from_secs(86_400),
-        queue_rows: NonZeroUsize::new(100_000).expect("not zero"),
-        refused_per_second: 100,
-    };
-    let (recorder, writer) = Recorder::new(1, &limits);
+    let (recorder, writer) = rig.record();
     let (stop, stopped) = oneshot::channel();
     let stop_at = async { stopped.await.expect("the test stops it") };
     let store = open(&through, &rig.directory.0, identity("test", "busy")).expect("it opens");
     let left = |row: &_| panic!("{row:?}");
-    let run = tokio::spawn(writer.run(store.history, "orders".into(), stop_at, left));
+    let run = tokio::spawn(writer.run(store.history, stop_at, left));
     let lane = recorder.lane(0);
     let mut tick = tokio::time::interval(Duration::from_millis(1));
     for number in 0..CALLS {
-        lane.record(call(0));
+        lane.record(&call(0), None);
         if number % 20 == 0 {
             tick.tick().await;
         }
@@ -154,9 +161,8 @@ async fn every_row_is_there_once_however_often_the_answer_to_a_commit_is_lost() 
     assert_eq!(rig.psql(counts), format!("{CALLS}|{CALLS}|{CALLS}"));
     let sums = "select sum(calls), sum(stored) from task_rollup";
     assert_eq!(rig.psql(sums), format!("{CALLS}|{CALLS}"));
-    let cursor = "select journal_id, worker, position, rows_total from journal_cursor";
-    let batches = recorder.counters().batches();
-    assert_eq!(rig.psql(cursor), format!("busy|0|{batches}|{CALLS}"));
+    let cursor = "select worker, rows_total from journal_cursor";
+    assert_eq!(rig.psql(cursor), format!("0|{CALLS}"));
 }
 
 /// One instance of a fleet.

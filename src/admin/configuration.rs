@@ -58,7 +58,8 @@ fn shown(config: &Config) -> Value {
         },
         "history": {
             "retention": show_duration(config.history.retention),
-            "queue_rows": config.history.queue_rows,
+            "spool_max_bytes": config.history.spool_max_bytes,
+            "sample_successes": config.history.sample_successes,
             "refused_per_second": config.history.refused_per_second,
         },
         "logs": {

@@ -152,7 +152,7 @@ impl From<store::Error> for Fault {
                 tracing::debug!(source, "the store did not answer a read of the admin port");
                 Self::StoreUnavailable
             }
-            store::Error::Refused(_) | store::Error::BadData(_) => {
+            store::Error::Refused(_) | store::Error::BadData(_) | store::Error::CursorMoved => {
                 tracing::warn!(source, "the store refused a read of the admin port");
                 Self::StoreRefused
             }

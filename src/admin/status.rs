@@ -49,11 +49,15 @@ struct StoreJson {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct HistoryJson {
     waiting: u64,
     written: u64,
     dropped: u64,
     rejected: u64,
+    damaged: u64,
+    journal_bytes: u64,
+    in_memory_because: Option<String>,
 }
 
 /// The traffic of the last seconds.
@@ -107,8 +111,10 @@ impl From<StoreView> for StoreJson {
 }
 
 impl From<HistoryView> for HistoryJson {
-    fn from(HistoryView { waiting, written, dropped, rejected }: HistoryView) -> Self {
-        Self { waiting, written, dropped, rejected }
+    fn from(view: HistoryView) -> Self {
+        let HistoryView { waiting, written, dropped, rejected, .. } = view;
+        let HistoryView { damaged, journal_bytes, in_memory_because, .. } = view;
+        Self { waiting, written, dropped, rejected, damaged, journal_bytes, in_memory_because }
     }
 }
 

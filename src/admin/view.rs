@@ -151,14 +151,20 @@ impl SyncMode {
 }
 
 /// Rows on their way to the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HistoryView {
-    /// In memory, not yet written.
+    /// In the journal, not yet written.
     pub waiting: u64,
     /// Written since the start.
     pub written: u64,
-    /// Lost, because the queue was full.
+    /// Lost, because the journal was full.
     pub dropped: u64,
     /// Set aside, because the store would not take them.
     pub rejected: u64,
+    /// Records of the journal that could not be read.
+    pub damaged: u64,
+    /// What the journal takes.
+    pub journal_bytes: u64,
+    /// Why rows that wait do not survive the process; none when they do.
+    pub in_memory_because: Option<String>,
 }

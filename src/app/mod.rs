@@ -21,7 +21,10 @@ use crate::{
     breakers::Breakers,
     checks::Checks,
     config::{self, Config, Listener, Workers},
-    history::{Recorder, Writer},
+    history::{
+        Recorder, Writer,
+        journal::{Journal, KEPT, Limits, home::Home},
+    },
     proxy::socket,
     shutdown::Signals,
     store::{self, Stores},
@@ -41,7 +44,7 @@ pub enum BuildError {
         path: String,
         /// Why.
         #[source]
-        source: io::Error,
+        source: store::BoxError,
     },
     /// The log file cannot be opened.
     #[error("the log file cannot be opened")]
@@ -81,6 +84,32 @@ pub struct App {
     sink: Sink,
 }
 
+/// Makes the data directory ours. Without a database it holds the store, and cannot be done without.
+fn establish(config: &Config, host_name: &str) -> Result<(store::Identity, Home), BuildError> {
+    let path = || config.data_dir.display().to_string();
+    let (identity, home) = identity::establish(config, host_name)
+        .map_err(|error| BuildError::DataDir { path: path(), source: error.into() })?;
+    match home.segments() {
+        Err(why) if config.database.url.is_none() => {
+            Err(BuildError::DataDir { path: path(), source: why.into() })
+        }
+        _ => Ok((identity, home)),
+    }
+}
+
+/// The way of calls into history, through the journal in our home.
+fn history(
+    home: Home,
+    identity: &store::Identity,
+    lanes: usize,
+    config: &Config,
+) -> (Recorder, Writer) {
+    let limits = Limits { spool_max_bytes: config.history.spool_max_bytes, kept: KEPT };
+    let directory = home.segments().is_ok().then(|| config.data_dir.clone());
+    let journal = Journal::open(home, identity.origin(), lanes, limits);
+    Recorder::new(lanes, journal, &config.history, directory)
+}
+
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("service", &self.config.service).finish_non_exhaustive()
@@ -101,9 +130,7 @@ impl App {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
-        let identity = identity::establish(&config, host_name).map_err(|source| {
-            BuildError::DataDir { path: config.data_dir.display().to_string(), source }
-        })?;
+        let (identity, home) = establish(&config, host_name)?;
         let bind = |name: &str, address, threads| {
             socket::listen(address, threads).map_err(|source| BuildError::Bind {
                 name: name.to_owned(),
@@ -123,7 +150,7 @@ impl App {
         };
         let breakers = Breakers::new(config.upstreams.values().map(of), config.breakers_enabled);
         // One lane more than workers, for the checks.
-        let (recorder, writer) = Recorder::new(workers + 1, &config.history);
+        let (recorder, writer) = history(home, &identity, workers + 1, &config);
         let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
             .map_err(BuildError::Check)?;
         let labels =

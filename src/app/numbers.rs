@@ -110,7 +110,7 @@ fn history(parts: &Parts) -> Vec<Family> {
         ),
         count(
             "fusebox_history_dropped",
-            "Calls without a row because the queue was full",
+            "Calls that lost their row because the journal was full",
             counters.dropped(),
         ),
         count(
@@ -118,12 +118,28 @@ fn history(parts: &Parts) -> Vec<Family> {
             "Calls whose rows the store would not take",
             counters.set_aside(),
         ),
-        count("fusebox_history_folded", "Refused calls that share a row", counters.folded()),
+        count(
+            "fusebox_history_damaged",
+            "Records of the journal that could not be read",
+            counters.damaged(),
+        ),
         Family::single(
             "fusebox_history_waiting",
-            "Rows in memory on their way to the store",
+            "Rows in the journal on their way to the store",
             Kind::Gauge,
-            number(parts.recorder.waiting()),
+            number(counters.rows_waiting()),
+        ),
+        Family::single(
+            "fusebox_journal_bytes",
+            "What the journal takes",
+            Kind::Gauge,
+            number(counters.spool_bytes()),
+        ),
+        Family::single(
+            "fusebox_journal_on_disk",
+            "Whether rows that wait survive the process",
+            Kind::Gauge,
+            f64::from(u8::from(counters.in_memory_because().is_none())),
         ),
         Family::single(
             "fusebox_store_up",

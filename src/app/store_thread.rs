@@ -25,7 +25,7 @@ use crate::{
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 /// What it means that the tables cannot be brought up to date, for the log.
 const CONSEQUENCE: &str =
-    "the tables are not up to date; calls are not affected, rows wait in memory";
+    "the tables are not up to date; calls are not affected, rows wait in the journal";
 /// The first pause, which doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 
@@ -124,7 +124,7 @@ async fn work(
         let deadline = *deadline.get_or_insert_with(|| clock::now() + PRINT_BUDGET);
         lines.append_by(deadline, |line| line.extend_from_slice(history::line(call).as_bytes()));
     };
-    writer.run(history, config.service.as_str().into(), stop, leftover).await;
+    writer.run(history, stop, leftover).await;
 }
 
 /// Brings the tables up to date, however long the store is away.

@@ -173,10 +173,13 @@ impl View for Process {
                 instances: fleet.live.max(1),
             },
             history: HistoryView {
-                waiting: parts.recorder.waiting(),
+                waiting: counters.rows_waiting(),
                 written: counters.written(),
                 dropped: counters.dropped(),
                 rejected: counters.set_aside(),
+                damaged: counters.damaged(),
+                journal_bytes: counters.spool_bytes(),
+                in_memory_because: counters.in_memory_because(),
             },
             warnings: parts.warnings.clone(),
         }

@@ -29,7 +29,7 @@ impl Rows {
             return Some(row);
         }
         match &mut self.open {
-            Some((_, folded)) => folded.add(row).err().map(|row| *row),
+            Some((_, folded)) => (!folded.add(&row)).then_some(row),
             None => {
                 let minute = row.started_at_us.div_euclid(MINUTE_US);
                 self.open = Some((minute, Folded::new(row)));

@@ -1,8 +1,9 @@
 //! Checks against scripted upstreams on loopback, in real time with short periods.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
-    num::NonZeroUsize,
+    num::NonZeroU32,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -28,8 +29,8 @@ use crate::{
         outcome::{Outcome, Reason},
         task::CallRecord,
     },
-    history::Recorder,
-    store::{Advance, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    history::{Recorder, journal::Journal},
+    store::{Batch, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -96,10 +97,12 @@ impl Rig {
         let breakers = Breakers::new(circuits.into_iter(), true);
         let limits = config::History {
             retention: Duration::from_secs(3_600),
-            queue_rows: NonZeroUsize::new(1_000).unwrap(),
+            spool_max_bytes: 16 << 20,
             refused_per_second: 100,
+            sample_successes: NonZeroU32::MIN,
         };
-        let (recorder, writer) = Recorder::new(1, &limits);
+        let journal = Journal::in_memory(1);
+        let (recorder, writer) = Recorder::new(1, journal, &limits, None);
         let checks = Checks::new([&upstream], &breakers, &recorder.lane(0)).unwrap();
         let board = checks.board();
         let (stop, stopped) = oneshot::channel();
@@ -107,9 +110,7 @@ impl Rig {
             checks.run(async { drop::<Result<(), _>>(stopped.await) }).await;
             let mut rows = Vec::new();
             let at_once = std::future::ready(clock::now());
-            writer
-                .run(Arc::new(Nowhere), "orders".into(), at_once, |row| rows.push(row.clone()))
-                .await;
+            writer.run(Arc::new(Nowhere), at_once, |row| rows.push(row.clone())).await;
             rows
         });
         let circuit = Arc::clone(breakers.of("payments").unwrap());
@@ -285,17 +286,12 @@ struct Nowhere;
 
 #[async_trait]
 impl HistoryStore for Nowhere {
-    async fn write(
-        &self,
-        _: Advance,
-        _: &[CallRecord],
-        _: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error> {
+    async fn write(&self, _: &Batch<'_>) -> Result<(), Error> {
         self.ping().await
     }
 
-    async fn withdraw(&self, _: Advance) -> Result<bool, Error> {
-        self.ping().await.map(|()| true)
+    async fn cursors(&self, _: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        self.ping().await.map(|()| BTreeMap::new())
     }
 
     async fn tasks(&self, _: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

@@ -102,14 +102,14 @@ impl Watch {
             let rest = (began + period).saturating_duration_since(clock::now());
             let next_us = i64::try_from(rest.as_micros()).unwrap_or(i64::MAX);
             let folded = self.rows.close_before(clock::wall_us().saturating_add(next_us));
-            folded.into_iter().for_each(|row| self.lane.record(row));
+            folded.into_iter().for_each(|row| self.lane.record(&row, None));
             sleep_until((clock::now() + rest).into()).await;
         }
     }
 
     /// Records what was still being added up.
     pub(super) fn finish(mut self) {
-        self.rows.close().into_iter().for_each(|row| self.lane.record(row));
+        self.rows.close().into_iter().for_each(|row| self.lane.record(&row, None));
     }
 
     /// Asks every endpoint and tells everybody what came of it.
@@ -137,7 +137,7 @@ impl Watch {
         let message = message(&answers);
         self.tell_log(telling.is_ok(), &round, &message);
         let row = self.row(&round, telling, &answers);
-        self.rows.take(row).into_iter().for_each(|row| self.lane.record(row));
+        self.rows.take(row).into_iter().for_each(|row| self.lane.record(&row, None));
         let last = LastCheck {
             is_ok: telling.is_ok(),
             healthy: answers.iter().filter(|answer| answer.is_ok()).count(),

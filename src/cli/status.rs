@@ -34,11 +34,13 @@ struct Store {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct History {
     waiting: u64,
     written: u64,
     dropped: u64,
     rejected: u64,
+    in_memory_because: Option<String>,
 }
 
 #[derive(Deserialize, Default, Clone, Copy)]
@@ -98,6 +100,9 @@ fn head(status: &Status) -> String {
         history.waiting,
         status.in_flight,
     );
+    if let Some(why) = &history.in_memory_because {
+        text.push_str(&format!("journal    in memory only: {why}\n"));
+    }
     if status.draining {
         text.push_str("stopping\n");
     }

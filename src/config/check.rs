@@ -58,8 +58,9 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
         },
         history: History {
             retention: history.get(&keys::RETENTION),
-            queue_rows: history.get(&keys::QUEUE_ROWS),
+            spool_max_bytes: history.get(&keys::SPOOL_MAX_BYTES).0 as u64,
             refused_per_second: history.get(&keys::REFUSED_PER_SECOND),
+            sample_successes: history.get(&keys::SAMPLE_SUCCESSES),
         },
         logs: Logs {
             calls: logs.get(&keys::LOG_CALLS),

@@ -42,7 +42,6 @@ pub(super) fn is_harmless_value(name: &str) -> bool {
 
 /// Keys that are known to come, so that who reads about them is told.
 pub(super) const LATER: &[&str] = &[
-    "history.spool_max_bytes",
     "listeners.*.routes[].task.cost",
     "listeners.*.routes[].task.impact",
     "listeners.*.routes[].task.params",
@@ -94,10 +93,12 @@ keys! {
 
     HISTORY: Section = section("history");
     RETENTION: Duration = key("history.retention").default("14d").bounds("1d", "3650d");
-    QUEUE_ROWS: NonZeroUsize = key("history.queue_rows")
-        .default("50000").bounds("1000", "10000000");
+    SPOOL_MAX_BYTES: Bytes = key("history.spool_max_bytes")
+        .default("1GiB").bounds("16MiB", "1024GiB");
     REFUSED_PER_SECOND: u32 = key("history.refused_per_second")
         .default("100").bounds("0", "100000");
+    SAMPLE_SUCCESSES: NonZeroU32 = key("history.sample_successes")
+        .default("1").bounds("1", "100000");
 
     LOGS: Section = section("logs");
     LOG_CALLS: CallLines = key("logs.calls").default("all");

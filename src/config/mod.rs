@@ -30,7 +30,11 @@ mod text;
 mod unknown;
 
 use std::{
-    collections::BTreeMap, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc,
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -174,10 +178,12 @@ pub struct Database {
 pub struct History {
     /// How long rows are kept.
     pub retention: Duration,
-    /// Rows that wait in memory for the store at most.
-    pub queue_rows: NonZeroUsize,
+    /// The bytes of the journal, in which rows wait for the store, at most.
+    pub spool_max_bytes: u64,
     /// Refused calls per second and upstream that get a row each; beyond, one row stands for many.
     pub refused_per_second: u32,
+    /// Of so many successes one gets a row, which stands for all of them; 1 for a row each.
+    pub sample_successes: NonZeroU32,
 }
 
 /// Log lines.

@@ -23,6 +23,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Overload, Self::Neutral];
+
+    /// The verdict with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == name)
+    }
+
     /// The name in rows and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -182,6 +190,8 @@ reasons! {
     ClientBodyTimeout = "client_body_timeout", Neutral, Cancelled, 408, "http_request_error";
     /// Fusebox was stopped while the call was under way.
     Shutdown = "shutdown", Neutral, Interrupted, 503, "proxy_internal_error";
+    /// Fusebox was killed, or its machine died, while the call was under way.
+    Crashed = "crashed", Neutral, Interrupted, 503, "proxy_internal_error";
     /// A fault of Fusebox itself.
     Internal = "internal", Neutral, Failure, 500, "proxy_internal_error";
 }

@@ -61,6 +61,19 @@ pub struct CallRecord {
     pub weight: u32,
 }
 
+/// Who carried a call: what is the same for all calls of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Origin {
+    /// Sidecars with the same one share breakers.
+    pub namespace: String,
+    /// The service beside it.
+    pub service: String,
+    /// The service's version; empty when unknown.
+    pub version: String,
+    /// The process start, unique.
+    pub instance: String,
+}
+
 /// What is the same for every call of a route.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct CallSite {

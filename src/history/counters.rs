@@ -1,7 +1,6 @@
 //! What became of the calls, counted: for metrics, the admin port and tests.
 //!
-//! Calls, not rows, unless the name says so: a folded row counts as many as it stands for. So
-//! `recorded = written + dropped + set aside + still waiting` once the lanes are collected.
+//! Calls, not rows, unless the name says so: a folded row counts as many as it stands for.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -15,10 +14,15 @@ pub struct Counters {
     pub(super) written: AtomicU64,
     pub(super) rows_written: AtomicU64,
     pub(super) batches: AtomicU64,
-    pub(super) folded: AtomicU64,
     pub(super) dropped: AtomicU64,
+    pub(super) rows_dropped: AtomicU64,
     pub(super) set_aside: AtomicU64,
-    pub(super) rows_waiting: AtomicU64,
+    pub(super) rows_set_aside: AtomicU64,
+    /// Rows that were appended to the journal, or found in it.
+    pub(super) appended: AtomicU64,
+    pub(super) damaged: AtomicU64,
+    pub(super) spool_bytes: AtomicU64,
+    in_memory_because: Mutex<Option<String>>,
     store_up: AtomicBool,
     last_error: Mutex<Option<LastError>>,
 }
@@ -41,10 +45,14 @@ impl Counters {
             written: zero(),
             rows_written: zero(),
             batches: zero(),
-            folded: zero(),
             dropped: zero(),
+            rows_dropped: zero(),
             set_aside: zero(),
-            rows_waiting: zero(),
+            rows_set_aside: zero(),
+            appended: zero(),
+            damaged: zero(),
+            spool_bytes: zero(),
+            in_memory_because: Mutex::default(),
             store_up: AtomicBool::new(true),
             last_error: Mutex::default(),
         }
@@ -70,12 +78,7 @@ impl Counters {
         self.batches.load(Relaxed)
     }
 
-    /// Calls without a row of their own.
-    pub fn folded(&self) -> u64 {
-        self.folded.load(Relaxed)
-    }
-
-    /// Calls lost because the queue was full, oldest first.
+    /// Calls that lost their row because the spool was full, oldest first.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -85,9 +88,26 @@ impl Counters {
         self.set_aside.load(Relaxed)
     }
 
-    /// Rows that wait in memory for the store.
+    /// Rows that wait for the store, in the journal.
     pub fn rows_waiting(&self) -> u64 {
-        self.rows_waiting.load(Relaxed)
+        let done = [&self.rows_written, &self.rows_dropped, &self.rows_set_aside];
+        let done: u64 = done.iter().map(|counter| counter.load(Relaxed)).sum();
+        self.appended.load(Relaxed).saturating_sub(done)
+    }
+
+    /// Records of the journal that could not be read.
+    pub fn damaged(&self) -> u64 {
+        self.damaged.load(Relaxed)
+    }
+
+    /// The bytes that the journal takes.
+    pub fn spool_bytes(&self) -> u64 {
+        self.spool_bytes.load(Relaxed)
+    }
+
+    /// Why rows that wait do not survive the process; none when they do.
+    pub fn in_memory_because(&self) -> Option<String> {
+        self.in_memory_because.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the last batch went through.
@@ -98,6 +118,10 @@ impl Counters {
     /// The last error of the store, also when it is long over.
     pub fn last_error(&self) -> Option<LastError> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_in_memory_because(&self, why: Option<String>) {
+        *self.in_memory_because.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     pub(super) fn went_well(&self) {

@@ -1,38 +1,48 @@
-//! History: from the end of a call to its row in the store.
+//! History: from the beginning of a call to its row in the store.
 //!
-//! A [`Recorder`] hands each worker of the data plane a [`Lane`], into which calls are pushed
-//! without waiting. One [`Writer`], on the store's thread, collects the lanes four times a second,
-//! folds refused calls beyond their share ([`Refusals`]), and writes batches with their rollups.
-//! While the store is away the rows wait in memory, oldest first, up to a limit.
+//! A [`Recorder`] hands each worker of the data plane a [`Lane`], through which calls are told to
+//! the [`journal`] without waiting: once before they are sent on, once when they have ended. One
+//! [`Writer`], on the store's thread, reads the journal and gives its rows to the store.
 //!
-//! # What holds, and what does not yet
+//! # What holds
 //!
-//! A row leaves memory only when the store said that it was committed, when it was set aside
-//! because the store would not take it, or as the oldest of a full queue; each is counted. Each
-//! batch has a number and keeps it however often it is sent, and the store moves a cursor to that
-//! number together with the rows: so a batch whose answer was lost is there once. One gap remains
-//! until the journal is a file: a kill loses what is in memory.
+//! Every call that was sent on has exactly one row in the store, whatever dies in between, as long
+//! as the data directory survives and the store is not away for longer than the journal has room.
+//! *At least once*, because a row leaves the journal only after the store committed it, and a call
+//! that was under way at a kill is closed by the next start. *At most once*, because the store's
+//! cursor moves in the transaction that holds the rows, from where the writer believes it to be and
+//! from nowhere else. What the bound of the journal costs is added up and stored: the sums say how
+//! many rows are missing.
 
-mod batch;
+mod allowance;
+mod aside;
 mod counters;
 mod fold;
+pub mod journal;
 mod lane;
 mod line;
+mod parts;
 mod queue;
+mod refusals;
+mod sample;
 #[cfg(test)]
 pub(crate) mod samples;
 mod upkeep;
 mod writer;
 
-use std::sync::{Arc, atomic::AtomicUsize};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::Notify;
 
 use crate::config;
+use allowance::Allowances;
+use aside::Aside;
+use journal::{Found, Journal, Tail};
 use lane::{Inbox, Shared};
 
 pub use counters::{Counters, LastError};
-pub use fold::{Folded, Refusals};
+pub use fold::Folded;
+pub use journal::Ticket;
 pub use lane::Lane;
 pub use line::line;
 pub use writer::Writer;
@@ -44,21 +54,32 @@ const BATCH_ROWS: usize = 1_000;
 #[derive(Debug, Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    found: Arc<Found>,
 }
 
 impl Recorder {
-    /// A recorder with this many lanes (at least one), and the writer that empties them.
-    pub fn new(lanes: usize, limits: &config::History) -> (Self, Writer) {
-        let lanes = lanes.max(1);
-        let queue_rows = limits.queue_rows.get();
-        let inboxes = (0..lanes).map(|_| Inbox::new(limits.refused_per_second)).collect();
+    /// A recorder with this many lanes (at least one) into a journal that was opened for as many,
+    /// and the writer that empties it. Rows that the store does not take are kept in `directory`.
+    pub fn new(
+        lanes: usize,
+        journal: Journal,
+        limits: &config::History,
+        directory: Option<PathBuf>,
+    ) -> (Self, Writer) {
+        let allowances = Arc::<Allowances>::default();
+        let inboxes = (0..u32::try_from(lanes.max(1)).unwrap_or(u32::MAX)).map(|worker| {
+            let tail = Tail::new(worker, Arc::clone(&journal.supply));
+            Inbox::new(tail, limits.refused_per_second, &allowances)
+        });
         let shared = Arc::new(Shared {
-            inboxes,
-            lane_rows: AtomicUsize::new(queue_rows / lanes),
-            is_full: Notify::new(),
+            inboxes: inboxes.collect(),
+            is_due: Notify::new(),
             counters: Counters::new(),
         });
-        (Self { shared: Arc::clone(&shared) }, Writer::new(shared, limits.clone()))
+        let found = Arc::new(journal.found.clone());
+        let writer =
+            Writer::new(Arc::clone(&shared), journal, limits.clone(), Aside::new(directory));
+        (Self { shared, found }, writer)
     }
 
     /// The lane of a worker. Workers beyond the number of lanes share.
@@ -66,14 +87,13 @@ impl Recorder {
         Lane::new(&self.shared, worker)
     }
 
-    /// Rows in memory: in the lanes, and with the writer.
-    pub fn waiting(&self) -> u64 {
-        let lanes: usize = self.shared.inboxes.iter().map(Inbox::waiting).sum();
-        self.counters().rows_waiting().saturating_add(lanes as u64)
-    }
-
     /// What became of the calls so far.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// What the start found in the journal.
+    pub fn found(&self) -> &Found {
+        &self.found
     }
 }

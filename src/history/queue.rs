@@ -1,26 +1,22 @@
-//! The rows that wait for the store, oldest first, in bounded memory.
-//!
-//! Of the configured limit, a quarter is left to the lanes, so that they can take calls between
-//! two collections however long the store is away; the rest waits here. When it is full the oldest
-//! row goes, and is counted.
+//! What waits for the store: the journal's spool, kept in step with the lanes.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::{BATCH_ROWS, counters, fold::Refusals, lane::Shared};
-use crate::domain::task::CallRecord;
+use super::{
+    BATCH_ROWS, counters,
+    journal::{Dropped, Lot, Position, Spool},
+    lane::Shared,
+};
 
-/// How often lanes are collected that hold less than a batch.
+/// How often lanes are looked at that have less than a batch.
 const COLLECT_EVERY: Duration = Duration::from_millis(250);
-
-/// The room of a lane's buffer that is kept for its next use.
-const KEPT_ROOM: usize = 4 * BATCH_ROWS;
 
 /// How often lost rows are told in the log.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -29,104 +25,159 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Queue {
     shared: Arc<Shared>,
-    limit: usize,
-    rows: VecDeque<CallRecord>,
-    refusals: Refusals,
-    /// Rows handed out as the current batch; they are in memory still.
-    in_flight: usize,
-    spare: VecDeque<CallRecord>,
+    spool: Spool,
     tick: Interval,
     losses: Losses,
+    /// Whether it was told that rows are in memory only.
+    is_told: bool,
 }
 
 impl Queue {
-    pub(super) fn new(shared: &Arc<Shared>, limit: usize, refused_per_second: u32) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, spool: Spool) -> Self {
         let mut tick = tokio::time::interval(COLLECT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self {
-            shared: Arc::clone(shared),
-            limit,
-            rows: VecDeque::new(),
-            refusals: Refusals::new(refused_per_second),
-            in_flight: 0,
-            spare: VecDeque::new(),
-            tick,
-            losses: Losses::default(),
-        }
+        let (shared, losses) = (Arc::clone(shared), Losses::default());
+        Self { shared, spool, tick, losses, is_told: false }
     }
 
-    /// Waits until the lanes are worth collecting. Losing this future loses nothing.
+    /// Waits until the lanes are worth looking at. Losing this future loses nothing.
     pub(super) async fn due(&mut self) {
         tokio::select! {
             _ = self.tick.tick() => {}
-            () = self.shared.is_full.notified() => {}
+            () = self.shared.is_due.notified() => {}
         }
     }
 
-    /// Takes in what the lanes hold.
+    /// Takes in what the lanes have written, gives them pages, and keeps within the bound.
     pub(super) fn collect(&mut self, now: Instant) {
-        let shared = Arc::clone(&self.shared);
-        let counters = &shared.counters;
-        let mut dropped = 0;
-        for inbox in &shared.inboxes {
-            let taken = inbox.take(&mut self.spare);
-            counters::add(&counters.recorded, taken.recorded);
-            dropped += taken.dropped;
-            let mut spare = std::mem::take(&mut self.spare);
-            for call in spare.drain(..).chain(taken.folded) {
-                let own_row = self.refusals.take(call, now);
-                own_row.into_iter().for_each(|call| self.push(call));
-            }
-            spare.shrink_to(KEPT_ROOM);
-            self.spare = spare;
-        }
-        let settled = self.refusals.settle(now);
-        settled.into_iter().for_each(|row| self.push(row));
-        dropped += self.drop_oldest();
-        counters::add(&counters.dropped, dropped);
+        self.take_in(now, false);
+        self.spool.forget_committed(now);
+        let dropped = self.make_room();
         self.losses.add(dropped, now);
-        self.tell_lanes();
+        self.tell_shelter();
     }
 
-    /// Takes in what the lanes hold, and the folded rows, whose seconds end here.
+    /// Takes in what the lanes have written, and the rows that were still growing.
     pub(super) fn collect_all(&mut self, now: Instant) {
-        self.collect(now);
-        let folded = self.refusals.finish();
-        folded.into_iter().for_each(|row| self.push(row));
-        self.tell_lanes();
+        self.take_in(now, true);
     }
 
-    /// The next batch, oldest rows first; empty when nothing waits.
-    pub(super) fn take_batch(&mut self) -> Vec<CallRecord> {
-        let batch: Vec<_> = self.rows.drain(..self.rows.len().min(BATCH_ROWS)).collect();
-        self.in_flight = batch.len();
-        batch
+    /// The next rows; empty when there are none.
+    pub(super) fn next(&mut self) -> Lot {
+        match self.spool.next(BATCH_ROWS) {
+            Ok(lot) => lot,
+            Err(error) => {
+                // Nothing is lost by this: it is read again.
+                let error = &error as &dyn std::error::Error;
+                error!(error, "the journal cannot be read");
+                self.spool.empty_lot()
+            }
+        }
     }
 
-    /// The batch is done with, one way or another.
-    pub(super) fn batch_done(&mut self) {
-        self.in_flight = 0;
-        self.tell_lanes();
+    /// The store's cursors, by worker.
+    pub(super) fn rewind(&mut self, cursors: &BTreeMap<u32, u64>) {
+        self.spool.rewind(cursors);
     }
 
-    fn push(&mut self, row: CallRecord) {
-        counters::add(&self.shared.counters.folded, u64::from(row.weight.saturating_sub(1)));
-        self.rows.push_back(row);
+    /// Reading goes on behind the cursors as they are known.
+    pub(super) fn go_back(&mut self) {
+        self.spool.go_back();
     }
 
-    /// Makes the rows fit; returns how many calls that cost.
-    fn drop_oldest(&mut self) -> u64 {
-        let room = (self.limit - self.limit / 4).saturating_sub(self.in_flight);
-        let excess = self.rows.len().saturating_sub(room);
-        self.rows.drain(..excess).map(|row| u64::from(row.weight)).sum()
+    /// Where the store's cursor of a worker is.
+    pub(super) fn cursor(&self, worker: u32) -> Position {
+        self.spool.cursor(worker)
     }
 
-    /// Shares what is left of the limit among the lanes.
-    fn tell_lanes(&self) {
-        let waiting = self.rows.len() + self.in_flight + self.refusals.waiting();
-        let lane_rows = self.limit.saturating_sub(waiting) / self.shared.inboxes.len();
-        self.shared.lane_rows.store(lane_rows, Relaxed);
-        self.shared.counters.rows_waiting.store(waiting as u64, Relaxed);
+    /// The store has moved these cursors.
+    pub(super) fn moved(&mut self, reached: &BTreeMap<u32, Position>) {
+        self.spool.moved(reached);
+        self.count();
+    }
+
+    /// All rows of the last lot are done with.
+    pub(super) fn settled(&mut self, now: Instant) {
+        self.spool.settled(now);
+        self.count();
+    }
+
+    fn take_in(&mut self, now: Instant, is_last: bool) {
+        let shared = Arc::clone(&self.shared);
+        let supply = Arc::clone(self.spool.supply());
+        for (worker, inbox) in (0..).zip(&shared.inboxes) {
+            let mut contents = inbox.lock();
+            let contents_now = &mut *contents;
+            if is_last {
+                contents_now.refusals.finish(&mut contents_now.tail);
+            } else {
+                contents_now.refusals.settle(&mut contents_now.tail, now);
+            }
+            let unrecorded = contents_now.tail.tell_lost();
+            counters::add(&shared.counters.dropped, unrecorded);
+            let filled = self.spool.take_in(worker, &mut contents_now.tail);
+            let rows = contents_now.tail.rows();
+            counters::add(&shared.counters.appended, rows - contents_now.rows_taken);
+            contents_now.rows_taken = rows;
+            counters::add(&shared.counters.recorded, std::mem::take(&mut contents_now.recorded));
+            let wants_spare = contents_now.tail.wants_spare();
+            drop(contents);
+            // Unmapping and allocating take long enough to be done without the lane.
+            drop(filled);
+            if wants_spare && let Some(page) = supply.page(worker) {
+                let late = inbox.lock().tail.give(page);
+                late.into_iter().for_each(|page| supply.take_back(&page));
+            }
+        }
+        self.count();
+    }
+
+    fn make_room(&mut self) -> Dropped {
+        let mut dropped = Dropped::default();
+        loop {
+            match self.spool.next_to_go() {
+                Ok(Some(going)) => {
+                    dropped.rows += going.dropped.rows;
+                    dropped.calls += going.dropped.calls;
+                    if let Some(inbox) = self.shared.inboxes.first() {
+                        inbox.lock().tail.lose(going.number, &going.sums);
+                    }
+                    self.spool.remove(going.worker, going.number);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    error!(error, "the journal cannot be read");
+                    break;
+                }
+            }
+        }
+        counters::add(&self.shared.counters.dropped, dropped.calls);
+        counters::add(&self.shared.counters.rows_dropped, dropped.rows);
+        dropped
+    }
+
+    fn count(&self) {
+        let counters = &self.shared.counters;
+        counters.spool_bytes.store(self.spool.bytes(), Relaxed);
+        counters.damaged.store(self.spool.damaged(), Relaxed);
+    }
+
+    /// Tells when rows begin to be in memory only, and when that is over.
+    fn tell_shelter(&mut self) {
+        let why = self.spool.supply().why_in_memory();
+        match (&why, self.is_told) {
+            (Some(why), false) => {
+                error!(
+                    error = why,
+                    "the journal is in memory only: rows that wait for the store do not survive this process"
+                );
+            }
+            (None, true) => tracing::info!("the journal is on disk again"),
+            _ => {}
+        }
+        self.is_told = why.is_some();
+        self.shared.counters.is_in_memory_because(why);
     }
 }
 
@@ -138,11 +189,14 @@ struct Losses {
 }
 
 impl Losses {
-    fn add(&mut self, dropped: u64, now: Instant) {
-        self.untold += dropped;
+    fn add(&mut self, dropped: Dropped, now: Instant) {
+        self.untold += dropped.calls;
         let is_due = self.told_at.is_none_or(|at| now.saturating_duration_since(at) >= TELL_EVERY);
         if self.untold > 0 && is_due {
-            warn!(calls = self.untold, "the history queue is full: the oldest calls have no row");
+            warn!(
+                calls = self.untold,
+                "the spool is full: the oldest calls have no row, only their sums"
+            );
             self.untold = 0;
             self.told_at = Some(now);
         }

@@ -1,14 +1,15 @@
 //! The writer: the one task that gives rows to the store.
 //!
-//! It never gives up on a row for the store's sake: while the store is away it tries again with
-//! growing, jittered waits and goes on collecting. Only a row that the store will not take is set
-//! aside. At a stop it writes until the deadline and hands over what is left.
+//! It reads the journal behind the store's cursor, writes a lot with the cursor's move in one
+//! transaction, and goes on. Whenever it is not sure what the store has, it asks for the cursor and
+//! reads again from there, so no answer is ever guessed. It never gives up on a row for the store's
+//! sake; only a row that the store will not take is set aside.
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
     future::Future,
     pin::pin,
     sync::Arc,
@@ -17,26 +18,30 @@ use std::{
 
 use tokio::{
     sync::watch,
-    time::{sleep, sleep_until, timeout, timeout_at},
+    time::{sleep, sleep_until, timeout},
 };
-use tracing::{error, warn};
+use tracing::error;
 
 use super::{
-    batch::Batch,
+    aside::Aside,
     counters::{self, LastError},
+    journal::{Journal, Lot, Position},
     lane::Shared,
-    line::line,
+    parts::{Part, Parts, What},
     queue::Queue,
-    upkeep,
+    sample, upkeep,
 };
 use crate::{
     clock, config,
-    domain::{learn::rollup, task::CallRecord, wait::Backoff},
-    store::{Advance, Error, HistoryStore, Outage, causes},
+    domain::{
+        learn::rollup::{self, Rollup, RollupKey},
+        task::CallRecord,
+        wait::Backoff,
+    },
+    store::{Advance, Batch, Error, HistoryStore, Outage, causes},
 };
 
-/// How long one write may take before it counts as lost and is made again. Beyond any limit of the
-/// stores themselves.
+/// How long one write may take before it counts as lost. Beyond any limit of the stores themselves.
 const WRITE_TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits while the store is away.
@@ -45,58 +50,56 @@ const AWAY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_sec
 /// Waits while the store refuses: somebody has to mend it.
 const REFUSING: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 
-/// Of the time that a stop leaves, one part in so many is kept to withdraw the batch under way.
-const RESERVE: u32 = 10;
-
-/// All lanes are one part of the journal, for one writer empties them.
-const WORKER: u32 = 0;
-
 /// The longest wait once the deadline runs.
 const LAST_WAIT: Duration = Duration::from_millis(250);
 
-/// Kinds of bad rows that are told in the log, one line each; more are only counted.
-const KINDS_TOLD: usize = 16;
+/// Rows that are handed over at a stop at most; the journal keeps them all.
+const MAX_HANDED_OVER: u64 = 50_000;
 
 /// What an outage means, for the log.
-const CONSEQUENCE: &str = "rows wait in memory; calls are not affected";
+const CONSEQUENCE: &str = "rows wait in the journal; calls are not affected";
 
-/// Takes rows from the lanes to the store. See the module docs.
+/// Takes rows from the journal to the store. See the module docs.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
+    journal: Journal,
     limits: config::History,
+    aside: Aside,
 }
 
 impl Writer {
-    pub(super) const fn new(shared: Arc<Shared>, limits: config::History) -> Self {
-        Self { shared, limits }
+    pub(super) const fn new(
+        shared: Arc<Shared>,
+        journal: Journal,
+        limits: config::History,
+        aside: Aside,
+    ) -> Self {
+        Self { shared, journal, limits, aside }
     }
 
     /// Writes until `stop` says by when to end: then what the lanes hold is written too, until all
-    /// is done or nine tenths of the time are over. What is left then goes to `leftover`. A batch
-    /// that was under way is withdrawn first, and handed over unless the store has it; when the
-    /// store does not answer that in time, it is handed over although the store may have it.
+    /// is done or the deadline comes. What is left then stays in the journal for the next start,
+    /// and is handed to `leftover` besides, for directories that do not outlive the process.
     pub async fn run(
         self,
         store: Arc<dyn HistoryStore>,
-        service: Arc<str>,
         stop: impl Future<Output = Instant>,
         mut leftover: impl FnMut(&CallRecord),
     ) {
         let (stopping, is_stopping) = watch::channel(false);
-        let upkeep = upkeep::forever(&*store, self.limits.retention);
-        let mut delivery = Delivery::new(&self, Arc::clone(&store), service, is_stopping);
         let give_up = async {
             let deadline = stop.await;
             stopping.send_replace(true);
-            let reserve = deadline.saturating_duration_since(clock::now()) / RESERVE;
-            sleep_until((deadline - reserve).into()).await;
-            deadline
+            sleep_until(deadline.into()).await;
         };
+        let retention = self.limits.retention;
+        let mut delivery = Delivery::new(self, Arc::clone(&store), is_stopping);
+        let upkeep = upkeep::forever(&*store, retention);
         tokio::select! {
             biased;
             () = delivery.until_stopped() => {}
-            deadline = give_up => delivery.withdraw(deadline).await,
+            () = give_up => {}
             never = upkeep => match never {},
         }
         delivery.hand_over(&mut leftover);
@@ -107,39 +110,46 @@ impl Writer {
 struct Delivery {
     shared: Arc<Shared>,
     store: Arc<dyn HistoryStore>,
-    service: Arc<str>,
     stopping: watch::Receiver<bool>,
     queue: Queue,
-    batch: Batch,
-    /// The number under which rows were last sent.
-    position: u64,
+    journal_id: String,
+    sample_successes: u32,
+    aside: Aside,
+    /// Whether the store's cursors are known.
+    is_sure: bool,
+    /// What was sent without an answer.
+    doubt: Option<Doubt>,
     away: Backoff,
     refusing: Backoff,
     outage: Outage,
-    kinds_told: HashSet<String>,
+    _home: super::journal::home::Home,
+}
+
+/// A part that may have been written.
+#[derive(Debug)]
+struct Doubt {
+    reached: BTreeMap<u32, Position>,
+    rows: u64,
+    calls: u64,
 }
 
 impl Delivery {
-    fn new(
-        writer: &Writer,
-        store: Arc<dyn HistoryStore>,
-        service: Arc<str>,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        let limits = &writer.limits;
-        let queue = Queue::new(&writer.shared, limits.queue_rows.get(), limits.refused_per_second);
+    fn new(writer: Writer, store: Arc<dyn HistoryStore>, stopping: watch::Receiver<bool>) -> Self {
+        let Writer { shared, journal, limits, aside } = writer;
         Self {
-            shared: Arc::clone(&writer.shared),
+            queue: Queue::new(&shared, journal.spool),
+            shared,
             store,
-            service,
             stopping,
-            queue,
-            batch: Batch::default(),
-            position: 0,
+            journal_id: journal.id,
+            sample_successes: limits.sample_successes.get(),
+            aside,
+            is_sure: false,
+            doubt: None,
             away: AWAY,
             refusing: REFUSING,
             outage: Outage::new(CONSEQUENCE),
-            kinds_told: HashSet::new(),
+            _home: journal.home,
         }
     }
 
@@ -153,13 +163,9 @@ impl Delivery {
             } else {
                 self.queue.collect(clock::now());
             }
-            loop {
-                self.batch = Batch::new(self.queue.take_batch());
-                if self.batch.is_done() {
-                    break;
-                }
-                self.deliver().await;
-                self.queue.batch_done();
+            if let Err(cause) = self.deliver_all().await {
+                self.wait(&cause).await;
+                continue;
             }
             if is_last_round {
                 return;
@@ -171,70 +177,148 @@ impl Delivery {
         }
     }
 
-    /// Writes the batch, however long it takes.
-    async fn deliver(&mut self) {
-        while !self.batch.is_done() {
-            self.position += u64::from(self.batch.send());
-            let advance = self.advance();
-            let rows = self.batch.next().unwrap_or_default();
-            let deltas = rollup::deltas(&self.service, rows);
-            let write = timeout(WRITE_TIME_LIMIT, self.store.write(advance, rows, &deltas));
-            let written = meanwhile_collecting(&mut self.queue, write).await;
-            match written.unwrap_or_else(|late| Err(Error::Unavailable(late.into()))) {
-                Ok(()) => self.written(),
-                Err(Error::BadData(cause)) => self.refused(&Error::BadData(cause)),
-                Err(cause) => self.wait(&cause).await,
+    /// Writes everything that there is to read.
+    ///
+    /// # Errors
+    /// The store's: what was read and not written is read again.
+    async fn deliver_all(&mut self) -> Result<(), Error> {
+        loop {
+            if !self.is_sure {
+                self.ask_cursors().await?;
+            }
+            let lot = self.queue.next();
+            if lot.is_empty() {
+                return Ok(());
+            }
+            let written = self.deliver(&lot).await;
+            if let Err(error) = written {
+                self.is_sure = false;
+                if !matches!(error, Error::CursorMoved) {
+                    return Err(error);
+                }
             }
         }
     }
 
-    /// Where the rows that were last sent take the cursor.
-    const fn advance(&self) -> Advance {
-        Advance { worker: WORKER, position: self.position }
-    }
-
-    /// Gives up on the batch that is under way, in time to learn what became of it. Asked once:
-    /// when the answer is lost, a second one could not tell the batch from its withdrawal.
-    async fn withdraw(&mut self, deadline: Instant) {
-        if !self.batch.is_sent() {
-            return;
-        }
-        let withdrawal = self.store.withdraw(self.advance());
-        match timeout_at(deadline.into(), withdrawal).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => self.written(),
-            Ok(Err(_)) | Err(_) => {
-                warn!("the store may have the rows of the last batch that are on standard output");
+    /// Asks the store how far it has our journal.
+    async fn ask_cursors(&mut self) -> Result<(), Error> {
+        let (store, journal_id) = (Arc::clone(&self.store), self.journal_id.clone());
+        let asked = timeout(WRITE_TIME_LIMIT, store.cursors(&journal_id));
+        let cursors = meanwhile_collecting(&mut self.queue, asked).await;
+        let cursors = cursors.unwrap_or_else(|late| Err(Error::Unavailable(late.into())))?;
+        self.queue.rewind(&cursors);
+        self.is_sure = true;
+        if let Some(doubt) = self.doubt.take() {
+            let reached = |(worker, position): (&u32, &Position)| {
+                cursors.get(worker).is_some_and(|&cursor| cursor >= position.to_cursor())
+            };
+            if doubt.reached.iter().all(reached) {
+                self.count_written(doubt.rows, doubt.calls);
             }
         }
+        self.store_answered();
+        Ok(())
     }
 
-    fn written(&mut self) {
+    /// Writes a lot, in as many parts as it takes.
+    async fn deliver(&mut self, lot: &Lot) -> Result<(), Error> {
+        let mut parts = Parts::new(lot.rows.len());
+        while let Some(part) = parts.next() {
+            match self.write(lot, &part).await {
+                Ok(()) => {
+                    parts.written();
+                    self.store_answered();
+                }
+                Err(Error::BadData(cause)) if part.what != What::Nothing => {
+                    self.store_answered();
+                    if let Some(row) = parts.refused().and_then(|row| lot.rows.get(row)) {
+                        self.set_aside(row, &Error::BadData(cause));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.queue.settled(clock::now());
+        Ok(())
+    }
+
+    /// Writes a part of a lot, and moves the cursors behind it.
+    async fn write(&mut self, lot: &Lot, part: &Part) -> Result<(), Error> {
+        let rows = lot.rows.get(part.rows.clone()).unwrap_or_default();
+        let reached = lot.reach(part.rows.clone());
+        let advances: Vec<Advance> = reached
+            .iter()
+            .map(|(&worker, to)| Advance {
+                worker,
+                from: self.queue.cursor(worker).to_cursor(),
+                to: to.to_cursor(),
+            })
+            .collect();
+        let (stored, deltas) = self.content(lot, rows, part.what);
+        let stored = stored.as_deref().unwrap_or(rows);
+        let batch = Batch {
+            journal_id: &self.journal_id,
+            origin: &lot.origin,
+            advances: &advances,
+            rows: stored,
+            deltas: &deltas,
+        };
+        let written = part.what == What::Rows;
+        let calls = rows.iter().map(|row| u64::from(row.weight)).sum();
+        let (rows, calls) = if written { (rows.len() as u64, calls) } else { (0, 0) };
+        let write = timeout(WRITE_TIME_LIMIT, self.store.write(&batch));
+        let result = meanwhile_collecting(&mut self.queue, write).await;
+        let result = result.unwrap_or_else(|late| Err(Error::Unavailable(late.into())));
+        match &result {
+            Ok(()) => {
+                self.queue.moved(&reached);
+                self.count_written(rows, calls);
+            }
+            Err(Error::Unavailable(_)) => self.doubt = Some(Doubt { reached, rows, calls }),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// The rows to store, where they are not those that were read, and the sums.
+    fn content(
+        &self,
+        lot: &Lot,
+        rows: &[CallRecord],
+        what: What,
+    ) -> (Option<Vec<CallRecord>>, Vec<(RollupKey, Rollup)>) {
+        let service = &lot.origin.service;
+        match what {
+            What::Rows if self.sample_successes > 1 => {
+                let kept = sample::thin(rows, self.sample_successes);
+                let mut deltas = rollup::deltas(service, rows, &kept);
+                deltas.extend(lot.sums.iter().cloned());
+                (Some(kept), deltas)
+            }
+            What::Rows => {
+                let mut deltas = rollup::deltas(service, rows, rows);
+                deltas.extend(lot.sums.iter().cloned());
+                (None, deltas)
+            }
+            What::Sums => (Some(Vec::new()), rollup::deltas(service, rows, &[])),
+            What::Nothing => (Some(Vec::new()), Vec::new()),
+        }
+    }
+
+    fn count_written(&self, rows: u64, calls: u64) {
         let counters = &self.shared.counters;
-        let rows = self.batch.next().unwrap_or_default();
-        counters::add(&counters.written, rows.iter().map(|row| u64::from(row.weight)).sum());
-        counters::add(&counters.rows_written, rows.len() as u64);
-        counters::add(&counters.batches, 1);
-        self.batch.written();
-        self.store_answered();
+        counters::add(&counters.written, calls);
+        counters::add(&counters.rows_written, rows);
+        counters::add(&counters.batches, u64::from(rows > 0));
     }
 
-    /// The store will not take these rows: the batch is cut, or the one bad row set aside.
-    fn refused(&mut self, cause: &Error) {
-        self.store_answered();
-        let Some(row) = self.batch.refused() else { return };
+    fn set_aside(&mut self, row: &CallRecord, cause: &Error) {
         let counters = &self.shared.counters;
         counters::add(&counters.set_aside, u64::from(row.weight));
+        counters::add(&counters.rows_set_aside, 1);
         let message = causes(cause);
-        counters.went_wrong(true, LastError { at_us: clock::wall_us(), message: message.clone() });
-        if self.kinds_told.len() < KINDS_TOLD && !self.kinds_told.contains(&message) {
-            warn!(
-                error = message,
-                row = line(row),
-                "the store does not take a row: it is set aside"
-            );
-            self.kinds_told.insert(message);
-        }
+        self.aside.keep(row, &message);
+        counters.went_wrong(true, LastError { at_us: clock::wall_us(), message });
     }
 
     fn store_answered(&mut self) {
@@ -250,8 +334,8 @@ impl Delivery {
         let error = LastError { at_us: clock::wall_us(), message: causes(cause) };
         self.shared.counters.went_wrong(false, error);
         let waits = match cause {
-            Error::Refused(_) => &mut self.refusing,
-            Error::Unavailable(_) | Error::BadData(_) => &mut self.away,
+            Error::Refused(_) | Error::BadData(_) => &mut self.refusing,
+            Error::Unavailable(_) | Error::CursorMoved => &mut self.away,
         };
         let wait = waits.next(fastrand::u64(..));
         let stopping = &mut self.stopping;
@@ -268,26 +352,24 @@ impl Delivery {
         meanwhile_collecting(&mut self.queue, pause).await;
     }
 
-    /// Hands over every row that was not written.
+    /// Hands over what is still in the journal behind the store's cursor.
     fn hand_over(&mut self, leftover: &mut impl FnMut(&CallRecord)) {
-        let mut rows = 0_u64;
-        let mut hand = |row: &CallRecord| {
-            rows += 1;
-            leftover(row);
-        };
-        self.batch.rest().for_each(&mut hand);
-        self.queue.batch_done();
         self.queue.collect_all(clock::now());
-        loop {
-            let batch = self.queue.take_batch();
-            if batch.is_empty() {
+        self.queue.go_back();
+        let mut rows = 0_u64;
+        while rows < MAX_HANDED_OVER {
+            let lot = self.queue.next();
+            if lot.is_empty() {
                 break;
             }
-            batch.iter().for_each(&mut hand);
+            lot.rows.iter().for_each(&mut *leftover);
+            rows += lot.rows.len() as u64;
         }
-        self.queue.batch_done();
         if rows > 0 {
-            error!(rows, "stopped before the store had every row: the rest is on standard output");
+            error!(
+                rows,
+                "stopped before the store had every row: the rest is in the journal, and on standard output"
+            );
         }
     }
 }
@@ -298,7 +380,7 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
     drop(stopping.wait_for(|is_stopping| *is_stopping).await);
 }
 
-/// Does `work`, and goes on collecting meanwhile, so that lanes do not overflow.
+/// Does `work`, and goes on collecting meanwhile, so that lanes get their pages.
 async fn meanwhile_collecting<T>(queue: &mut Queue, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {

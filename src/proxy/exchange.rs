@@ -30,6 +30,7 @@ use crate::{
         outcome::{Outcome, Reason, Verdict},
         task::{Attempt, CallRecord, TaskId},
     },
+    history::Ticket,
 };
 
 /// The longest method that is told, in bytes; the longest that is registered has 16.
@@ -51,6 +52,8 @@ pub(super) struct Exchange {
     sent: Option<Instant>,
     /// Where the attempt goes that is under way.
     under_way: Option<Arc<str>>,
+    /// What the journal gave for it when it was sent on.
+    begun: Option<Ticket>,
     /// The verdict at the response head, which the body may still turn.
     recorded: Option<Recorded>,
     /// What the status said, for when the body ends well.
@@ -115,6 +118,7 @@ impl Exchange {
             ended: None,
             sent: None,
             under_way: None,
+            begun: None,
             recorded: None,
             at_head: None,
             upload: Rc::default(),
@@ -157,8 +161,11 @@ impl Exchange {
         self.started
     }
 
-    /// An attempt begins.
+    /// An attempt begins. From now on the call has a row, whatever happens to this process.
     pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
+        if let (None, Some(record)) = (&self.begun, &self.record) {
+            self.begun = Some(self.connection.worker.begin(record, endpoint));
+        }
         self.sent = Some(now);
         self.under_way = Some(Arc::clone(endpoint));
     }
@@ -299,7 +306,7 @@ impl Drop for Exchange {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
-        self.connection.worker.finish(record, &self.place.line);
+        self.connection.worker.finish(&record, self.begun.take(), &self.place.line);
     }
 }
 

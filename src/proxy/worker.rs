@@ -22,7 +22,10 @@ use super::{
     routes::{self, Upstreams},
 };
 use crate::{
-    clock, config, domain::task::CallRecord, history::Lane, telemetry::log::call::CallLines,
+    clock, config,
+    domain::task::CallRecord,
+    history::{Lane, Ticket},
+    telemetry::log::call::CallLines,
 };
 
 /// How often idle upstream connections are looked through.
@@ -44,13 +47,18 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// A call is about to be sent on, to this endpoint.
+    pub(super) fn begin(&self, record: &CallRecord, endpoint: &Arc<str>) -> Ticket {
+        self.history.begin(record, endpoint)
+    }
+
     /// Takes the record of a call that ended. `line` is its site as it stands in log lines.
-    pub(super) fn finish(&self, record: CallRecord, line: &str) {
+    pub(super) fn finish(&self, record: &CallRecord, begun: Option<Ticket>, line: &str) {
         if let Some(lines) = &self.lines {
             let ended_at_us = record.started_at_us.saturating_add_unsigned(record.duration_us);
-            lines.write(&record, line, ended_at_us);
+            lines.write(record, line, ended_at_us);
         }
-        self.history.record(record);
+        self.history.record(record, begun);
     }
 
     pub(super) const fn is_leaving(&self) -> bool {

@@ -13,7 +13,7 @@ mod rows;
 mod sqlite;
 mod window;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 
@@ -21,7 +21,7 @@ use crate::domain::{
     breaker::{Cause, Shared, State},
     learn::rollup::{Rollup, RollupKey},
     outcome::Outcome,
-    task::{CallRecord, TaskId},
+    task::{CallRecord, Origin, TaskId},
 };
 
 pub use open::{Kind, Stores, open};
@@ -36,6 +36,9 @@ pub enum Error {
     /// It refuses: wrong password, missing table or privilege. Trying again will not help.
     #[error("the store refused")]
     Refused(#[source] BoxError),
+    /// A cursor of the journal is not where it was said to be.
+    #[error("the journal's cursor in the store was moved")]
+    CursorMoved,
     /// The data itself was refused; the batch must be cut to find it.
     #[error("the store refused the data")]
     BadData(#[source] BoxError),
@@ -127,6 +130,18 @@ pub struct Identity {
     pub journal_id: String,
     /// For people: the host's name.
     pub display_name: String,
+}
+
+impl Identity {
+    /// As it stands in rows.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            namespace: self.namespace.clone(),
+            service: self.service.clone(),
+            version: self.version.clone(),
+            instance: self.instance.clone(),
+        }
+    }
 }
 
 /// What instances share.
@@ -227,42 +242,49 @@ pub struct RollupQuery {
     pub to_minute: i64,
 }
 
-/// How far a batch takes a worker's cursor in this instance's journal.
-///
-/// The store moves the cursor in the transaction that holds the rows, and only ever forward. So a
-/// batch that comes again under its number, because the answer was lost, is applied once or not at
-/// all.
+/// How far a batch takes the cursor of one worker's journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {
     /// Which part of the journal.
     pub worker: u32,
-    /// The batch's number: higher than that of every batch before it.
-    pub position: u64,
+    /// Where the cursor is. Zero when it was never moved.
+    pub from: u64,
+    /// Where it goes.
+    pub to: u64,
+}
+
+/// Rows that are written together, of one process.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// The journal that they come from.
+    pub journal_id: &'a str,
+    /// Who carried the calls.
+    pub origin: &'a Origin,
+    /// The cursors that move with them.
+    pub advances: &'a [Advance],
+    /// The rows.
+    pub rows: &'a [CallRecord],
+    /// The rollup deltas that belong to them.
+    pub deltas: &'a [(RollupKey, Rollup)],
 }
 
 /// What happened.
 #[async_trait]
 pub trait HistoryStore: Send + Sync {
-    /// Writes rows, the rollup deltas that belong to them and the cursor, in one transaction. A
-    /// batch that was applied before is done, without effect. Postgres has no place for a row that
-    /// began before the retention last given to [`HistoryStore::maintain`]: it is bad data.
+    /// Writes a batch in one transaction, which moves each cursor from where it is said to be and
+    /// from nowhere else: so a batch is applied once or not at all. Postgres has no place for a row
+    /// that began before the retention last given to [`HistoryStore::maintain`]: it is bad data.
     ///
     /// # Errors
-    /// The store is away, and then the batch may have been applied; or it refuses, or a row is
-    /// bad, and then nothing was written.
-    async fn write(
-        &self,
-        advance: Advance,
-        rows: &[CallRecord],
-        deltas: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error>;
+    /// The store is away, and then the batch may have been applied; or it refuses, or a cursor is
+    /// elsewhere, or a row is bad, and then nothing was written.
+    async fn write(&self, batch: &Batch<'_>) -> Result<(), Error>;
 
-    /// Moves the cursor past a batch that is given up: whatever may still be on its way will not
-    /// be applied any more. False when it has been applied already.
+    /// The cursors of a journal, by worker. A worker that is absent has zero.
     ///
     /// # Errors
-    /// The store is away or refuses: what became of the batch is not known.
-    async fn withdraw(&self, advance: Advance) -> Result<bool, Error>;
+    /// The store is away or refuses.
+    async fn cursors(&self, journal_id: &str) -> Result<BTreeMap<u32, u64>, Error>;
 
     /// Rows, newest first.
     ///

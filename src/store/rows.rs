@@ -7,14 +7,13 @@ use std::{fmt::Write, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::Identity;
 use crate::domain::{
     learn::{
         histogram::Histogram,
         rollup::{Rollup, RollupKey},
     },
     outcome::{Outcome, Reason},
-    task::{Attempt, CallRecord},
+    task::{Attempt, CallRecord, Origin},
 };
 
 /// What a column of `task_history` is read as.
@@ -110,7 +109,7 @@ pub(super) enum Cell<'a> {
 }
 
 /// A call as a row of [`TASK_COLUMNS`].
-pub(super) fn task_cells<'a>(call: &'a CallRecord, who: &'a Identity) -> [Cell<'a>; 34] {
+pub(super) fn task_cells<'a>(call: &'a CallRecord, who: &'a Origin) -> [Cell<'a>; 34] {
     let site = &*call.site;
     [
         Cell::Time(call.started_at_us),
@@ -170,7 +169,7 @@ fn attempt_log(attempts: &[Attempt], upstream: &str) -> Cell<'static> {
 /// A rollup as a row of [`ROLLUP_COLUMNS`].
 pub(super) fn rollup_cells<'a>(
     (key, rollup): &'a (RollupKey, Rollup),
-    who: &'a Identity,
+    who: &'a Origin,
 ) -> [Cell<'a>; 16] {
     let service = if key.service.is_empty() { &who.service } else { &*key.service };
     let texts: [&str; 7] = [

@@ -1,6 +1,10 @@
 //! The configuration of the made-up instance, with a secret wherever there can be one.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
+    time::Duration,
+};
 
 use fusebox::{
     config::{self, Config, Secret},
@@ -35,7 +39,8 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
         },
         history: config::History {
             retention: SECOND * 86_400 * 14,
-            queue_rows: NonZeroUsize::MIN,
+            spool_max_bytes: 1 << 30,
+            sample_successes: NonZeroU32::MIN,
             refused_per_second: 100,
         },
         logs: config::Logs { calls: config::CallLines::All, file: None, level: "info".to_owned() },

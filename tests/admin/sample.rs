@@ -2,6 +2,7 @@
 //! they were asked.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -21,11 +22,11 @@ use fusebox::{
             rollup::{Rollup, RollupKey},
         },
         outcome::{Outcome, Reason},
-        task::{CallRecord, TaskId},
+        task::TaskId,
         units::Percent,
     },
     store::{
-        Advance, BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
+        Batch, BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
         StoredBreaker, StoredTask, TaskQuery,
     },
 };
@@ -220,7 +221,7 @@ impl View for Sample {
             draining: false,
             in_flight: 17,
             store: StoreView { kind: "postgres", fault, sync: SyncMode::Listen, instances: 3 },
-            history: HistoryView { waiting: 41, written: 120_345, dropped: 0, rejected: 0 },
+            history: HistoryView { waiting: 41, written: 120_345, ..HistoryView::default() },
             warnings: vec!["upstreams.music: `music-2` does not resolve".to_owned()],
         }
     }
@@ -280,17 +281,12 @@ impl StateStore for Sample {
 
 #[async_trait]
 impl HistoryStore for Sample {
-    async fn write(
-        &self,
-        _: Advance,
-        _: &[CallRecord],
-        _: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error> {
+    async fn write(&self, _: &Batch<'_>) -> Result<(), Error> {
         unreachable!("the admin port changes nothing")
     }
 
-    async fn withdraw(&self, _: Advance) -> Result<bool, Error> {
-        unreachable!("the admin port changes nothing")
+    async fn cursors(&self, _: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        unreachable!("the admin port asks for no cursor")
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

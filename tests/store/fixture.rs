@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -15,10 +15,11 @@ use fusebox::{
     domain::{
         breaker::{Cause, State},
         correlation::{CorrelationId, TraceId},
+        learn::rollup::{Rollup, RollupKey},
         outcome::{Outcome, Reason, Verdict},
         task::{Attempt, CallRecord, CallSite, TaskId},
     },
-    store::{Advance, Identity, Kind, Move, Stores, migrate, open},
+    store::{Advance, Batch, Error, HistoryStore, Identity, Kind, Move, Stores, migrate, open},
 };
 use http::Method;
 
@@ -120,10 +121,33 @@ pub(crate) fn moves(from_epoch: u64, to: State) -> Move {
     }
 }
 
-/// The next number for a batch.
-pub(crate) fn advance() -> Advance {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    Advance { worker: 0, position: 1 + LAST.fetch_add(1, Ordering::Relaxed) }
+/// The first step of a cursor that nobody else moves.
+pub(crate) fn first_step() -> Advance {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    Advance { worker: LAST.fetch_add(1, Ordering::Relaxed), from: 0, to: 1 }
+}
+
+/// Writes a batch, with a cursor of its own.
+pub(crate) async fn put(
+    history: &dyn HistoryStore,
+    rows: &[CallRecord],
+    deltas: &[(RollupKey, Rollup)],
+) -> Result<(), Error> {
+    put_at(history, first_step(), rows, deltas).await
+}
+
+/// Writes a batch that moves a cursor.
+pub(crate) async fn put_at(
+    history: &dyn HistoryStore,
+    advance: Advance,
+    rows: &[CallRecord],
+    deltas: &[(RollupKey, Rollup)],
+) -> Result<(), Error> {
+    let origin = identity("test", "me").origin();
+    let advances = [advance];
+    let batch =
+        Batch { journal_id: "the o'journal", origin: &origin, advances: &advances, rows, deltas };
+    history.write(&batch).await
 }
 
 /// A successful call that began `ago_s` seconds ago.

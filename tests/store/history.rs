@@ -1,6 +1,6 @@
 //! Rows of calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use fusebox::{
     clock,
@@ -10,11 +10,11 @@ use fusebox::{
         outcome::Outcome,
         task::{CallRecord, CallSite, TaskId},
     },
-    store::{Error, HistoryStore, Kind, RollupQuery, StoredTask, TaskQuery},
+    store::{Advance, Batch, Error, HistoryStore, Kind, RollupQuery, StoredTask, TaskQuery},
 };
 use serde_json::{Map, Value, json};
 
-use crate::fixture::{Store, advance, call, failed_call, site};
+use crate::fixture::{Store, call, failed_call, first_step, identity, put, put_at, site};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -23,7 +23,7 @@ async fn a_row_is_read_as_it_was_written_with_every_column() {
     for store in Store::both().await {
         let history = store.open("me").history;
         let (plain, failed) = (call(2), failed_call(1));
-        history.write(advance(), &[plain.clone(), failed.clone()], &[]).await.unwrap();
+        put(&*history, &[plain.clone(), failed.clone()], &[]).await.unwrap();
         let rows = history.tasks(&all()).await.unwrap();
         let [newest, oldest] = &rows[..] else { panic!("two rows: {rows:?}") };
         assert_eq!((newest.id, newest.started_at_us), (failed.id, failed.started_at_us));
@@ -85,7 +85,7 @@ async fn rows_are_found_by_what_is_asked() {
             ..call(10)
         };
         let rows = [call(1), failed_call(2), other];
-        history.write(advance(), &rows, &[]).await.unwrap();
+        put(&*history, &rows, &[]).await.unwrap();
         let text = |text: &str| Some(text.to_owned());
         let ten_ago = rows[2].started_at_us;
         for (query, expected) in [
@@ -129,7 +129,7 @@ async fn pages_follow_each_other_without_gap_or_repetition() {
                 ..row
             })
             .collect();
-        history.write(advance(), &rows, &[]).await.unwrap();
+        put(&*history, &rows, &[]).await.unwrap();
         let mut expected: Vec<_> = rows.iter().map(|row| (row.started_at_us, row.id)).collect();
         expected.sort_by_key(|row| std::cmp::Reverse(*row));
         let mut seen = Vec::new();
@@ -151,7 +151,7 @@ async fn upkeep_may_run_again_and_again_and_drops_what_is_past_retention() {
         let history = store.open("me").history;
         history.maintain(DAYS * 2).await.unwrap();
         let rows = [call(1), call(3 * 86_400), call(20 * 86_400)];
-        history.write(advance(), &rows, &[]).await.unwrap();
+        put(&*history, &rows, &[]).await.unwrap();
         assert_eq!(ids(&*history, &all()).await.len(), 3);
         history.maintain(DAYS).await.unwrap();
         history.maintain(DAYS).await.unwrap();
@@ -165,7 +165,7 @@ async fn a_missing_day_is_made_when_a_row_needs_it() {
     let store = Store::new(Kind::Postgres).await;
     let history = store.open("me").history;
     let rows = [call(0), call(13 * 86_400)];
-    history.write(advance(), &rows, &[]).await.unwrap();
+    put(&*history, &rows, &[]).await.unwrap();
     assert_eq!(ids(&*history, &all()).await.len(), 2);
     assert_eq!(
         store.psql("select count(*) from pg_inherits where inhparent = 'task_history'::regclass"),
@@ -183,62 +183,66 @@ async fn a_row_that_no_day_can_take_is_bad_data_and_nothing_of_its_batch_is_writ
         ..call(0)
     };
     for bad in [call(16 * 86_400), call(-20 * 86_400), broken("a\0b")] {
-        let result = history.write(advance(), &[call(0), bad], &[]).await;
+        let result = put(&*history, &[call(0), bad], &[]).await;
         assert!(matches!(result, Err(Error::BadData(_))), "{result:?}");
         assert_eq!(ids(&*history, &all()).await, []);
     }
-    history.write(advance(), &[call(0)], &[]).await.unwrap();
+    put(&*history, &[call(0)], &[]).await.unwrap();
     assert_eq!(ids(&*history, &all()).await.len(), 1, "the connection goes on");
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_again_has_no_effect() {
+async fn a_batch_that_comes_again_has_no_effect_and_says_so() {
     for store in Store::both().await {
-        let [history, other] = ["o'me", "other"].map(|instance| store.open(instance).history);
+        let history = store.open("me").history;
         let rows = [call(0), call(1)];
-        let (first, second) = (advance(), advance());
+        let first = first_step();
+        let second = Advance { from: 1, to: 2, ..first };
+        let first_rows = &rows[..1];
+        let sums = deltas("orders", first_rows, first_rows);
+        put_at(&*history, first, first_rows, &sums).await.unwrap();
         for _ in 0..3 {
-            history.write(first, &rows[..1], &deltas(&"".into(), &rows[..1])).await.unwrap();
+            let again = put_at(&*history, first, first_rows, &sums).await;
+            assert!(matches!(again, Err(Error::CursorMoved)), "{again:?}");
         }
-        let again = || history.write(second, &rows[1..], &[]);
-        for result in futures_util::future::join_all([again(), again(), again()]).await {
-            result.unwrap();
-        }
-        history.write(first, &rows[..1], &[]).await.unwrap();
+        let at_once = || put_at(&*history, second, &rows[1..], &[]);
+        let results = futures_util::future::join_all([at_once(), at_once(), at_once()]).await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
         assert_eq!(ids(&*history, &all()).await, [rows[0].id, rows[1].id]);
         let rollups = history.rollups(&RollupQuery::default()).await.unwrap();
         assert_eq!(rollups.iter().map(|(_, rollup)| rollup.count).sum::<u64>(), 1);
-        other.write(first, &[call(2)], &[]).await.unwrap();
-        assert_eq!(ids(&*history, &all()).await.len(), 3, "each instance counts for itself");
+        let cursors = history.cursors("the o'journal").await.unwrap();
+        assert_eq!(cursors.get(&first.worker), Some(&2));
+        assert_eq!(history.cursors("another").await.unwrap(), BTreeMap::new());
     }
 }
 
 #[tokio::test]
-async fn a_batch_that_was_applied_is_not_bad_even_when_its_day_is_gone() {
-    let store = Store::new(Kind::Postgres).await;
-    let history = store.open("me").history;
-    history.maintain(DAYS).await.unwrap();
-    let (rows, number) = ([call(0), call(13 * 86_400)], advance());
-    history.write(number, &rows, &[]).await.unwrap();
-    history.maintain(DAYS / 2).await.unwrap();
-    history.write(number, &rows, &[]).await.unwrap();
-    assert_eq!(ids(&*history, &all()).await, [rows[0].id]);
-    let bad = history.write(advance(), &rows, &[]).await;
-    assert!(matches!(bad, Err(Error::BadData(_))), "{bad:?}");
-}
-
-#[tokio::test]
-async fn a_batch_is_withdrawn_for_good_or_was_applied() {
+async fn the_cursors_of_a_batch_move_together_or_not_at_all() {
     for store in Store::both().await {
         let history = store.open("me").history;
-        let (applied, withdrawn) = (advance(), advance());
-        history.write(applied, &[call(0)], &[]).await.unwrap();
-        assert!(!history.withdraw(applied).await.unwrap());
-        assert!(history.withdraw(withdrawn).await.unwrap());
-        history.write(withdrawn, &[call(0)], &[]).await.unwrap();
-        assert_eq!(ids(&*history, &all()).await.len(), 1, "what was on its way has no effect");
-        history.write(advance(), &[call(0)], &[]).await.unwrap();
-        assert_eq!(ids(&*history, &all()).await.len(), 2);
+        let [one, other] = [first_step(), first_step()];
+        put_at(&*history, other, &[], &[]).await.unwrap();
+        let origin = identity("test", "me").origin();
+        let rows = [call(0)];
+        let write = async |advances: [Advance; 2]| {
+            let journal_id = "the o'journal";
+            let batch = Batch {
+                journal_id,
+                origin: &origin,
+                advances: &advances,
+                rows: &rows,
+                deltas: &[],
+            };
+            history.write(&batch).await
+        };
+        let stale = write([one, other]).await;
+        assert!(matches!(stale, Err(Error::CursorMoved)), "{stale:?}");
+        assert_eq!(ids(&*history, &all()).await, []);
+        write([one, Advance { from: 1, to: 7, ..other }]).await.unwrap();
+        let cursors = history.cursors("the o'journal").await.unwrap();
+        assert_eq!((cursors[&one.worker], cursors[&other.worker]), (1, 7));
+        assert_eq!(ids(&*history, &all()).await.len(), 1);
     }
 }
 

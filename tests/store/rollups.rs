@@ -12,7 +12,7 @@ use fusebox::{
     store::{HistoryStore, Kind, RollupQuery, Stores},
 };
 
-use crate::fixture::{Store, advance, call, failed_call, site};
+use crate::fixture::{Store, call, failed_call, put, site};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -131,11 +131,7 @@ async fn a_mountain_of_deltas_is_merged_in_slices() {
 }
 
 async fn write(stores: &Stores, calls: &[CallRecord]) {
-    stores
-        .history
-        .write(advance(), calls, &deltas(&"".into(), calls))
-        .await
-        .expect("it is written");
+    put(&*stores.history, calls, &deltas("orders", calls, calls)).await.expect("it is written");
 }
 
 async fn read(history: &dyn HistoryStore, query: &RollupQuery) -> HashMap<RollupKey, Rollup> {
@@ -149,5 +145,5 @@ async fn read(history: &dyn HistoryStore, query: &RollupQuery) -> HashMap<Rollup
 
 /// The same sums, without a store.
 fn sums(calls: &[CallRecord]) -> HashMap<RollupKey, Rollup> {
-    deltas(&"orders".into(), calls).into_iter().collect()
+    deltas("orders", calls, calls).into_iter().collect()
 }

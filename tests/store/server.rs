@@ -8,7 +8,7 @@ use fusebox::{
 };
 
 use crate::{
-    fixture::{Directory, Store, advance, call, database, identity, moves},
+    fixture::{Directory, Store, call, database, identity, moves, put},
     postgres::{PASSWORD, Server},
 };
 
@@ -32,7 +32,7 @@ async fn a_wrong_password_is_refused_and_a_closed_port_unavailable() {
     let closed = connect(url.replace(&server.port().to_string(), "1")).unwrap();
     for result in [
         closed.history.ping().await,
-        closed.history.write(advance(), &[call(0)], &[]).await,
+        put(&*closed.history, &[call(0)], &[]).await,
         closed.state.breakers(NOW).await.map(drop),
         closed.state.subscribe().await.map(drop),
     ] {
@@ -60,22 +60,19 @@ async fn a_server_that_comes_back_is_used_again_without_more_ado() {
     migrate::up(&database(Some(url.clone())), &Directory::new().0).await.unwrap();
     let stores = connect(url).unwrap();
     stores.state.transition(&moves(0, State::Open)).await.unwrap();
-    stores.history.write(advance(), &[call(0)], &[]).await.unwrap();
+    put(&*stores.history, &[call(0)], &[]).await.unwrap();
     let mut hints = stores.state.subscribe().await.unwrap().expect("nothing is in between");
 
     server.stop();
     let end = tokio::time::timeout(Duration::from_secs(5), hints.recv()).await;
     assert_eq!(end.expect("the loss is noticed"), None);
     assert!(matches!(stores.state.breakers(NOW).await, Err(Error::Unavailable(_))));
-    assert!(matches!(
-        stores.history.write(advance(), &[call(0)], &[]).await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(put(&*stores.history, &[call(0)], &[]).await, Err(Error::Unavailable(_))));
     assert!(matches!(stores.history.ping().await, Err(Error::Unavailable(_))));
 
     server.resume();
     assert_eq!(stores.state.breakers(NOW).await.unwrap()[0].shared.epoch, 1);
-    stores.history.write(advance(), &[call(0)], &[]).await.unwrap();
+    put(&*stores.history, &[call(0)], &[]).await.unwrap();
     stores.history.ping().await.unwrap();
     assert!(stores.state.subscribe().await.unwrap().is_some());
 }
@@ -112,7 +109,7 @@ async fn a_caller_that_gives_up_leaves_no_statement_behind() {
         tokio::time::timeout(patience, stores.history.tasks(&query)).await.unwrap_err();
     }
     tokio::time::timeout(patience, stores.state.breakers(NOW)).await.unwrap_err();
-    tokio::time::timeout(patience, stores.history.write(advance(), rows, &[])).await.unwrap_err();
+    tokio::time::timeout(patience, put(&*stores.history, rows, &[])).await.unwrap_err();
     tokio::time::timeout(patience * 5, stores.history.ping())
         .await
         .expect("readers are free")
@@ -130,10 +127,10 @@ async fn a_caller_that_gives_up_leaves_no_half_done_transaction_behind() {
     let (row, other) = (call(0), call(0));
     // Polled a few times and dropped, at every depth that it can be dropped at.
     for depth in 1..40_u64 {
-        let write = history.write(advance(), std::slice::from_ref(&row), &[]);
+        let write = put(&*history, std::slice::from_ref(&row), &[]);
         tokio::time::timeout(Duration::from_micros(depth * 100), write).await.ok();
     }
-    history.write(advance(), std::slice::from_ref(&other), &[]).await.unwrap();
+    put(&*history, std::slice::from_ref(&other), &[]).await.unwrap();
     let count = store.psql(&format!("select count(*) from task_history where id = '{}'", other.id));
     assert_eq!(count, "1");
     wait_until(async || {
@@ -182,7 +179,7 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     let runtime =
         connect(url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@")).unwrap();
     runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
-    runtime.history.write(advance(), &[call(0), call(3 * 86_400)], &[]).await.unwrap();
+    put(&*runtime.history, &[call(0), call(3 * 86_400)], &[]).await.unwrap();
     runtime.state.transition(&moves(0, State::Open)).await.unwrap();
     runtime.state.transition(&moves(1, State::Closed)).await.unwrap();
     runtime.state.heartbeat(NOW).await.unwrap();
@@ -207,7 +204,7 @@ async fn upkeep_as_the_owner_runs_no_function_of_a_stranger() {
             as $$ begin raise exception 'a tree runs as %', current_user; end $$",
     );
     let history = store.open("me").history;
-    history.write(advance(), &[call(600)], &deltas(&"".into(), &[call(600)])).await.unwrap();
+    put(&*history, &[call(600)], &deltas("orders", &[call(600)], &[call(600)])).await.unwrap();
     history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
 }
 
@@ -225,7 +222,7 @@ async fn the_embedded_file_is_its_owners_alone() {
 async fn a_long_question_to_the_embedded_history_does_not_hold_breakers_up() {
     let store = Store::new(Kind::Sqlite).await;
     let stores = store.open("me");
-    stores.history.write(advance(), &[call(1)], &[]).await.unwrap();
+    put(&*stores.history, &[call(1)], &[]).await.unwrap();
     let file = rusqlite::Connection::open(store.data_dir().join("fusebox.db")).unwrap();
     // The row, and as many more as keep a search busy.
     let doubled = "insert into task_history select * from task_history";

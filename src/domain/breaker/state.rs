@@ -19,6 +19,9 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Open, Self::HalfOpen, Self::Ramping];
+
     /// The name in rows and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -61,10 +61,10 @@ impl Rollup {
         self.durations.merge(&other.durations);
     }
 
+    /// Adds a call, without its row.
     fn add(&mut self, call: &CallRecord) {
         let weight = u64::from(call.weight);
         self.count += weight;
-        self.stored += 1;
         self.attempts += weight * call.attempts.len() as u64;
         self.duration_us += weight * call.duration_us;
         self.request_bytes += weight * call.request_bytes;
@@ -73,21 +73,75 @@ impl Rollup {
     }
 }
 
-/// The deltas of a batch: one rollup per key, in no particular order.
-pub fn deltas(service: &Arc<str>, rows: &[CallRecord]) -> Vec<(RollupKey, Rollup)> {
+/// Sums of calls that have no row.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(HashMap<RollupKey, Rollup>);
+
+impl Ledger {
+    /// Adds a call that lost its row.
+    pub fn add_lost(&mut self, service: &str, call: &CallRecord) {
+        let site = &call.site;
+        let key = RollupKey {
+            minute: minute_of(call),
+            service: service.into(),
+            upstream: site.upstream.clone(),
+            domain: site.domain.clone(),
+            action: site.action.clone(),
+            outcome: call.outcome,
+            reason: call.reason,
+        };
+        let mut sum = Rollup::default();
+        sum.add(call);
+        self.merge(key, &sum);
+    }
+
+    /// Adds a sum.
+    pub fn merge(&mut self, key: RollupKey, sum: &Rollup) {
+        self.0.entry(key).or_default().merge(sum);
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The calls in it.
+    pub fn calls(&self) -> u64 {
+        self.0.values().map(|sum| sum.count).sum()
+    }
+
+    /// One sum per key, in no particular order.
+    pub fn into_sums(self) -> Vec<(RollupKey, Rollup)> {
+        self.0.into_iter().collect()
+    }
+}
+
+/// The deltas of some calls, of which the `stored` ones have rows: one rollup per key, in no
+/// particular order.
+pub fn deltas(
+    service: &str,
+    calls: &[CallRecord],
+    stored: &[CallRecord],
+) -> Vec<(RollupKey, Rollup)> {
+    let service: Arc<str> = service.into();
     // The calls of a route share their site, whose address is compared for much less than its words.
     type Cell = (i64, *const CallSite, Outcome, Option<Reason>);
     let mut cells: HashMap<Cell, (&CallSite, Rollup)> = HashMap::new();
-    for row in rows {
-        let cell = (minute_of(row), Arc::as_ptr(&row.site), row.outcome, row.reason);
-        cells.entry(cell).or_insert_with(|| (&row.site, Rollup::default())).1.add(row);
+    let cell = |row: &CallRecord| (minute_of(row), Arc::as_ptr(&row.site), row.outcome, row.reason);
+    for call in calls {
+        cells.entry(cell(call)).or_insert_with(|| (&call.site, Rollup::default())).1.add(call);
+    }
+    for row in stored {
+        if let Some((_, rollup)) = cells.get_mut(&cell(row)) {
+            rollup.stored += 1;
+        }
     }
     // The same words may stand at several addresses.
     let mut deltas: HashMap<RollupKey, Rollup> = HashMap::with_capacity(cells.len());
     for ((minute, _, outcome, reason), (site, rollup)) in cells {
         let key = RollupKey {
             minute,
-            service: Arc::clone(service),
+            service: Arc::clone(&service),
             upstream: site.upstream.clone(),
             domain: site.domain.clone(),
             action: site.action.clone(),

@@ -1,68 +1,63 @@
-//! The cursor of this instance's journal: how far its batches were applied.
+//! The cursors of a journal: how far its rows were applied.
 //!
-//! Until the journal is a file, it is the memory of the process, so its id is the instance. A
-//! position that is not ahead of the cursor makes the statement fail rather than do nothing: then
-//! the commit behind it in the same message is not reached.
+//! They move in the transaction that holds the rows, each from where the writer believes it to be.
+//! One that is elsewhere makes the statement fail rather than do nothing: then the commit behind it
+//! in the same message is not reached.
 
-use tokio_postgres::{error::SqlState, types::Type};
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use tokio_postgres::{error::DbError, types::Type};
 
 use super::{
-    session::Lease,
+    Postgres,
     state::{LIMIT, Param},
     tables::Tables,
 };
-use crate::store::{Advance, Error, rows::signed};
+use crate::store::{Advance, Batch, Error, rows::unsigned};
 
-/// A cursor, and where a batch takes it.
-pub(super) struct Cursor<'a> {
-    pub(super) tables: &'a Tables,
-    pub(super) journal_id: &'a str,
-    pub(super) advance: Advance,
+/// The statement that moves the cursors of a batch.
+pub(super) fn moving(tables: &Tables, batch: &Batch<'_>) -> String {
+    let list = |number: fn(&Advance) -> u64| {
+        batch.advances.iter().fold(String::new(), |mut list, advance| {
+            let comma = if list.is_empty() { "" } else { "," };
+            write!(list, "{comma}{}", number(advance)).ok();
+            list
+        })
+    };
+    let (workers, from, to) = (list(|a| u64::from(a.worker)), list(|a| a.from), list(|a| a.to));
+    let (function, journal_id) = (tables.name("@fusebox_move_cursors"), literal(batch.journal_id));
+    let rows = batch.rows.len();
+    format!(
+        "select {function}({journal_id}, array[{workers}]::int[], array[{from}]::bigint[],
+            array[{to}]::bigint[], {rows})"
+    )
 }
 
-impl Cursor<'_> {
-    /// The statement that moves it forward for so many rows. A cursor that went back, as behind a
-    /// failover that lost the last batches, is moved too: what is newer must not be lost with them.
-    pub(super) fn moving(&self, rows: usize) -> String {
-        let into = self.tables.name("insert into @journal_cursor as reached");
-        let journal_id = literal(self.journal_id);
-        let Advance { worker, position } = self.advance;
-        format!(
-            "{into} (journal_id, worker, position, rows_total)
-            values ({journal_id}, {worker}, {position}, {rows})
-            on conflict (journal_id, worker) do update set
-                -- Null, which the column refuses, when the batch was applied before.
-                position = case when reached.position < excluded.position
-                    then excluded.position end,
-                rows_total = reached.rows_total + excluded.rows_total,
-                committed_at = clock_timestamp()"
-        )
-    }
-
-    /// Whether it is as far as this already.
-    pub(super) async fn has_passed(&self, lease: &Lease<'_>) -> Result<bool, Error> {
-        let statement = self.tables.name(
-            "select from @journal_cursor where journal_id = $1 and worker = $2 and position >= $3",
-        );
-        let (worker, position) = (i64::from(self.advance.worker), signed(self.advance.position));
-        let params: [Param<'_>; 3] =
-            [(&self.journal_id, Type::TEXT), (&worker, Type::INT8), (&position, Type::INT8)];
-        let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-        Ok(!rows.is_empty())
-    }
+/// Where the cursors of a journal are.
+pub(super) async fn all(store: &Postgres, journal_id: &str) -> Result<BTreeMap<u32, u64>, Error> {
+    let statement =
+        store.tables.name("select worker, position from @journal_cursor where journal_id = $1");
+    let params: [Param<'_>; 1] = [(&journal_id, Type::TEXT)];
+    let lease = store.writer.lease().await?;
+    let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
+    let cursors = rows
+        .iter()
+        .filter_map(|row| Some((u32::try_from(row.get::<_, i32>(0)).ok()?, unsigned(row.get(1)))));
+    Ok(cursors.collect())
 }
 
-/// Whether a move failed because the cursor was as far already.
-pub(super) fn is_passed(error: &Error) -> bool {
-    error.of_the_server().is_some_and(|error| {
-        *error.code() == SqlState::NOT_NULL_VIOLATION && error.table() == Some("journal_cursor")
-    })
+/// Whether a move failed because a cursor is elsewhere.
+pub(super) fn is_elsewhere(error: &Error) -> bool {
+    error.of_the_server().map(DbError::code).is_some_and(|code| code.code() == ELSEWHERE)
 }
 
 /// A text as a literal that means the same whatever the server's settings.
 fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
+
+/// What the function raises.
+const ELSEWHERE: &str = "FBX01";
 
 #[cfg(test)]
 mod tests {

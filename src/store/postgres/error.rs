@@ -34,7 +34,9 @@ impl Error {
 
     /// What the server said, where it said something.
     pub(super) fn of_the_server(&self) -> Option<&DbError> {
-        let (Self::Unavailable(cause) | Self::Refused(cause) | Self::BadData(cause)) = self;
+        let (Self::Unavailable(cause) | Self::Refused(cause) | Self::BadData(cause)) = self else {
+            return None;
+        };
         cause.downcast_ref::<tokio_postgres::Error>()?.as_db_error()
     }
 }

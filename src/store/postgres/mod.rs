@@ -20,6 +20,7 @@ mod url;
 mod write;
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
@@ -28,13 +29,10 @@ use async_trait::async_trait;
 
 use self::{connection::Connector, read::Pool, session::Session, tables::Tables};
 use super::{
-    Advance, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
+    Batch, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
     StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
-use crate::domain::{
-    learn::rollup::{Rollup, RollupKey},
-    task::CallRecord,
-};
+use crate::domain::learn::rollup::{Rollup, RollupKey};
 
 /// Both stores in one database.
 pub(super) struct Postgres {
@@ -91,17 +89,12 @@ impl StateStore for Postgres {
 
 #[async_trait]
 impl HistoryStore for Postgres {
-    async fn write(
-        &self,
-        advance: Advance,
-        rows: &[CallRecord],
-        deltas: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error> {
-        write::write(self, advance, rows, deltas).await
+    async fn write(&self, batch: &Batch<'_>) -> Result<(), Error> {
+        write::write(self, batch).await
     }
 
-    async fn withdraw(&self, advance: Advance) -> Result<bool, Error> {
-        write::withdraw(self, advance).await
+    async fn cursors(&self, journal_id: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        cursor::all(self, journal_id).await
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

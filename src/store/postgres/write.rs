@@ -10,87 +10,69 @@ use tokio_postgres::{
     types::Type,
 };
 
-use super::{
-    Postgres, copy,
-    cursor::{self, Cursor},
-    session::Lease,
-    state::Param,
-    tables::Tables,
-};
+use super::{Postgres, copy, cursor, session::Lease, state::Param, tables::Tables};
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
-        task::CallRecord,
+        task::{CallRecord, Origin},
     },
     store::{
-        Advance, BoxError, Error,
+        Batch, BoxError, Error,
         rows::{ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, task_cells},
     },
 };
 
-pub(super) async fn write(
-    store: &Postgres,
-    advance: Advance,
-    rows: &[CallRecord],
-    deltas: &[(RollupKey, Rollup)],
-) -> Result<(), Error> {
-    let me = &store.identity;
-    let cursor = Cursor { tables: &store.tables, journal_id: &me.instance, advance };
-    let batch = Batch {
+pub(super) async fn write(store: &Postgres, batch: &Batch<'_>) -> Result<(), Error> {
+    let Batch { rows, deltas, origin, .. } = *batch;
+    let statements = Statements {
         copies: [
-            (copy_tasks(&store.tables), copy::encode(rows.iter().map(|row| task_cells(row, me)))),
-            (copy_rollups(&store.tables), copy::encode(deltas.iter().map(|d| rollup_cells(d, me)))),
+            (copy_tasks(&store.tables), rows.len(), encode_tasks(rows, origin)),
+            (copy_rollups(&store.tables), deltas.len(), encode_rollups(deltas, origin)),
         ],
         // In one message, which the server gets whole or not at all: the cursor's row is never
         // locked by a transaction that waits for us.
-        end: format!("{}; commit", cursor.moving(rows.len())),
+        end: format!("{}; commit", cursor::moving(&store.tables, batch)),
     };
     let lease = store.writer.lease().await?;
-    let mut result = lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await;
+    let mut result = lease.within(WRITE_LIMIT, |db| apply(db, &statements)).await;
     if result.as_ref().is_err_and(is_missing_day) {
         result = match add_days(store, &lease, rows).await {
-            Ok(()) => lease.within(WRITE_LIMIT, |db| apply(db, &batch)).await,
+            Ok(()) => lease.within(WRITE_LIMIT, |db| apply(db, &statements)).await,
             Err(error) => Err(error),
         };
     }
     match result {
-        Err(error) if cursor::is_passed(&error) => Ok(()),
-        // It may have been applied before, and have become bad since: its day is dropped.
-        Err(error @ Error::BadData(_)) if !cursor.has_passed(&lease).await? => Err(error),
-        Err(Error::BadData(_)) => Ok(()),
+        Err(error) if cursor::is_elsewhere(&error) => Err(Error::CursorMoved),
         result => result,
     }
 }
 
-/// Moves the cursor and nothing else.
-pub(super) async fn withdraw(store: &Postgres, advance: Advance) -> Result<bool, Error> {
-    let (tables, journal_id) = (&store.tables, &*store.identity.instance);
-    let moving = Cursor { tables, journal_id, advance }.moving(0);
-    let lease = store.writer.lease().await?;
-    match lease.within(WRITE_LIMIT, |db| db.batch_execute(&moving)).await {
-        Ok(()) => Ok(true),
-        Err(error) if cursor::is_passed(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
+fn encode_tasks(rows: &[CallRecord], origin: &Origin) -> Bytes {
+    copy::encode(rows.iter().map(|row| task_cells(row, origin)))
+}
+
+fn encode_rollups(deltas: &[(RollupKey, Rollup)], origin: &Origin) -> Bytes {
+    copy::encode(deltas.iter().map(|delta| rollup_cells(delta, origin)))
 }
 
 /// The statements of a batch.
-struct Batch {
-    copies: [(String, Bytes); 2],
+struct Statements {
+    /// Each with the number of its rows.
+    copies: [(String, usize, Bytes); 2],
     end: String,
 }
 
 /// Copies each table's rows and moves the cursor, all in one transaction. Only within one can a
 /// pooler be trusted to keep a COPY on one connection.
-async fn apply(db: &Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
+async fn apply(db: &Client, statements: &Statements) -> Result<(), tokio_postgres::Error> {
     db.batch_execute("begin").await?;
     let result = async {
-        for (statement, rows) in &batch.copies {
+        for (statement, _, rows) in statements.copies.iter().filter(|(_, count, _)| *count > 0) {
             let mut sink = pin!(db.copy_in(statement).await?);
             sink.feed(rows.clone()).await?;
             sink.as_mut().finish().await?;
         }
-        db.batch_execute(&batch.end).await
+        db.batch_execute(&statements.end).await
     };
     let result = result.await;
     if result.is_err() && !db.is_closed() {

@@ -12,61 +12,93 @@ use super::read;
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
-        task::{CallRecord, TaskId},
+        task::{CallRecord, Origin, TaskId},
     },
     store::{
-        Advance, Identity,
+        Advance, Batch,
         rows::{
             Cell, MINUTE_US, ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, rollup_of,
-            signed, sum_cells, task_cells,
+            signed, sum_cells, task_cells, unsigned,
         },
     },
 };
 
+/// A batch that goes to another thread.
+pub(super) struct OwnBatch {
+    journal_id: String,
+    origin: Origin,
+    advances: Vec<Advance>,
+    rows: Vec<CallRecord>,
+    deltas: Vec<(RollupKey, Rollup)>,
+}
+
+impl From<&Batch<'_>> for OwnBatch {
+    fn from(batch: &Batch<'_>) -> Self {
+        Self {
+            journal_id: batch.journal_id.to_owned(),
+            origin: batch.origin.clone(),
+            advances: batch.advances.to_vec(),
+            rows: batch.rows.to_vec(),
+            deltas: batch.deltas.to_vec(),
+        }
+    }
+}
+
+/// Writes a batch. False, and nothing is written, when a cursor is elsewhere.
 pub(super) fn write(
     db: &mut Connection,
-    me: &Identity,
-    advance: Advance,
-    rows: &[CallRecord],
-    deltas: &[(RollupKey, Rollup)],
+    batch: &OwnBatch,
     now_us: i64,
-) -> Result<(), rusqlite::Error> {
+) -> Result<bool, rusqlite::Error> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !move_cursor(&tx, me, advance, rows.len(), now_us)? {
-        return Ok(());
+    for advance in &batch.advances {
+        if !move_cursor(&tx, &batch.journal_id, *advance, now_us)? {
+            return Ok(false);
+        }
     }
     let mut insert =
         tx.prepare_cached(&insert_of("task_history", &TASK_COLUMNS.map(|(name, _)| name)))?;
-    for row in rows {
-        insert.execute(params_from_iter(task_cells(row, me)))?;
+    for row in &batch.rows {
+        insert.execute(params_from_iter(task_cells(row, &batch.origin)))?;
     }
     drop(insert);
-    for delta in deltas {
-        insert_rollup(&tx, "delta", rollup_cells(delta, me))?;
+    for delta in &batch.deltas {
+        insert_rollup(&tx, "delta", rollup_cells(delta, &batch.origin))?;
     }
-    tx.commit()
+    tx.commit()?;
+    Ok(true)
 }
 
-/// Moves the cursor of this instance's journal. False when it is there already, or further.
-pub(super) fn move_cursor(
+/// Moves a cursor. False when it is elsewhere.
+fn move_cursor(
     db: &Connection,
-    me: &Identity,
-    advance: Advance,
-    rows: usize,
+    journal_id: &str,
+    Advance { worker, from, to }: Advance,
     now_us: i64,
 ) -> Result<bool, rusqlite::Error> {
-    let mut move_forward = db.prepare_cached(
-        "insert into journal_cursor as reached
-            (journal_id, worker, position, rows_total, committed_at)
-        values (?1, ?2, ?3, ?4, ?5)
-        on conflict (journal_id, worker) do update set
-            position = excluded.position, rows_total = rows_total + excluded.rows_total,
-            committed_at = excluded.committed_at
-        where reached.position < excluded.position",
+    if from == 0 {
+        let mut begin = db.prepare_cached(
+            "insert into journal_cursor (journal_id, worker, position, committed_at)
+            values (?1, ?2, 0, ?3) on conflict do nothing",
+        )?;
+        begin.execute((journal_id, worker, now_us))?;
+    }
+    let mut move_on = db.prepare_cached(
+        "update journal_cursor set position = ?4, committed_at = ?5
+        where journal_id = ?1 and worker = ?2 and position = ?3",
     )?;
-    let (position, rows) = (signed(advance.position), i64::try_from(rows).unwrap_or(i64::MAX));
-    let moved = move_forward.execute((&me.instance, advance.worker, position, rows, now_us))?;
-    Ok(moved > 0)
+    Ok(move_on.execute((journal_id, worker, signed(from), signed(to), now_us))? == 1)
+}
+
+/// Where the cursors of a journal are.
+pub(super) fn cursors(
+    db: &Connection,
+    journal_id: &str,
+) -> Result<BTreeMap<u32, u64>, rusqlite::Error> {
+    let mut select =
+        db.prepare_cached("select worker, position from journal_cursor where journal_id = ?1")?;
+    let rows = select.query_map([journal_id], |row| Ok((row.get(0)?, unsigned(row.get(1)?))))?;
+    rows.collect()
 }
 
 fn insert_rollup(

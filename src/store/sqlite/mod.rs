@@ -12,6 +12,7 @@ mod read;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
@@ -23,15 +24,12 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    Advance, BoxError, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved,
-    RollupQuery, StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Batch, BoxError, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
+    StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::{
     clock,
-    domain::{
-        learn::rollup::{Rollup, RollupKey},
-        task::CallRecord,
-    },
+    domain::learn::rollup::{Rollup, RollupKey},
 };
 
 /// Both stores in one file.
@@ -120,21 +118,16 @@ impl StateStore for Sqlite {
 
 #[async_trait]
 impl HistoryStore for Sqlite {
-    async fn write(
-        &self,
-        advance: Advance,
-        rows: &[CallRecord],
-        deltas: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error> {
-        let (rows, deltas) = (rows.to_vec(), deltas.to_vec());
-        let me = Arc::clone(&self.identity);
+    async fn write(&self, batch: &Batch<'_>) -> Result<(), Error> {
+        let batch = history::OwnBatch::from(batch);
         let now_us = clock::wall_us();
-        on(&self.writer, move |db| history::write(db, &me, advance, &rows, &deltas, now_us)).await
+        let written = on(&self.writer, move |db| history::write(db, &batch, now_us)).await?;
+        if written { Ok(()) } else { Err(Error::CursorMoved) }
     }
 
-    async fn withdraw(&self, advance: Advance) -> Result<bool, Error> {
-        let (me, now_us) = (Arc::clone(&self.identity), clock::wall_us());
-        on(&self.writer, move |db| history::move_cursor(db, &me, advance, 0, now_us)).await
+    async fn cursors(&self, journal_id: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        let journal_id = journal_id.to_owned();
+        on(&self.writer, move |db| history::cursors(db, &journal_id)).await
     }
 
     async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {

@@ -3,7 +3,7 @@
 mod store;
 
 use std::{
-    num::NonZeroUsize,
+    num::NonZeroU32,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 use crate::{
     clock, config,
     domain::task::TaskId,
-    history::{Lane, Recorder, samples},
+    history::{Lane, Recorder, journal::Journal, samples},
     store::HistoryStore,
 };
 use store::{Mood, Store};
@@ -28,21 +28,27 @@ struct Rig {
 }
 
 impl Rig {
-    /// Two lanes, and room for this many rows.
-    fn start(queue_rows: usize) -> Self {
+    /// Two lanes into a journal in memory.
+    fn start() -> Self {
+        Self::start_sampling(1)
+    }
+
+    /// Of so many successes one has a row.
+    fn start_sampling(every: u32) -> Self {
         let limits = config::History {
             retention: Duration::from_secs(14 * 86_400),
-            queue_rows: NonZeroUsize::new(queue_rows).unwrap(),
+            spool_max_bytes: 16 << 20,
             refused_per_second: 3,
+            sample_successes: NonZeroU32::new(every).unwrap(),
         };
-        let (recorder, writer) = Recorder::new(2, &limits);
+        let (recorder, writer) = Recorder::new(2, Journal::in_memory(2), &limits, None);
         let store = Arc::<Store>::default();
         let (stop, stopped) = oneshot::channel();
         let dyn_store: Arc<dyn HistoryStore> = Arc::clone(&store) as _;
         let run = tokio::spawn(async move {
             let mut left = Vec::new();
             let stop = async { stopped.await.unwrap() };
-            writer.run(dyn_store, "orders".into(), stop, |row| left.push(row.id)).await;
+            writer.run(dyn_store, stop, |row| left.push(row.id)).await;
             left
         });
         let lane = recorder.lane(0);
@@ -53,7 +59,7 @@ impl Rig {
     fn record(&self, calls: usize) -> Vec<TaskId> {
         let site = samples::site("payments");
         let calls = std::iter::repeat_with(|| samples::success(&site)).take(calls);
-        calls.inspect(|call| self.lane.record(call.clone())).map(|call| call.id).collect()
+        calls.inspect(|call| self.lane.record(call, None)).map(|call| call.id).collect()
     }
 
     /// Stops with this much time; returns what was left over.
@@ -73,7 +79,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn every_call_becomes_a_row_in_the_order_of_its_end() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     let ids = rig.record(2_500);
     sleep(SECOND).await;
     assert_eq!(rig.store.ids(), ids);
@@ -84,7 +90,7 @@ async fn every_call_becomes_a_row_in_the_order_of_its_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_few_calls_wait_a_quarter_of_a_second_and_a_full_batch_does_not() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     sleep(SECOND + Duration::from_millis(1)).await;
     rig.record(999);
     sleep(Duration::from_millis(200)).await;
@@ -96,7 +102,7 @@ async fn a_few_calls_wait_a_quarter_of_a_second_and_a_full_batch_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_loses_nothing_while_memory_lasts() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     rig.store.be(Mood::Away);
     let mut ids = Vec::new();
     for _ in 0..20 {
@@ -116,48 +122,17 @@ async fn an_outage_loses_nothing_while_memory_lasts() {
 
 #[tokio::test(start_paused = true)]
 async fn tries_grow_rarer_while_the_store_is_away() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     rig.store.be(Mood::Away);
     rig.record(1);
     sleep(60 * SECOND).await;
-    let tries = rig.store.asked().len();
+    let tries = rig.store.tries.load(Relaxed);
     assert!((60 / 5..60).contains(&tries), "{tries} tries in a minute");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_outage_drops_the_oldest_rows_and_counts_them() {
-    let rig = Rig::start(1_000);
-    rig.store.be(Mood::Away);
-    let mut ids = Vec::new();
-    for _ in 0..40 {
-        ids.extend(rig.record(100));
-        sleep(SECOND).await;
-    }
-    rig.assert_balance();
-    let waiting = usize::try_from(rig.recorder.counters().rows_waiting()).unwrap();
-    assert!((700..=1_000).contains(&waiting), "{waiting} rows in memory");
-    rig.store.be(Mood::Well);
-    sleep(6 * SECOND).await;
-    let kept = rig.store.ids();
-    assert_eq!(kept.len(), waiting);
-    assert!(ids.ends_with(&kept[100..]), "all but the batch in flight are the newest");
-    let counters = rig.recorder.counters();
-    assert_eq!(counters.dropped() + counters.written(), 4_000);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_burst_between_two_collections_stays_within_the_limit() {
-    let rig = Rig::start(1_000);
-    let ids = rig.record(5_000);
-    sleep(SECOND).await;
-    let counters = rig.recorder.counters();
-    assert_eq!(rig.store.ids(), ids[4_500..]);
-    assert_eq!((counters.dropped(), counters.recorded()), (4_500, 5_000));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_bad_row_is_set_aside_and_the_others_are_written() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     let ids = rig.record(1_000);
     rig.store.bad.lock().unwrap().extend([ids[17], ids[999]]);
     sleep(SECOND).await;
@@ -167,42 +142,25 @@ async fn a_bad_row_is_set_aside_and_the_others_are_written() {
     assert_eq!((counters.set_aside(), counters.written()), (2, 998));
     assert!(counters.store_up(), "a bad row is no outage");
     assert!(rig.store.asked().len() < 45, "{} writes", rig.store.asked().len());
-    let numbers = rig.store.numbers();
-    assert!(numbers.is_sorted_by(|a, b| a < b), "every part has a number of its own: {numbers:?}");
+    assert_eq!(*rig.store.sums.lock().unwrap(), (1_000, 998), "the sums miss no call");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusing_store_is_asked_rarely_and_gets_everything_once_it_is_mended() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     rig.store.be(Mood::Refusing);
     let ids = rig.record(10);
     sleep(60 * SECOND).await;
-    assert!(rig.store.asked().len() <= 12, "{:?}", rig.store.asked());
+    let tries = rig.store.tries.load(Relaxed);
+    assert!((2..=12).contains(&tries), "{tries} tries in a minute");
     rig.store.be(Mood::Well);
     sleep(61 * SECOND).await;
     assert_eq!(rig.store.ids(), ids);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_whose_answer_was_lost_comes_again_under_its_number() {
-    let rig = Rig::start(10_000);
-    rig.store.be(Mood::Forgetful);
-    let mut ids = rig.record(10);
-    sleep(SECOND).await;
-    ids.extend(rig.record(5));
-    rig.store.be(Mood::Well);
-    sleep(6 * SECOND).await;
-    assert_eq!(rig.store.ids(), ids);
-    let asked = rig.store.asked.lock().unwrap().clone();
-    assert!(asked.len() > 2, "{asked:?}");
-    let (last, resent) = asked.split_last().unwrap();
-    assert_eq!((resent, *last), (&*vec![(10, 1); resent.len()], (5, 2)));
-    assert_eq!(rig.recorder.counters().written(), 15);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_store_that_never_answers_is_an_outage() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     rig.store.be(Mood::Stuck);
     let ids = rig.record(10);
     sleep(SECOND).await;
@@ -214,37 +172,26 @@ async fn a_store_that_never_answers_is_an_outage() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_calls_of_all_workers_share_their_rows() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     let site = samples::site("payments");
     for call in 0..50 {
-        rig.recorder.lane(call).record(samples::refused(&site));
+        rig.recorder.lane(call).record(&samples::refused(&site), None);
     }
     sleep(4 * SECOND).await;
     let mut weights: Vec<_> = rig.store.rows.lock().unwrap().iter().map(|row| row.weight).collect();
     weights.sort_unstable();
-    assert_eq!(weights, [1, 1, 1, 47]);
+    assert_eq!(weights, [1, 1, 1, 23, 24], "one folded row for each worker");
     let counters = rig.recorder.counters();
-    assert_eq!((counters.written(), counters.rows_written(), counters.folded()), (50, 4, 46));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_flood_of_refused_calls_pushes_no_other_row_out() {
-    let rig = Rig::start(100);
-    let ids = rig.record(10);
-    let site = samples::site("payments");
-    (0..10_000).for_each(|_| rig.lane.record(samples::refused(&site)));
-    sleep(4 * SECOND).await;
-    assert_eq!(rig.store.ids()[..10], ids);
-    assert_eq!((rig.recorder.counters().dropped(), rig.recorder.counters().written()), (0, 10_010));
+    assert_eq!((counters.written(), counters.rows_written()), (50, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_writes_what_the_lanes_hold_folded_rows_included() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     sleep(SECOND).await;
     rig.record(10);
     let site = samples::site("payments");
-    (0..10).for_each(|_| rig.lane.record(samples::refused(&site)));
+    (0..10).for_each(|_| rig.lane.record(&samples::refused(&site), None));
     let stopped_at = clock::now();
     let (store, recorder, left) = rig.stop_within(5 * SECOND).await;
     assert_eq!((store.ids().len(), left.len(), recorder.counters().written()), (14, 0, 20));
@@ -254,7 +201,7 @@ async fn a_stop_writes_what_the_lanes_hold_folded_rows_included() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_written_by_the_deadline_is_handed_over() {
     for mood in [Mood::Away, Mood::Refusing, Mood::Stuck] {
-        let rig = Rig::start(10_000);
+        let rig = Rig::start();
         rig.store.be(mood);
         let mut ids = rig.record(1_500);
         sleep(SECOND).await;
@@ -268,29 +215,8 @@ async fn what_cannot_be_written_by_the_deadline_is_handed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_under_way_at_the_deadline_is_in_the_store_or_handed_over_and_never_both() {
-    for (mood, is_stored) in [(Mood::Silent, true), (Mood::Stuck, false)] {
-        let rig = Rig::start(10_000);
-        rig.store.be(mood);
-        let (sent, waiting) = (rig.record(1_000), rig.record(7));
-        sleep(SECOND).await;
-        let store = Arc::clone(&rig.store);
-        let mend = tokio::spawn(async move {
-            sleep(4 * SECOND).await;
-            store.be(Mood::Well);
-        });
-        let (store, recorder, left) = rig.stop_within(5 * SECOND).await;
-        mend.await.unwrap();
-        let (in_store, handed_over) =
-            if is_stored { (sent, waiting) } else { (vec![], [sent, waiting].concat()) };
-        assert_eq!(recorder.counters().written(), in_store.len() as u64);
-        assert_eq!((store.ids(), left), (in_store, handed_over));
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_store_that_returns_before_the_deadline_still_gets_the_rows() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     rig.store.be(Mood::Refusing);
     let ids = rig.record(10);
     sleep(20 * SECOND).await;
@@ -306,9 +232,83 @@ async fn a_store_that_returns_before_the_deadline_still_gets_the_rows() {
 
 #[tokio::test(start_paused = true)]
 async fn the_tables_are_kept_at_start_and_every_five_minutes() {
-    let rig = Rig::start(10_000);
+    let rig = Rig::start();
     sleep(SECOND).await;
     assert_eq!(rig.store.upkeeps.load(Relaxed), 1);
     sleep(3 * 330 * SECOND).await;
     assert!((3..=5).contains(&rig.store.upkeeps.load(Relaxed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_answer_was_lost_is_found_applied() {
+    let rig = Rig::start();
+    rig.store.be(Mood::Forgetful);
+    let mut ids = rig.record(10);
+    sleep(SECOND).await;
+    ids.extend(rig.record(5));
+    sleep(SECOND).await;
+    rig.store.be(Mood::Well);
+    sleep(6 * SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+    assert_eq!(rig.recorder.counters().written(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_without_an_answer_is_found_applied() {
+    let rig = Rig::start();
+    rig.store.be(Mood::Silent);
+    let ids = rig.record(10);
+    sleep(SECOND).await;
+    rig.store.be(Mood::Well);
+    sleep(61 * SECOND).await;
+    assert_eq!((rig.store.ids(), rig.recorder.counters().written()), (ids, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fell_back_gets_again_what_it_lost() {
+    let rig = Rig::start();
+    let mut ids = rig.record(10);
+    sleep(SECOND).await;
+    let before = rig.store.cursors_now();
+    ids.extend(rig.record(2_500));
+    sleep(SECOND).await;
+    rig.store.fall_back(before, 10);
+    ids.extend(rig.record(1));
+    sleep(SECOND).await;
+    assert_eq!(rig.store.ids(), ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_many_successes_stands_for_all_where_that_is_wished() {
+    let rig = Rig::start_sampling(10);
+    rig.record(95);
+    let site = samples::site("payments");
+    (0..5).for_each(|_| rig.lane.record(&samples::failure(&site), None));
+    sleep(SECOND).await;
+    let rows = rig.store.rows.lock().unwrap().clone();
+    let weights: u32 = rows.iter().map(|row| row.weight).sum();
+    assert_eq!((rows.len(), weights), (10 + 5, 100));
+    assert_eq!(*rig.store.sums.lock().unwrap(), (100, 15), "the sums tell how many rows there are");
+    assert_eq!(rig.recorder.counters().written(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_memory_is_full_the_oldest_rows_go_and_their_sums_stay() {
+    let rig = Rig::start();
+    rig.store.be(Mood::Away);
+    let mut ids = Vec::new();
+    for _ in 0..150 {
+        ids.extend(rig.record(1_000));
+        sleep(SECOND / 4).await;
+    }
+    sleep(SECOND).await;
+    rig.assert_balance();
+    let dropped = rig.recorder.counters().dropped();
+    assert!((1..150_000).contains(&dropped), "{dropped} dropped");
+    rig.store.be(Mood::Well);
+    sleep(30 * SECOND).await;
+    let kept = rig.store.ids();
+    assert_eq!(kept.len() as u64 + dropped, 150_000);
+    assert!(ids.ends_with(&kept[1_000..]), "all but what was on its way are the newest");
+    assert_eq!(*rig.store.sums.lock().unwrap(), (150_000, kept.len() as u64));
 }

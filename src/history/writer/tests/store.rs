@@ -1,7 +1,7 @@
 //! A history in memory with a cursor that really moves, and moods.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{
         Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
@@ -16,7 +16,7 @@ use crate::{
         learn::rollup::{Rollup, RollupKey},
         task::{CallRecord, TaskId},
     },
-    store::{Advance, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    store::{Advance, Batch, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
 };
 
 /// How the store behaves now.
@@ -39,10 +39,13 @@ pub(super) struct Store {
     mood: Mutex<Mood>,
     pub(super) bad: Mutex<HashSet<TaskId>>,
     pub(super) rows: Mutex<Vec<CallRecord>>,
-    /// The sizes of the batches that were asked to be written, written or not, and their numbers.
-    pub(super) asked: Mutex<Vec<(usize, u64)>>,
-    /// The cursor.
-    reached: Mutex<u64>,
+    /// All deltas, added up: calls, and how many rows hold them.
+    pub(super) sums: Mutex<(u64, u64)>,
+    /// The sizes of the batches that were asked to be written, written or not.
+    asked: Mutex<Vec<usize>>,
+    cursors: Mutex<BTreeMap<u32, u64>>,
+    /// How often it was asked anything by the writer.
+    pub(super) tries: AtomicU32,
     pub(super) upkeeps: AtomicU32,
 }
 
@@ -56,33 +59,40 @@ impl Store {
     }
 
     pub(super) fn asked(&self) -> Vec<usize> {
-        self.asked.lock().unwrap().iter().map(|(rows, _)| *rows).collect()
+        self.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn numbers(&self) -> Vec<u64> {
-        self.asked.lock().unwrap().iter().map(|(_, number)| *number).collect()
+    /// A copy that lacks the rows after the first so many takes over, as in a failover.
+    pub(super) fn fall_back(&self, cursors: BTreeMap<u32, u64>, rows: usize) {
+        *self.cursors.lock().unwrap() = cursors;
+        self.rows.lock().unwrap().truncate(rows);
     }
 
-    /// Moves the cursor; false when it is there already.
-    fn reach(&self, advance: Advance) -> bool {
-        let mut reached = self.reached.lock().unwrap();
-        let is_ahead = advance.position > *reached;
-        *reached = advance.position.max(*reached);
-        is_ahead
+    pub(super) fn cursors_now(&self) -> BTreeMap<u32, u64> {
+        self.cursors.lock().unwrap().clone()
+    }
+
+    fn apply(&self, batch: &Batch<'_>) -> Result<(), Error> {
+        let mut cursors = self.cursors.lock().unwrap();
+        let is_there = |a: &Advance| cursors.get(&a.worker).copied().unwrap_or(0) == a.from;
+        if !batch.advances.iter().all(is_there) {
+            return Err(Error::CursorMoved);
+        }
+        cursors.extend(batch.advances.iter().map(|advance| (advance.worker, advance.to)));
+        self.rows.lock().unwrap().extend(batch.rows.iter().cloned());
+        let mut sums = self.sums.lock().unwrap();
+        for (_, delta) in batch.deltas {
+            *sums = (sums.0 + delta.count, sums.1 + delta.stored);
+        }
+        Ok(())
     }
 }
 
 #[async_trait]
 impl HistoryStore for Store {
-    async fn write(
-        &self,
-        advance: Advance,
-        rows: &[CallRecord],
-        deltas: &[(RollupKey, Rollup)],
-    ) -> Result<(), Error> {
-        let calls: u64 = rows.iter().map(|row| u64::from(row.weight)).sum();
-        assert_eq!(deltas.iter().map(|(_, rollup)| rollup.count).sum::<u64>(), calls);
-        self.asked.lock().unwrap().push((rows.len(), advance.position));
+    async fn write(&self, batch: &Batch<'_>) -> Result<(), Error> {
+        self.asked.lock().unwrap().push(batch.rows.len());
+        self.tries.fetch_add(1, Relaxed);
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Away => return Err(Error::Unavailable("connection refused".into())),
@@ -90,12 +100,10 @@ impl HistoryStore for Store {
             Mood::Stuck => std::future::pending().await,
             Mood::Well | Mood::Forgetful | Mood::Silent => {}
         }
-        if rows.iter().any(|row| self.bad.lock().unwrap().contains(&row.id)) {
+        if batch.rows.iter().any(|row| self.bad.lock().unwrap().contains(&row.id)) {
             return Err(Error::BadData("out of range".into()));
         }
-        if self.reach(advance) {
-            self.rows.lock().unwrap().extend(rows.iter().cloned());
-        }
+        self.apply(batch)?;
         match mood {
             Mood::Forgetful => Err(Error::Unavailable("connection reset by peer".into())),
             Mood::Silent => std::future::pending().await,
@@ -103,13 +111,14 @@ impl HistoryStore for Store {
         }
     }
 
-    async fn withdraw(&self, advance: Advance) -> Result<bool, Error> {
+    async fn cursors(&self, _: &str) -> Result<BTreeMap<u32, u64>, Error> {
+        self.tries.fetch_add(1, Relaxed);
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Away => Err(Error::Unavailable("connection refused".into())),
             Mood::Refusing => Err(Error::Refused("no such table".into())),
             Mood::Stuck => std::future::pending().await,
-            Mood::Well | Mood::Forgetful | Mood::Silent => Ok(self.reach(advance)),
+            Mood::Well | Mood::Forgetful | Mood::Silent => Ok(self.cursors_now()),
         }
     }
 

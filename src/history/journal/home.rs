@@ -1,0 +1,117 @@
+//! The data directory: whose it is, and that nobody else uses it meanwhile.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{clock, domain::task::TaskId};
+
+/// The file that names the journal. The store's cursors go by it.
+const JOURNAL_ID: &str = "journal_id";
+/// The file that is locked.
+const LOCK: &str = "lock";
+/// The directory of the segments.
+const SEGMENTS: &str = "journal";
+
+/// Why a data directory cannot be used, nor done without.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// Another process has it.
+    #[error("another Fusebox uses it: give each its own")]
+    InUse,
+    /// The id of the journal is damaged.
+    #[error(
+        "{0} holds no id: it names the journal in the store; put it back, or remove it with the directory"
+    )]
+    NoId(String),
+}
+
+/// A data directory that is ours, or the want of one.
+#[derive(Debug)]
+pub struct Home {
+    journal_id: String,
+    segments: Result<PathBuf, String>,
+    /// Locked until it is dropped.
+    _lock: Option<File>,
+}
+
+impl Home {
+    /// Makes a directory ours. One that cannot be written to is no error: then nothing is kept
+    /// there, and [`Home::segments`] says why.
+    ///
+    /// # Errors
+    /// It is another process's, or damaged.
+    pub fn claim(directory: &Path) -> Result<Self, HomeError> {
+        match Self::try_claim(directory) {
+            Ok(home) => home,
+            Err(error) => Ok(Self::nowhere(format!("{}: {error}", directory.display()))),
+        }
+    }
+
+    /// A home without a directory.
+    pub fn nowhere(why: String) -> Self {
+        Self { journal_id: fresh(), segments: Err(why), _lock: None }
+    }
+
+    /// The id of the journal: of the directory, or of this process where there is none.
+    pub fn journal_id(&self) -> &str {
+        &self.journal_id
+    }
+
+    /// Where segments go.
+    ///
+    /// # Errors
+    /// Why there is no such place.
+    pub fn segments(&self) -> Result<&Path, &str> {
+        self.segments.as_deref().map_err(String::as_str)
+    }
+
+    fn try_claim(directory: &Path) -> io::Result<Result<Self, HomeError>> {
+        let make = |path: &Path| fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        make(directory)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(directory.join(LOCK))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(Err(HomeError::InUse)),
+            Err(error) => return Err(error.into()),
+        }
+        let path = directory.join(JOURNAL_ID);
+        let journal_id = match fs::read_to_string(&path) {
+            Ok(text) if TaskId::parse(text.trim()).is_some() => text.trim().to_owned(),
+            // A kill came between making it and writing it.
+            Ok(text) if text.is_empty() => name(directory)?,
+            Ok(_) => return Ok(Err(HomeError::NoId(path.display().to_string()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => name(directory)?,
+            Err(error) => return Err(error),
+        };
+        let segments = directory.join(SEGMENTS);
+        make(&segments)?;
+        Ok(Ok(Self { journal_id, segments: Ok(segments), _lock: Some(lock) }))
+    }
+}
+
+/// Gives a directory its id.
+fn name(directory: &Path) -> io::Result<String> {
+    let id = fresh();
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(directory.join(JOURNAL_ID))?;
+    file.write_all(id.as_bytes())?;
+    file.sync_all()?;
+    Ok(id)
+}
+
+fn fresh() -> String {
+    TaskId::mint(clock::wall_us(), fastrand::u128(..)).to_string()
+}
