@@ -8,6 +8,7 @@ pub mod client;
 mod demo;
 pub mod exit;
 pub mod healthcheck;
+mod journal;
 mod migrate;
 mod output;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Show what a running Fusebox is doing. FUSEBOX_ADMIN_TOKEN holds its token, if it has one.
     Status(ask::Status),
+    /// See what waits in a data directory, and bring it to the store by hand.
+    Journal(journal::Arguments),
     /// Succeed when a running Fusebox is alive: for container health checks.
     Healthcheck(ask::Healthcheck),
     /// See everything at work: flaky upstreams, a breaker that opens and recovers, a dashboard.
@@ -58,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Validate(arguments) => run::validate(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Version => {

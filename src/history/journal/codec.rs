@@ -105,10 +105,10 @@ fn read_began(from: &mut Reader<'_>, words: &Vocabulary) -> Option<CallRecord> {
     let started_at_us = from.i64()?;
     let trace_id = TraceId::from_u128(from.u128()?);
     let parent = from.u128()?;
-    let site = words.site(from.u32()?)?;
+    let site = words.site(from.u32()?);
     let endpoint = match from.u32()? {
         NOBODY => None,
-        number => Some(words.text(number)?),
+        number => Some(words.text(number)),
     };
     let deadline_ms = from.maybe()?;
     let breaker_state = words.state(from.u8()?)?;
@@ -143,7 +143,7 @@ fn read_attempts(from: &mut Reader<'_>, words: &Vocabulary) -> Option<Attempts> 
     (0..count)
         .map(|_| {
             Some(Attempt {
-                endpoint: words.text(from.u32()?)?,
+                endpoint: words.text(from.u32()?),
                 verdict: words.verdict(from.u8()?)?,
                 reason: words.reason(from.u8()?)?,
                 duration_us: from.u64()?,

@@ -97,6 +97,26 @@ impl Home {
     }
 }
 
+/// Where the segments of a data directory are.
+pub(super) fn segments_of(directory: &Path) -> PathBuf {
+    directory.join(SEGMENTS)
+}
+
+/// The id of a data directory, when it has one.
+pub(super) fn read_id(directory: &Path) -> Option<String> {
+    let text = fs::read_to_string(directory.join(JOURNAL_ID)).ok()?;
+    TaskId::parse(text.trim()).map(|id| id.to_string())
+}
+
+/// Whether a process has a data directory.
+pub(super) fn is_in_use(directory: &Path) -> bool {
+    // The lock that is taken to find out goes with the file.
+    let lock = File::open(directory.join(LOCK));
+    lock.is_ok_and(|lock| {
+        flock(&lock, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
+    })
+}
+
 /// Gives a directory its id.
 fn name(directory: &Path) -> io::Result<String> {
     let id = fresh();

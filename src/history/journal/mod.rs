@@ -17,6 +17,7 @@ mod bytes;
 mod codec;
 mod frame;
 pub mod home;
+pub mod inspect;
 mod lot;
 mod map;
 mod names;
@@ -112,6 +113,13 @@ impl Journal {
         let supply = Arc::new(supply);
         let spool = Spool::new(segments, Arc::clone(&supply), limits.spool_max_bytes, limits.kept);
         Self { id: home.journal_id().to_owned(), spool, supply, found, home }
+    }
+}
+
+impl Journal {
+    /// What was found and done at the start.
+    pub const fn found(&self) -> &Found {
+        &self.found
     }
 }
 

@@ -1,12 +1,12 @@
 //! The numbers that a worker gives to sites and texts, so that each stands once in a segment.
 //!
 //! Found by their address, which costs less than their words and is theirs as long as they are held
-//! here. What nobody else holds any more, as after a change of configuration, is forgotten when a
-//! segment is full.
+//! here; at a new address, by their words. What nobody else holds any more, as after a change of
+//! configuration, is forgotten when a segment is full.
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
+    hash::{BuildHasherDefault, Hash, Hasher},
     sync::Arc,
 };
 
@@ -17,13 +17,11 @@ use crate::domain::task::CallSite;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     last: u32,
-    sites: Numbered<CallSite>,
-    texts: Numbered<str>,
+    sites: Numbers<CallSite>,
+    texts: Numbers<str>,
     /// What has a number and is not in the segment yet.
     pub(super) news: Vec<New>,
 }
-
-type Numbered<T> = HashMap<usize, (u32, Arc<T>), BuildHasherDefault<ByAddress>>;
 
 /// A number that was just given.
 #[derive(Debug, Clone)]
@@ -36,39 +34,77 @@ impl Names {
     /// Forgets what is held by nobody else, and returns the rest, for the next segment.
     pub(super) fn all(&mut self) -> Vec<New> {
         self.news.clear();
-        self.sites.retain(|_, (_, site)| Arc::strong_count(site) > 1);
-        self.texts.retain(|_, (_, text)| Arc::strong_count(text) > 1);
-        let sites = self.sites.values().map(|(number, site)| New::Site(*number, Arc::clone(site)));
-        let texts = self.texts.values().map(|(number, text)| New::Text(*number, Arc::clone(text)));
+        let sites = self.sites.all().into_iter().map(|(number, site)| New::Site(number, site));
+        let texts = self.texts.all().into_iter().map(|(number, text)| New::Text(number, text));
         sites.chain(texts).collect()
     }
 }
 
 impl Refer for Names {
     fn site(&mut self, site: &Arc<CallSite>) -> u32 {
-        let (last, news) = (&mut self.last, &mut self.news);
-        let known = self.sites.entry(Arc::as_ptr(site).addr()).or_insert_with(|| {
-            *last += 1;
-            news.push(New::Site(*last, Arc::clone(site)));
-            (*last, Arc::clone(site))
-        });
-        known.0
+        let (number, is_new) = self.sites.number(site, &mut self.last);
+        if is_new {
+            self.news.push(New::Site(number, Arc::clone(site)));
+        }
+        number
     }
 
     fn text(&mut self, text: &Arc<str>) -> u32 {
-        let (last, news) = (&mut self.last, &mut self.news);
-        let known = self.texts.entry(Arc::as_ptr(text).addr()).or_insert_with(|| {
-            *last += 1;
-            news.push(New::Text(*last, Arc::clone(text)));
-            (*last, Arc::clone(text))
-        });
-        known.0
+        let (number, is_new) = self.texts.number(text, &mut self.last);
+        if is_new {
+            self.news.push(New::Text(number, Arc::clone(text)));
+        }
+        number
     }
 }
 
+/// The numbers of one kind of name.
+#[derive(Debug)]
+struct Numbers<T: ?Sized> {
+    /// Each address is that of what is held beside its number.
+    by_address: HashMap<usize, (u32, Arc<T>), BuildHasherDefault<ByAddress>>,
+    by_words: HashMap<Arc<T>, u32>,
+}
+
+impl<T: ?Sized> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { by_address: HashMap::default(), by_words: HashMap::new() }
+    }
+}
+
+impl<T: ?Sized + Eq + Hash> Numbers<T> {
+    /// The number of a name, and whether it was given just now.
+    fn number(&mut self, name: &Arc<T>, last: &mut u32) -> (u32, bool) {
+        let address = Arc::as_ptr(name).addr();
+        if let Some((number, _)) = self.by_address.get(&address) {
+            return (*number, false);
+        }
+        let before = *last;
+        let number = *self.by_words.entry(Arc::clone(name)).or_insert_with(|| {
+            *last += 1;
+            *last
+        });
+        if self.by_address.len() < MAX_ADDRESSES {
+            self.by_address.insert(address, (number, Arc::clone(name)));
+        }
+        (number, *last > before)
+    }
+
+    /// Forgets what is held by nobody else, and returns the rest.
+    fn all(&mut self) -> Vec<(u32, Arc<T>)> {
+        // By its words it is held once, and by its address perhaps once more.
+        self.by_address.retain(|_, (_, name)| Arc::strong_count(name) > 2);
+        self.by_words.retain(|name, _| Arc::strong_count(name) > 1);
+        self.by_words.iter().map(|(name, number)| (*number, Arc::clone(name))).collect()
+    }
+}
+
+/// Addresses that are remembered. A name has one, unless its owner makes it again and again.
+const MAX_ADDRESSES: usize = 1 << 14;
+
 /// Spreads addresses: one multiplication, for they are distinct already and nobody chooses them.
 #[derive(Debug, Default)]
-pub(super) struct ByAddress(u64);
+struct ByAddress(u64);
 
 impl Hasher for ByAddress {
     fn finish(&self) -> u64 {

@@ -105,6 +105,12 @@ impl Spool {
         self.tracks.values_mut().for_each(|track| track.rewind(track.cursor));
     }
 
+    /// Where the records of the first segment begin.
+    #[cfg(test)]
+    pub(super) fn first_record(&self) -> usize {
+        self.volumes().next().map_or(0, |(_, volume)| volume.segment.first)
+    }
+
     /// Where the store's cursor of a worker is, as far as we know.
     pub(in crate::history) fn cursor(&self, worker: u32) -> Position {
         self.tracks.get(&worker).map(|track| track.cursor).unwrap_or_default()

@@ -84,12 +84,24 @@ impl Vocabulary {
         Some(())
     }
 
-    pub(super) fn site(&self, number: u32) -> Option<Arc<CallSite>> {
-        self.sites.get(&number).cloned()
+    /// A site. One whose record is damaged takes no row with it.
+    pub(super) fn site(&self, number: u32) -> Arc<CallSite> {
+        self.sites.get(&number).cloned().unwrap_or_else(|| {
+            let unknown = || Box::from(UNREADABLE);
+            Arc::new(CallSite {
+                listener: unknown(),
+                route: unknown(),
+                upstream: unknown(),
+                domain: unknown(),
+                action: unknown(),
+                path: unknown(),
+            })
+        })
     }
 
-    pub(super) fn text(&self, number: u32) -> Option<Arc<str>> {
-        self.texts.get(&number).cloned()
+    /// A text, likewise.
+    pub(super) fn text(&self, number: u32) -> Arc<str> {
+        self.texts.get(&number).cloned().unwrap_or_else(|| UNREADABLE.into())
     }
 
     pub(super) fn outcome(&self, number: u8) -> Option<Outcome> {
@@ -112,6 +124,9 @@ impl Vocabulary {
         self.states.get(usize::from(number)).copied().flatten()
     }
 }
+
+/// What stands for a name whose record is damaged.
+const UNREADABLE: &str = "unreadable";
 
 /// Writes a site and its number.
 pub(super) fn put_site(out: &mut Vec<u8>, number: u32, site: &CallSite) {
