@@ -5,11 +5,13 @@
 
 pub mod attempt;
 pub mod breaker;
+mod card;
 pub mod correlation;
 pub mod fleet;
 pub mod learn;
 pub mod outcome;
 pub mod route;
+pub mod secret;
 pub mod task;
 pub mod units;
 pub mod wait;

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use crate::domain::{
     breaker::{Cause, Shared, State},
     learn::rollup::{Rollup, RollupKey},
-    outcome::Outcome,
+    outcome::{Outcome, Reason},
     task::{CallRecord, TaskId},
 };
 
@@ -188,6 +188,10 @@ pub struct TaskQuery {
     pub action: Option<String>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
+    /// For this reason.
+    pub reason: Option<Reason>,
+    /// With a status from the first to the second.
+    pub status: Option<(u16, u16)>,
     /// Started at or after, in microseconds since the Unix epoch.
     pub from_us: i64,
     /// Started before; zero for no end.
