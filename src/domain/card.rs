@@ -27,6 +27,19 @@ const ISSUED: [(u32, u32, &[usize]); 12] = [
     (6440, 6599, &[16, 19]),
 ];
 
+/// Whether there are digits enough for a card's number, with nothing but separators in between.
+/// Looked for from the end of each stretch, so that one letter there settles all of it.
+pub(super) fn has_digits(text: &[u8]) -> bool {
+    let mut from = 0;
+    while let Some(stretch) = text.get(from..from + SHORTEST) {
+        match stretch.iter().rposition(|&byte| !(byte.is_ascii_digit() || is_separator(byte))) {
+            Some(other) => from += other + 1,
+            None => return true,
+        }
+    }
+    false
+}
+
 /// The length of the card's number that begins at this digit, its separators included.
 pub(super) fn number(text: &[u8], at: usize) -> Option<usize> {
     let mut digits = [0_u8; LONGEST];
