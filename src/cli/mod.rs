@@ -4,15 +4,22 @@
 //! Fusebox depends on cannot be reached, 5 unhealthy.
 
 mod ask;
+mod asking;
 pub mod client;
 mod demo;
 pub mod exit;
+pub mod follow;
 pub mod healthcheck;
+pub mod history;
 mod migrate;
 mod output;
+pub mod rows;
 mod run;
+pub mod screen;
 mod settings;
 pub mod status;
+pub mod table;
+pub mod trace;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -43,6 +50,10 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Show what a running Fusebox is doing. FUSEBOX_ADMIN_TOKEN holds its token, if it has one.
     Status(ask::Status),
+    /// Print the newest calls, filtered, or new ones as they come.
+    History(Box<asking::History>),
+    /// Print the calls of one correlation id, across services, as a tree with their timings.
+    Trace(asking::Trace),
     /// Succeed when a running Fusebox is alive: for container health checks.
     Healthcheck(ask::Healthcheck),
     /// See everything at work: flaky upstreams, a breaker that opens and recovers, a dashboard.
@@ -58,6 +69,8 @@ pub fn run() -> ExitCode {
         Command::Validate(arguments) => run::validate(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
+        Command::History(arguments) => asking::history(&arguments),
+        Command::Trace(arguments) => asking::trace(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Version => {

@@ -13,6 +13,8 @@ pub mod outcome;
 pub mod route;
 pub mod secret;
 pub mod task;
+pub mod trace;
 pub mod units;
 pub mod wait;
+pub mod waterfall;
 pub mod window;

@@ -24,7 +24,7 @@ use crate::domain::{
     task::{CallRecord, TaskId},
 };
 
-pub use open::{Kind, Stores, open};
+pub use open::{Kind, Stores, open, reader};
 pub use outage::{Outage, causes};
 
 /// What went wrong at the store, by what the caller can do about it.
