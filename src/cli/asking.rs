@@ -21,7 +21,7 @@ use crate::{
     store::{self, Identity},
 };
 
-/// `fusebox history`. Times are instants such as 2026-11-22T10:00:00Z or ages such as 15m.
+/// `fusebox history`.
 #[derive(Debug, Args)]
 pub(super) struct History {
     #[command(flatten)]
@@ -50,7 +50,8 @@ pub(super) struct History {
     /// Only calls with this status, such as 503, or with a status of this class, such as 5xx.
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
-    /// Only calls that began at this time or later [default: a day ago].
+    /// Only calls that began at this time or later: an instant such as 2026-11-22T10:00:00Z or an
+    /// age such as 15m [default: a day ago].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     from: Option<String>,
     /// Only calls that began before this time [default: now].

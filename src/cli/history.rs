@@ -31,13 +31,15 @@ pub async fn run(
 fn summary(found: &Rows) -> String {
     let (from, to) = &found.window;
     let short = |time: &str| time.get(..19).unwrap_or(time).to_owned() + "Z";
-    let mut text = format!("{} rows from {} to {}", found.rows.len(), short(from), short(to));
+    let (count, (from, to)) = (found.rows.len(), (short(from), short(to)));
+    let rows = if count == 1 { "row" } else { "rows" };
+    let mut text = format!("{count} {rows} from {from} to {to}");
     if found.has_more {
         text.push_str("; there are more, see --limit");
     }
     if let Some(share) = found.completeness {
         // Writing to a string cannot fail.
-        write!(text, "; {:.2}% of the calls have a row of their own", share * 100.0).ok();
+        write!(text, "\n{:.2}% of the calls have a row of their own", share * 100.0).ok();
     }
     text
 }

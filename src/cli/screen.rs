@@ -65,12 +65,16 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
+/// The cells that columns of these widths take, with two between each.
+pub(super) fn takes(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
+}
+
 /// Widths for columns that want these, in `total` cells with two between each: the widest of those
 /// that may be cut give way first, down to `least`.
 pub(super) fn share(wanted: &[(usize, bool)], total: usize, least: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = wanted.iter().map(|(width, _)| *width).collect();
-    let room = total.saturating_sub(2 * wanted.len().saturating_sub(1));
-    while widths.iter().sum::<usize>() > room {
+    while takes(&widths) > total {
         let widest = (0..widths.len())
             .filter(|&at| wanted[at].1 && widths[at] > least)
             .max_by_key(|&at| (widths[at], at));

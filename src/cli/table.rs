@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io::Write};
 use super::{
     client::Error,
     rows::{Row, show_us},
-    screen::{Screen, fit, harmless, share},
+    screen::{Screen, fit, harmless, share, takes},
 };
 
 /// What is printed and how.
@@ -26,26 +26,27 @@ pub(super) struct Printer {
     widths: Option<Vec<usize>>,
 }
 
+/// What there is no room for is left out from the end.
 const HEADINGS: [&str; 9] = [
     "TIME (UTC)",
-    "SERVICE",
+    "TOOK",
+    "STATUS",
+    "OUTCOME",
     "UPSTREAM",
     "METHOD",
     "PATH",
-    "STATUS",
-    "TOOK",
-    "OUTCOME",
+    "SERVICE",
     "CORRELATION",
 ];
 
 /// Which columns may be cut when the screen is narrow.
-const MAY_BE_CUT: [bool; 9] = [false, true, true, false, true, false, false, true, true];
+const MAY_BE_CUT: [bool; 9] = [false, false, false, true, true, false, true, true, true];
 
-/// The columns of numbers.
-const TO_THE_RIGHT: [usize; 1] = [6];
+/// The column of numbers.
+const TOOK: usize = 1;
 
 /// The column that is coloured.
-const OUTCOME: usize = 7;
+const OUTCOME: usize = 3;
 
 impl Printer {
     pub(super) const fn new(wanted: Wanted) -> Self {
@@ -79,13 +80,13 @@ fn cells(row: &Row) -> [String; 9] {
     let time = shown.started_at.strftime("%m-%d %H:%M:%S%.3f").to_string();
     [
         time,
-        harmless(&shown.service),
+        show_us(row.duration_us()),
+        row.status(),
+        harmless(&row.ending()),
         harmless(&shown.upstream),
         harmless(&shown.method),
         harmless(&shown.path),
-        row.status(),
-        show_us(row.duration_us()),
-        harmless(&row.ending()),
+        harmless(&shown.service),
         harmless(&shown.correlation_id),
     ]
 }
@@ -95,7 +96,9 @@ fn widths(cells: &[[String; 9]], screen: Screen) -> Vec<usize> {
     let widest = |at: usize| cells.iter().map(|row| length(&row[at])).max().unwrap_or(0);
     let wanted: Vec<_> =
         (0..9).map(|at| (widest(at).max(length(HEADINGS[at])), MAY_BE_CUT[at])).collect();
-    share(&wanted, screen.width.unwrap_or(usize::MAX), LEAST)
+    let total = screen.width.unwrap_or(usize::MAX);
+    let shared = (1..=wanted.len()).rev().map(|count| share(&wanted[..count], total, LEAST));
+    shared.into_iter().find(|widths| takes(widths) <= total).unwrap_or_default()
 }
 
 fn line(cells: &[String; 9], widths: &[usize], screen: Screen) -> String {
@@ -104,7 +107,7 @@ fn line(cells: &[String; 9], widths: &[usize], screen: Screen) -> String {
         let gap = if at == 0 { "" } else { "  " };
         // Without a screen nothing is cut, also where a later row is wider.
         let width = screen.width.map_or_else(|| width.max(cell.chars().count()), |_| width);
-        let fitted = match TO_THE_RIGHT.contains(&at) {
+        let fitted = match at == TOOK {
             true => format!("{cell:>width$}"),
             false => fit(cell, width),
         };
@@ -138,8 +141,8 @@ mod tests {
     #[test]
     fn a_table_has_a_heading_and_a_line_per_row() {
         let expected = "\
-TIME (UTC)          SERVICE  UPSTREAM  METHOD  PATH         STATUS    TOOK  OUTCOME           CORRELATION
-11-22 12:00:00.123  orders   payments  POST    /v1/charges  503     12.3ms  failure http_503  req-0123456789abcdef
+TIME (UTC)            TOOK  STATUS  OUTCOME           UPSTREAM  METHOD  PATH         SERVICE  CORRELATION
+11-22 12:00:00.123  12.3ms  503     failure http_503  payments  POST    /v1/charges  orders   req-0123456789abcdef
 ";
         assert_eq!(printed(None), expected);
         assert_eq!(printed(Some(200)), expected);
@@ -147,7 +150,7 @@ TIME (UTC)          SERVICE  UPSTREAM  METHOD  PATH         STATUS    TOOK  OUTC
 
     #[test]
     fn a_table_fits_the_screen() {
-        for width in 95..120 {
+        for width in 18..130 {
             let widest = printed(Some(width)).lines().map(|line| line.chars().count()).max();
             assert!(widest.unwrap() <= width, "{width}: {widest:?}");
         }
