@@ -192,7 +192,11 @@ impl Client {
         };
         // The connection is driven beside the answer; its own fault shows in the answer's.
         let (answer, _) = tokio::join!(answer, connection);
-        answer.map_err(malformed)
+        // One that breaks off is away; one that says something else is something else.
+        answer.map_err(|error| match error.downcast_ref::<hyper::Error>() {
+            Some(broken) if !broken.is_parse() => unreachable(error),
+            _ => malformed(error),
+        })
     }
 }
 

@@ -186,6 +186,26 @@ fn following_prints_every_new_row_once_also_those_of_long_calls() {
     assert_eq!(late, ["req-long", "req-last"]);
 }
 
+#[test]
+fn following_goes_on_when_fusebox_is_restarted() {
+    let upstream = ScriptedUpstream::start();
+    let mut fusebox = Setup::payments(&upstream.url(), &[]).start();
+    fusebox.get("/", &[("x-correlation-id", "req-before")]);
+    wait_for_rows(&fusebox, 1);
+    let admin = fusebox.admin.to_string();
+    let following = Running::start(&["history", "--follow", "--json", "--admin", &admin]);
+    following.wait_for(1);
+    fusebox.get("/", &[("x-correlation-id", "req-last-words")]);
+    assert!(fusebox.terminate().success());
+    // What was written meanwhile is printed when it answers again.
+    fusebox.restart();
+    fusebox.get("/", &[("x-correlation-id", "req-after")]);
+    let lines = following.wait_for(3).join("\n");
+    for id in ["req-before", "req-last-words", "req-after"] {
+        assert_eq!(lines.matches(id).count(), 1, "{id} in {lines}");
+    }
+}
+
 /// Two services, each with its own Fusebox: orders calls payments.
 #[test]
 fn a_trace_shows_the_calls_of_several_services_as_one_tree() {

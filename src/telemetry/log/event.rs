@@ -148,6 +148,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(
                 retry_after_ms = 7_u64,
+                who = "jo@shop.example",
                 error = &error as &dyn std::error::Error,
                 "lost it"
             );
@@ -159,6 +160,7 @@ mod tests {
         assert_eq!(parsed["message"], "lost it");
         assert_eq!(parsed["retryAfterMs"], 7);
         assert_eq!(parsed["service"], "orders");
+        assert_eq!(parsed["who"], "***");
         assert_eq!(parsed["error"], "the store is unavailable: refused \"it\"");
     }
 }
