@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::{
     Admin,
-    query::{Asked, Pairs, show_time},
+    query::{Asked, Pairs},
     reply::{self, Answer, Fault},
     timeline::Moment,
     view::BreakerView,
+    window::show_time,
 };
 use crate::{
     clock,
@@ -176,7 +177,7 @@ pub(super) async fn events(
     let asked = Asked::read(pairs, &["limit"])?;
     let limit = asked.limit(EVENTS, MAX_EVENTS)?;
     let view = find(&admin, name)?;
-    let events = admin.read(admin.sources.state.events(&view.key, limit)).await?;
+    let events = admin.turns.read(admin.sources.state.events(&view.key, limit)).await?;
     Ok(reply::data(Events { events: events.into_iter().map(EventJson::from).collect() }))
 }
 

@@ -20,10 +20,11 @@ use super::{
     Admin, STREAMS,
     breakers::{Detailed, MomentJson, detailed},
     health::HealthJson,
-    query::{Asked, Pairs, show_time},
+    query::{Asked, Pairs},
     reply::{self, Answer, Fault},
     status::StatusJson,
     timeline::Moment,
+    window::show_time,
 };
 use crate::clock;
 

@@ -16,10 +16,10 @@ use serde::Serialize;
 
 use super::{
     Admin,
-    query::show_time,
     reply::{self, Answer, Fault},
     tasks::ms,
     view::{ServiceView, StoreView},
+    window::show_time,
 };
 use crate::{clock, domain::breaker::State as Circuit};
 

@@ -18,12 +18,15 @@
 
 mod breakers;
 mod configuration;
+mod cursor;
 mod dashboard;
 mod events;
 mod guard;
 mod health;
 mod query;
+mod questions;
 mod reply;
+mod rollups;
 mod server;
 mod statistics;
 mod status;
@@ -31,6 +34,9 @@ mod tasks;
 mod throttle;
 pub mod timeline;
 pub mod view;
+mod window;
+
+pub use questions::{Questions, Refusal};
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,17 +46,11 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use self::{guard::Guard, reply::Fault, timeline::Timeline, view::View};
+use self::{guard::Guard, questions::Turns, reply::Fault, timeline::Timeline, view::View};
 use crate::{
     config,
-    store::{self, HistoryStore, StateStore},
+    store::{HistoryStore, StateStore},
 };
-
-/// Questions to the store at a time; the next ones wait.
-const READS: usize = 4;
-
-/// How long a question to the store may take, the wait for its turn included.
-const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Event streams at a time. Far below the connections, so that dashboards left open in many tabs
 /// never keep a probe out.
@@ -77,9 +77,11 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (close, closing) = watch::channel(());
+    let turns = Arc::new(Turns::default());
     let admin = Admin {
+        questions: Questions::in_turn(Arc::clone(&sources.history), Arc::clone(&turns)),
         sources,
-        reads: Semaphore::new(READS),
+        turns,
         streams: Arc::new(Semaphore::new(STREAMS)),
         closing: closing.clone(),
     };
@@ -91,26 +93,17 @@ pub async fn serve(
 /// What every handler can reach.
 struct Admin {
     sources: Sources,
-    reads: Semaphore,
+    questions: Questions,
+    turns: Arc<Turns>,
     streams: Arc<Semaphore>,
     /// Changes once, when the port closes; streams end then.
     closing: watch::Receiver<()>,
 }
 
 impl Admin {
-    /// Asks the store, in turn and for a limited time.
-    async fn read<T>(
-        &self,
-        question: impl Future<Output = Result<T, store::Error>>,
-    ) -> Result<T, Fault> {
-        let answer = async {
-            let _turn = self.reads.acquire().await;
-            question.await
-        };
-        match tokio::time::timeout(READ_TIMEOUT, answer).await {
-            Ok(answer) => Ok(answer?),
-            Err(_) => Err(Fault::StoreUnavailable),
-        }
+    /// How long rows are kept.
+    fn retention(&self) -> Duration {
+        self.sources.view.config().history.retention
     }
 }
 

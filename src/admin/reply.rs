@@ -103,6 +103,11 @@ impl Fault {
         }
     }
 
+    /// The status of its answer.
+    pub(super) fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
     /// The header that comes with the status, where the status asks for one.
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {

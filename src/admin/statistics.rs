@@ -1,7 +1,6 @@
 //! `/api/v1/tasks/history`: statistics of operations, from rollups.
 //!
-//! The same sums for both stores: exact even where rows are folded or expired, to the minute. A
-//! long stretch is read in slices, so that memory stays bounded by one slice.
+//! The same sums for both stores: exact even where rows are folded or expired, to the minute.
 
 use std::sync::Arc;
 
@@ -10,9 +9,11 @@ use serde::Serialize;
 
 use super::{
     Admin,
-    query::{Asked, Pairs, Window, show_time},
-    reply::{self, Answer, Fault},
+    query::{Asked, Pairs},
+    reply::{self, Answer},
+    rollups::{self, Completeness, MINUTE_US, minutes},
     tasks::ms,
+    window::{Reach, Window, show_time},
 };
 use crate::{
     clock,
@@ -22,11 +23,6 @@ use crate::{
     },
     store::RollupQuery,
 };
-
-const MINUTE_US: i64 = 60_000_000;
-
-/// Minutes that are read at a time.
-const SLICE: i64 = 6 * 60;
 
 /// Operations that are listed at most.
 const LISTED: usize = 500;
@@ -60,6 +56,8 @@ struct Operation {
 #[serde(rename_all = "camelCase")]
 struct Statistics {
     total: u64,
+    /// How many of these calls have a row of their own; the numbers here count all of them.
+    completeness: Completeness,
     /// Successes among all calls, 0 to 1.
     success_rate: Option<f64>,
     outcomes: Outcomes,
@@ -110,6 +108,7 @@ impl From<&Tally> for Statistics {
         });
         Self {
             total: tally.calls(),
+            completeness: Completeness::of(tally.stored(), tally.calls()),
             success_rate: ratio(tally.with(Outcome::Success), tally.calls()),
             outcomes: Outcomes {
                 success: tally.with(Outcome::Success),
@@ -134,17 +133,19 @@ impl From<&Tally> for Statistics {
 pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
     let names = ["domain", "action", "service", "upstream", "from", "to"];
     let asked = Asked::read(pairs, &names)?;
-    let text = |name| asked.text(name).map(str::to_owned);
-    let window = asked.window(clock::wall_us())?;
+    let now_us = clock::wall_us();
+    let (from_minute, to_minute) = minutes(Window::read(&asked, Reach::SCAN, now_us)?);
     let query = RollupQuery {
-        service: text("service"),
-        upstream: text("upstream"),
-        domain: text("domain"),
-        action: text("action"),
-        from_minute: window.from_us.div_euclid(MINUTE_US),
-        to_minute: minute_at_or_after(window),
+        service: asked.owned("service"),
+        upstream: asked.owned("upstream"),
+        domain: asked.owned("domain"),
+        action: asked.owned("action"),
+        from_minute,
+        to_minute,
     };
-    let operations = add_up(&admin, &query).await?;
+    let mut operations = Operations::default();
+    let add = |key: &_, rollup: &_| operations.add(key, rollup);
+    rollups::each(&admin.questions, &query, now_us.div_euclid(MINUTE_US), add).await?;
     let total = operations.total();
     let asked_for_one = query.domain.is_some() && query.action.is_some();
     Ok(reply::data(History {
@@ -156,24 +157,6 @@ pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> An
         domain: query.domain,
         action: query.action,
     }))
-}
-
-/// The end of the window, rounded up so that the current minute is in it.
-fn minute_at_or_after(window: Window) -> i64 {
-    window.to_us.saturating_add(MINUTE_US - 1).div_euclid(MINUTE_US)
-}
-
-async fn add_up(admin: &Admin, query: &RollupQuery) -> Result<Operations, Fault> {
-    let mut operations = Operations::default();
-    let mut from_minute = query.from_minute;
-    while from_minute < query.to_minute {
-        let to_minute = from_minute.saturating_add(SLICE).min(query.to_minute);
-        let slice = RollupQuery { from_minute, to_minute, ..query.clone() };
-        let rollups = admin.read(admin.sources.history.rollups(&slice)).await?;
-        rollups.iter().for_each(|(key, rollup)| operations.add(key, rollup));
-        from_minute = to_minute;
-    }
-    Ok(operations)
 }
 
 /// The operations with the most calls first.
@@ -197,16 +180,10 @@ pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MINUTE_US, Window, minute_at_or_after, ratio};
+    use super::ratio;
 
     #[test]
     fn a_share_of_nothing_is_unknown_rather_than_zero() {
         assert_eq!((ratio(0, 0), ratio(0, 3), ratio(1, 3)), (None, Some(0.0), Some(0.3333)));
-    }
-
-    #[test]
-    fn the_minute_under_way_is_counted() {
-        let ends = |to_us| minute_at_or_after(Window { from_us: 0, to_us });
-        assert_eq!([ends(1), ends(MINUTE_US), ends(MINUTE_US + 1)], [1, 1, 2]);
     }
 }

@@ -7,11 +7,12 @@ use serde::Serialize;
 
 use super::{
     Admin,
-    query::{Asked, Pairs, show_time},
+    query::{Asked, Pairs},
     reply::{self, Answer},
     statistics::ratio,
     tasks::ms,
     view::{HistoryView, StatusView, StoreView, TrafficView},
+    window::show_time,
 };
 use crate::{clock, domain::learn::recent::WINDOW_SECONDS};
 

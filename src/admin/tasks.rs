@@ -1,9 +1,9 @@
 //! `/api/v1/tasks`: rows of calls, newest first, by keyset paging.
 //!
-//! A cursor names the last row of its page, so a page stays where it is while new rows arrive. The
-//! columns are those of the table in camelCase, with microseconds shown as milliseconds.
+//! A page says how complete its window is, and how to ask for the next one. The columns are those
+//! of the table in camelCase, with microseconds shown as milliseconds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::{Path, State, rejection::PathRejection};
 use serde::Serialize;
@@ -11,13 +11,22 @@ use serde_json::{Map, Value};
 
 use super::{
     Admin,
-    query::{Asked, Pairs, Window, show_time},
+    cursor::Cursor,
+    query::{Asked, Pairs},
+    questions::Questions,
     reply::{self, Answer, Fault},
+    rollups::{Completeness, MINUTE_US, completeness, minutes},
+    window::{Reach, Window, show_time},
 };
 use crate::{
     clock,
-    domain::{correlation::CorrelationId, outcome::Outcome, task::TaskId},
-    store::{StoredTask, TaskQuery},
+    config::suggest::did_you_mean,
+    domain::{
+        correlation::CorrelationId,
+        outcome::{Outcome, Reason},
+        task::TaskId,
+    },
+    store::{RollupQuery, StoredTask, TaskQuery},
 };
 
 /// Rows of a page unless the question says otherwise, and at most.
@@ -27,48 +36,100 @@ const MAX_ROWS: u32 = 500;
 /// How far a row's time may be from the one in its id, which is cut to milliseconds.
 const ID_SLACK_US: i64 = 5_000_000;
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "correlationId",
     "service",
     "upstream",
     "domain",
     "action",
     "outcome",
+    "reason",
+    "status",
     "from",
     "to",
     "limit",
     "cursor",
 ];
 
+const CORRELATION_ID: &str = "1 to 128 of [A-Za-z0-9._:-] that are no token, key or card number";
+const STATUS: &str = "a status such as 503, or a class such as 5xx";
+const CURSOR: &str = "the `nextCursor` of a page of the same question";
+
 /// A page of rows.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+pub(super) struct Page {
     tasks: Vec<Map<String, Value>>,
     /// Asks for the next page; null on the last one.
     next_cursor: Option<String>,
     from: Option<String>,
     to: Option<String>,
+    /// Of the whole window, to the minute. Null too when only some calls of a rollup are asked for.
+    completeness: Completeness,
 }
 
 /// `GET /api/v1/tasks`
 pub(super) async fn list(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
+    page(&admin.questions, pairs, admin.retention()).await.map(reply::data)
+}
+
+/// The page that is asked for. Rows are kept for `retention`.
+pub(super) async fn page(
+    questions: &Questions,
+    pairs: Pairs,
+    retention: Duration,
+) -> Result<Page, Fault> {
     let asked = Asked::read(pairs, &NAMES)?;
-    let window = asked.window(clock::wall_us())?;
     let limit = asked.limit(ROWS, MAX_ROWS)?;
+    let now_us = clock::wall_us();
+    let of_one = asked.text("correlationId").is_some();
+    let reach = if of_one { Reach::whole(retention) } else { Reach::SCAN };
+    let mut window = Window::read(&asked, reach, now_us)?;
+    let filters = asked.without(&["cursor", "limit"]);
+    let cursor = asked.parsed("cursor", CURSOR, |text| Cursor::read(text, &filters))?;
+    window = cursor.map_or(window, |cursor| cursor.window);
     // One row more than asked for tells whether there is a next page.
-    let query = question(&asked, window, limit + 1)?;
-    let mut rows = admin.read(admin.sources.history.tasks(&query)).await?;
+    let query = TaskQuery {
+        limit: limit + 1,
+        after: cursor.map(|cursor| cursor.after),
+        ..question(&asked, window)?
+    };
+    let mut rows = questions.read(questions.history.tasks(&query)).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let is_last = rows.len() <= limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| !is_last);
-    Ok(reply::data(Page {
-        next_cursor: last.map(|row| write_cursor(row.started_at_us, row.id)),
+    let next = last.map(|row| Cursor { window, after: (row.started_at_us, row.id) });
+    Ok(Page {
+        next_cursor: next.map(|next| next.write(&filters)),
         tasks: rows.into_iter().map(show).collect(),
         from: show_time(window.from_us),
         to: show_time(window.to_us),
-    }))
+        completeness: completeness_of(questions, query, window, now_us).await?,
+    })
+}
+
+/// Unknown for filters that rollups do not have.
+async fn completeness_of(
+    questions: &Questions,
+    query: TaskQuery,
+    window: Window,
+    now_us: i64,
+) -> Result<Completeness, Fault> {
+    if query.correlation_id.is_some() || query.status.is_some() {
+        return Ok(Completeness::default());
+    }
+    let (from_minute, to_minute) = minutes(window);
+    let rollups = RollupQuery {
+        service: query.service,
+        upstream: query.upstream,
+        domain: query.domain,
+        action: query.action,
+        from_minute,
+        to_minute,
+    };
+    let ends = (query.outcome, query.reason);
+    completeness(questions, &rollups, ends, now_us.div_euclid(MINUTE_US)).await
 }
 
 /// `GET /api/v1/tasks/{id}`
@@ -88,42 +149,56 @@ pub(super) async fn one(
         limit: 1,
         ..TaskQuery::default()
     };
-    let row = admin.read(admin.sources.history.tasks(&query)).await?.into_iter().next();
+    let row = admin.questions.read(admin.sources.history.tasks(&query)).await?.into_iter().next();
     row.map(|row| reply::data(show(row))).ok_or_else(|| Fault::NotFound(format!("task `{id}`")))
 }
 
-fn question(asked: &Asked, window: Window, limit: u32) -> Result<TaskQuery, Fault> {
-    let text = |name| asked.text(name).map(str::to_owned);
+fn question(asked: &Asked, window: Window) -> Result<TaskQuery, Fault> {
     Ok(TaskQuery {
-        id: None,
-        correlation_id: asked.parsed("correlationId", "1 to 128 of [A-Za-z0-9._:-]", |text| {
+        correlation_id: asked.parsed("correlationId", CORRELATION_ID, |text| {
             CorrelationId::keep(text.as_bytes()).map(|id| id.as_str().to_owned())
         })?,
-        service: text("service"),
-        upstream: text("upstream"),
-        domain: text("domain"),
-        action: text("action"),
-        outcome: asked.parsed("outcome", &outcomes(), Outcome::parse)?,
+        service: asked.owned("service"),
+        upstream: asked.owned("upstream"),
+        domain: asked.owned("domain"),
+        action: asked.owned("action"),
+        outcome: one_of(asked, "outcome", &Outcome::ALL, Outcome::as_str)?,
+        reason: one_of(asked, "reason", Reason::ALL, Reason::as_str)?,
+        status: asked.parsed("status", STATUS, read_status)?,
         from_us: window.from_us,
         to_us: window.to_us,
-        limit,
-        after: asked.parsed("cursor", "the `nextCursor` of the page before", read_cursor)?,
+        ..TaskQuery::default()
     })
 }
 
-fn outcomes() -> String {
-    let names: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.as_str()).collect();
-    format!("one of {}", names.join(", "))
+/// A value of a fixed vocabulary.
+fn one_of<T: Copy>(
+    asked: &Asked,
+    name: &str,
+    all: &[T],
+    show: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, Fault> {
+    let Some(text) = asked.text(name) else { return Ok(None) };
+    let names: Vec<&str> = all.iter().map(|&value| show(value)).collect();
+    let found = names.iter().position(|known| *known == text).map(|at| all[at]);
+    found.map(Some).ok_or_else(|| {
+        let near = did_you_mean(text, names.iter().copied());
+        Fault::unreadable(name, format_args!("one of {}{near}", names.join(", ")))
+    })
 }
 
-fn write_cursor(at_us: i64, id: TaskId) -> String {
-    format!("{at_us}.{id}")
-}
-
-fn read_cursor(text: &str) -> Option<(i64, TaskId)> {
-    let (at_us, id) = text.split_once('.')?;
-    let at_us = at_us.parse().ok().filter(|&at_us: &i64| at_us >= 0 && show_time(at_us).is_some());
-    Some((at_us?, TaskId::parse(id)?))
+/// A status, or a class such as `5xx`, as its first and last status.
+fn read_status(text: &str) -> Option<(u16, u16)> {
+    let number = |text: &str| {
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|_| is_number)
+    };
+    if let Some(class) = text.strip_suffix("xx") {
+        let class = number(class).filter(|class| (1..=5).contains(class))?;
+        return Some((class * 100, class * 100 + 99));
+    }
+    let status = number(text).filter(|status| (100..=999).contains(status))?;
+    Some((status, status))
 }
 
 /// A row in the words of the API.
@@ -162,8 +237,7 @@ fn camel_case(name: &str) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{read_cursor, show_column, write_cursor};
-    use crate::domain::task::TaskId;
+    use super::{read_status, show_column};
 
     #[test]
     fn columns_are_shown_in_camel_case_with_milliseconds() {
@@ -180,14 +254,19 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_reads_back_and_nothing_else_does() {
-        let at = (1_800_000_000_000_123, TaskId::mint(1_800_000_000_000_123, 7));
-        assert_eq!(read_cursor(&write_cursor(at.0, at.1)), Some(at));
-        for bad in ["", ".", "1", "1.x", "x.00000000-0000-7000-8000-000000000000"] {
-            assert_eq!(read_cursor(bad), None, "{bad}");
-        }
-        for no_time in [i64::MAX, i64::MIN, -1] {
-            assert_eq!(read_cursor(&write_cursor(no_time, at.1)), None, "{no_time}");
+    fn a_status_is_one_or_a_class_of_them() {
+        for (text, range) in [
+            ("503", Some((503, 503))),
+            ("5xx", Some((500, 599))),
+            ("1xx", Some((100, 199))),
+            ("99", None),
+            ("6xx", None),
+            ("xx", None),
+            ("+503", None),
+            ("5XX", None),
+            ("70000", None),
+        ] {
+            assert_eq!(read_status(text), range, "{text}");
         }
     }
 }

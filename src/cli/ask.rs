@@ -15,7 +15,7 @@ use crate::config::{Environment, Secret};
 
 /// Where to ask.
 #[derive(Debug, Args)]
-struct Target {
+pub(super) struct Target {
     /// The admin port of the Fusebox to ask.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9901")]
     admin: Address,
@@ -46,7 +46,7 @@ pub(super) struct Healthcheck {
 
 impl Target {
     /// The token comes from the environment, never from the command line, which others can read.
-    fn client(&self, environment: &Environment) -> Client {
+    pub(super) fn client(&self, environment: &Environment) -> Client {
         let token = ["FUSEBOX_ADMIN_TOKEN", "JARVIS_AUTH_TOKEN"]
             .into_iter()
             .find_map(|name| environment.get(name));
@@ -68,7 +68,8 @@ pub(super) fn healthcheck(arguments: &Healthcheck) -> Exit {
     finish(async move { healthcheck::run(&client, probe, &mut io::stdout().lock()).await })
 }
 
-fn finish(question: impl Future<Output = Result<(), Error>>) -> Exit {
+/// Runs a question to its end.
+pub(super) fn finish(question: impl Future<Output = Result<(), Error>>) -> Exit {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(Exit::Runtime, format!("fusebox: no runtime: {error}")),
@@ -77,6 +78,11 @@ fn finish(question: impl Future<Output = Result<(), Error>>) -> Exit {
         Ok(()) => Exit::Ok,
         // `fusebox status | head` has what it wanted.
         Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => complain(error.exit(), format!("fusebox: {:#}", anyhow::Error::new(error))),
+        Err(error) => broken(error),
     }
+}
+
+/// Says what went wrong.
+pub(super) fn broken(error: Error) -> Exit {
+    complain(error.exit(), format!("fusebox: {:#}", anyhow::Error::new(error)))
 }

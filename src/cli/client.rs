@@ -14,7 +14,11 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::exit::Exit;
-use crate::{config::Secret, store::BoxError};
+use crate::{
+    admin::Refusal,
+    config::Secret,
+    store::{self, BoxError},
+};
 
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -82,6 +86,15 @@ pub enum Error {
     /// It answers with something else: probably no Fusebox.
     #[error("the answer of {0} cannot be understood; is that a Fusebox of this version?")]
     Malformed(Address, #[source] BoxError),
+    /// The store, asked directly, does not answer.
+    #[error("{0}")]
+    Direct(Refusal),
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[from] store::Error),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Nothing(String),
     /// The answer cannot be printed.
     #[error("cannot write the output")]
     Output(#[from] std::io::Error),
@@ -89,11 +102,16 @@ pub enum Error {
 
 impl Error {
     /// The exit code that goes with it.
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable(..) | Self::TimedOut(..) => Exit::Unreachable,
+            Self::Unreachable(..) | Self::TimedOut(..) | Self::Store(_) => Exit::Unreachable,
             Self::Unhealthy(_) => Exit::Unhealthy,
-            Self::Refused(..) | Self::Malformed(..) | Self::Output(_) => Exit::Runtime,
+            Self::Refused(status, _) | Self::Direct(Refusal { status, .. }) => match *status {
+                StatusCode::BAD_REQUEST => Exit::Usage,
+                StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
+                _ => Exit::Runtime,
+            },
+            Self::Malformed(..) | Self::Nothing(_) | Self::Output(_) => Exit::Runtime,
         }
     }
 }
@@ -134,6 +152,11 @@ impl Client {
         Ok(envelope.data)
     }
 
+    /// An answer that is not of the shape that was expected.
+    pub(super) fn malformed(&self, error: impl Into<BoxError>) -> Error {
+        Error::Malformed(self.address.clone(), error.into())
+    }
+
     /// The status and the body of an answer, whatever they are.
     ///
     /// # Errors
@@ -169,7 +192,11 @@ impl Client {
         };
         // The connection is driven beside the answer; its own fault shows in the answer's.
         let (answer, _) = tokio::join!(answer, connection);
-        answer.map_err(malformed)
+        // One that breaks off is away; one that says something else is something else.
+        answer.map_err(|error| match error.downcast_ref::<hyper::Error>() {
+            Some(broken) if !broken.is_parse() => unreachable(error),
+            _ => malformed(error),
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! `fusebox migrate`: the tables of the store.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 
@@ -49,7 +52,7 @@ fn with_database(
     settings: &Settings,
     action: impl AsyncFnOnce(&Database, &Path) -> Result<(), store::Error>,
 ) -> Exit {
-    let (database, data_dir) = match database(settings) {
+    let Place { database, data_dir, .. } = match place(settings) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -65,12 +68,25 @@ fn with_database(
     }
 }
 
-/// Which database: that of the configuration, or, for a one-off task that has none, that of
+/// Where a store is, and whose rows and how long they are kept in it.
+pub(super) struct Place {
+    pub(super) database: Database,
+    pub(super) data_dir: PathBuf,
+    pub(super) namespace: String,
+    pub(super) retention: Duration,
+}
+
+/// Which store: that of the configuration, or, for a one-off task that has none, that of
 /// `DATABASE_URL`.
-fn database(settings: &Settings) -> Result<(Database, PathBuf), Exit> {
+pub(super) fn place(settings: &Settings) -> Result<Place, Exit> {
     if !settings.is_silent() {
         let config = settings.load()?.config;
-        return Ok((config.database, config.data_dir));
+        return Ok(Place {
+            database: config.database,
+            data_dir: config.data_dir,
+            namespace: config.namespace,
+            retention: config.history.retention,
+        });
     }
     let environment = environment();
     let url = environment.get("DATABASE_URL").filter(|url| !url.is_empty());
@@ -79,7 +95,12 @@ fn database(settings: &Settings) -> Result<(Database, PathBuf), Exit> {
     })?;
     let database =
         Database { url: Some(Secret::new(url)), schema: "public".to_owned(), migrate: true };
-    Ok((database, PathBuf::new()))
+    Ok(Place {
+        database,
+        data_dir: PathBuf::new(),
+        namespace: "default".to_owned(),
+        retention: RETENTION,
+    })
 }
 
 async fn up(database: &Database, data_dir: &Path) -> Result<(), store::Error> {
@@ -99,3 +120,6 @@ async fn status(database: &Database, data_dir: &Path) -> Result<(), store::Error
     }
     Ok(())
 }
+
+/// How long rows are kept unless a configuration says otherwise.
+const RETENTION: Duration = Duration::from_secs(14 * 86_400);

@@ -4,16 +4,23 @@
 //! Fusebox depends on cannot be reached, 5 unhealthy.
 
 mod ask;
+mod asking;
 pub mod client;
 mod demo;
 pub mod exit;
+pub mod follow;
 pub mod healthcheck;
+pub mod history;
 mod journal;
 mod migrate;
 mod output;
+pub mod rows;
 mod run;
+pub mod screen;
 mod settings;
 pub mod status;
+pub mod table;
+pub mod trace;
 pub mod validate;
 
 use std::process::ExitCode;
@@ -46,6 +53,10 @@ enum Command {
     Status(ask::Status),
     /// See what waits in a data directory, and bring it to the store by hand.
     Journal(journal::Arguments),
+    /// Print the newest calls, filtered, or new ones as they come.
+    History(Box<asking::History>),
+    /// Print the calls of one correlation id, across services, as a tree with their timings.
+    Trace(asking::Trace),
     /// Succeed when a running Fusebox is alive: for container health checks.
     Healthcheck(ask::Healthcheck),
     /// See everything at work: flaky upstreams, a breaker that opens and recovers, a dashboard.
@@ -62,6 +73,8 @@ pub fn run() -> ExitCode {
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::History(arguments) => asking::history(&arguments),
+        Command::Trace(arguments) => asking::trace(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Version => {

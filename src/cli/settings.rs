@@ -76,6 +76,11 @@ impl Settings {
         Ok(("command line".to_owned(), loaded))
     }
 
+    /// Those of this file alone, if one is named.
+    pub(super) const fn of_file(config: Option<PathBuf>) -> Self {
+        Self { config, listen: None, admin: None, data_dir: None, upstream: Vec::new() }
+    }
+
     /// Whether neither a file nor a variable nor a flag says anything.
     pub(super) fn is_silent(&self) -> bool {
         self.config.is_none()

@@ -25,7 +25,7 @@ mod secrets;
 mod setting;
 mod snippet;
 mod source;
-mod suggest;
+pub(crate) mod suggest;
 mod text;
 mod unknown;
 

@@ -28,7 +28,7 @@ pub(super) fn nearest<'a>(
 }
 
 /// The nearest of the candidates as the end of a sentence; empty when none is near.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> String {

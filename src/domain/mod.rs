@@ -5,12 +5,16 @@
 
 pub mod attempt;
 pub mod breaker;
+mod card;
 pub mod correlation;
 pub mod fleet;
 pub mod learn;
 pub mod outcome;
 pub mod route;
+pub mod secret;
 pub mod task;
+pub mod trace;
 pub mod units;
 pub mod wait;
+pub mod waterfall;
 pub mod window;

@@ -28,6 +28,7 @@ use crate::{
         breaker::State,
         correlation::{CorrelationId, TraceContext},
         outcome::{Outcome, Reason, Verdict},
+        secret,
         task::{Attempt, CallRecord, TaskId},
     },
     history::Ticket,
@@ -35,6 +36,9 @@ use crate::{
 
 /// The longest method that is told, in bytes; the longest that is registered has 16.
 const MAX_METHOD: usize = 32;
+
+/// No secret is shorter; the methods that everybody uses are.
+const SHORTEST_SECRET: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -149,6 +153,11 @@ impl Exchange {
     /// The correlation id, as sent on and echoed.
     pub(super) fn correlation_id(&self) -> &str {
         self.record.as_ref().map_or("", |record| record.correlation_id.as_str())
+    }
+
+    /// The task's id: what the upstream does for this call has it as its parent.
+    pub(super) fn task_id(&self) -> Option<TaskId> {
+        self.record.as_ref().map(|record| record.id)
     }
 
     /// How far the caller's body has got.
@@ -310,9 +319,11 @@ impl Drop for Exchange {
     }
 }
 
-/// A method as rows and lines tell it: one that only fills them is not told.
+/// A method as rows and lines tell it: one that only fills them, or is a secret, is not told.
 fn told(method: &Method) -> Method {
-    if method.as_str().len() <= MAX_METHOD {
+    let name = method.as_str();
+    if name.len() < SHORTEST_SECRET || (name.len() <= MAX_METHOD && !secret::is_in(name.as_bytes()))
+    {
         return method.clone();
     }
     Method::from_bytes(b"-").unwrap_or_default()

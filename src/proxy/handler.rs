@@ -12,7 +12,7 @@ use super::{
     body::{self, Outgoing, RequestBody},
     connection::Connection,
     exchange::Exchange,
-    headers::{self, CORRELATION_ID, TRACEPARENT, TRACESTATE},
+    headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
     inbound,
     reply::Problem,
     routes::Route,
@@ -131,6 +131,9 @@ fn outgoing(
     headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });
     if let Ok(id) = HeaderValue::from_str(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
+    }
+    if let Some(id) = exchange.task_id().and_then(|id| HeaderValue::from_bytes(&id.encode()).ok()) {
+        headers.insert(TASK_ID, id);
     }
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);

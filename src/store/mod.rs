@@ -20,11 +20,11 @@ use async_trait::async_trait;
 use crate::domain::{
     breaker::{Cause, Shared, State},
     learn::rollup::{Rollup, RollupKey},
-    outcome::Outcome,
+    outcome::{Outcome, Reason},
     task::{CallRecord, Origin, TaskId},
 };
 
-pub use open::{Kind, Stores, open};
+pub use open::{Kind, Stores, open, reader};
 pub use outage::{Outage, causes};
 
 /// What went wrong at the store, by what the caller can do about it.
@@ -203,6 +203,10 @@ pub struct TaskQuery {
     pub action: Option<String>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
+    /// For this reason.
+    pub reason: Option<Reason>,
+    /// With a status from the first to the second.
+    pub status: Option<(u16, u16)>,
     /// Started at or after, in microseconds since the Unix epoch.
     pub from_us: i64,
     /// Started before; zero for no end.

@@ -2,7 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{Error, HistoryStore, Identity, StateStore, postgres::Postgres, sqlite::Sqlite};
+use super::{
+    Error, HistoryStore, Identity, StateStore,
+    postgres::Postgres,
+    sqlite::{self, Sqlite},
+};
 use crate::config;
 
 /// Both traits of one store.
@@ -55,4 +59,20 @@ pub fn open(
             Stores { state: store.clone(), history: store, kind: Kind::Sqlite }
         }
     })
+}
+
+/// Opens the store for reading its history. An embedded file that is not there is not made.
+///
+/// # Errors
+/// As those of [`open`], and there is no such file.
+pub fn reader(
+    database: &config::Database,
+    data_dir: &Path,
+    identity: Identity,
+) -> Result<Stores, Error> {
+    let file = sqlite::path(data_dir);
+    if database.url.is_none() && !file.exists() {
+        return Err(Error::Refused(format!("there is no {}", file.display()).into()));
+    }
+    open(database, data_dir, identity)
 }

@@ -97,6 +97,20 @@ impl Port {
         timeout(DEADLINE, exchange).await.expect("an answer in time")
     }
 
+    /// The status of a GET that may be cut off before it is sent or answered.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<u16> {
+        let exchange = async {
+            let mut stream = self.connect().await;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            drop(stream.write_all(request.as_bytes()).await);
+            let mut bytes = Vec::new();
+            drop(stream.read_to_end(&mut bytes).await);
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            text.split(' ').nth(1).and_then(|code| code.parse().ok())
+        };
+        timeout(DEADLINE, exchange).await.expect("an end in time")
+    }
+
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.expect("a connection")
     }

@@ -351,7 +351,9 @@ fn rollups() -> Vec<(RollupKey, Rollup)> {
             outcome: reason.map_or(Outcome::Success, Reason::outcome),
             reason,
         };
-        let mut rollup = Rollup { count, duration_us: count * each_us, ..Rollup::default() };
+        let stored = if reason == Some(Reason::BreakerOpen) { 1 } else { count };
+        let mut rollup =
+            Rollup { count, stored, duration_us: count * each_us, ..Rollup::default() };
         rollup.durations.record_many(each_us, count);
         (key, rollup)
     };

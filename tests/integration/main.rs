@@ -14,6 +14,7 @@ mod postgres;
 mod harness;
 mod harness_itself;
 
+mod asking;
 mod bad_input;
 mod bad_upstream;
 mod breaking;
@@ -25,6 +26,7 @@ mod forwarding;
 mod limits;
 mod logs;
 mod postgres_outage;
+mod privacy;
 mod shared_state;
 mod stopping;
 mod streaming;

@@ -43,6 +43,8 @@ impl Operations {
 pub struct Tally {
     outcomes: BTreeMap<Outcome, u64>,
     reasons: BTreeMap<Reason, u64>,
+    /// Rows that hold them.
+    stored: u64,
     /// Calls that were sent on. Refused ones take no time and would only hide how long work takes.
     timed: u64,
     duration_us: u64,
@@ -53,6 +55,11 @@ impl Tally {
     /// All calls, refused ones too.
     pub fn calls(&self) -> u64 {
         self.outcomes.values().sum()
+    }
+
+    /// The rows that hold them: fewer than calls where rows were folded.
+    pub const fn stored(&self) -> u64 {
+        self.stored
     }
 
     /// The calls with this outcome.
@@ -87,6 +94,7 @@ impl Tally {
         if let Some(reason) = reason {
             *self.reasons.entry(reason).or_default() += rollup.count;
         }
+        self.stored += rollup.stored;
         if outcome != Outcome::Refused {
             self.timed += rollup.count;
             self.duration_us += rollup.duration_us;
@@ -101,6 +109,7 @@ impl Tally {
         for (&reason, &calls) in &other.reasons {
             *self.reasons.entry(reason).or_default() += calls;
         }
+        self.stored += other.stored;
         self.timed += other.timed;
         self.duration_us += other.duration_us;
         self.durations.merge(&other.durations);

@@ -139,18 +139,23 @@ pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<Sto
             and ($8::text is null or domain = $8)
             and ($9::text is null or action = $9)
             and ($10::text is null or outcome = $10)
-            and ($11::timestamptz is null or (started_at, id) < ($11, $12::uuid))
-        order by started_at desc, id desc limit $13",
+            and ($11::text is null or failure_reason = $11)
+            and ($12::int4 is null or status between $12 and $13)
+            and ($14::timestamptz is null or (started_at, id) < ($14, $15::uuid))
+        order by started_at desc, id desc limit $16",
         column_list(columns.iter().map(String::as_str)),
     ));
     let (from, to) = query.window();
     let (from, to) = (timestamp(from)?, timestamp(to)?);
     let id = query.id.map(uuid);
     let outcome = query.outcome.map(|outcome| outcome.as_str());
+    let reason = query.reason.map(|reason| reason.as_str());
+    let lowest = query.status.map(|(lowest, _)| i32::from(lowest));
+    let highest = query.status.map(|(_, highest)| i32::from(highest));
     let after_at = query.after.map(|(at_us, _)| timestamp(at_us)).transpose()?;
     let after_id = query.after.map(|(_, id)| uuid(id));
     let limit = i64::from(query.limit);
-    let params: [Param<'_>; 13] = [
+    let params: [Param<'_>; 16] = [
         (&store.identity.namespace, SqlType::TEXT),
         (&from, SqlType::TIMESTAMPTZ),
         (&to, SqlType::TIMESTAMPTZ),
@@ -161,6 +166,9 @@ pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<Sto
         (&query.domain, SqlType::TEXT),
         (&query.action, SqlType::TEXT),
         (&outcome, SqlType::TEXT),
+        (&reason, SqlType::TEXT),
+        (&lowest, SqlType::INT4),
+        (&highest, SqlType::INT4),
         (&after_at, SqlType::TIMESTAMPTZ),
         (&after_id, SqlType::UUID),
         (&limit, SqlType::INT8),

@@ -15,7 +15,7 @@ use std::{
     collections::BTreeMap,
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -60,11 +60,16 @@ impl Sqlite {
     }
 }
 
+/// Where the file is.
+pub(super) fn path(data_dir: &Path) -> PathBuf {
+    data_dir.join(FILE)
+}
+
 /// Opens the file for its owner alone: rows say who called what.
 fn connect(data_dir: &Path) -> Result<Connection, Error> {
     let unusable = |error: std::io::Error| Error::Refused(error.into());
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
-    let path = data_dir.join(FILE);
+    let path = path(data_dir);
     OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(unusable)?;
     let connection = Connection::open(&path)?;
     connection.busy_timeout(BUSY)?;

@@ -33,6 +33,8 @@ pub(super) fn tasks(
             and (:domain is null or domain = :domain)
             and (:action is null or action = :action)
             and (:outcome is null or outcome = :outcome)
+            and (:reason is null or failure_reason = :reason)
+            and (:lowest is null or status between :lowest and :highest)
             and (:after_at is null or (started_at, id) < (:after_at, :after_id))
         order by started_at desc, id desc limit :limit",
         column_list(TASK_COLUMNS.iter().map(|(name, _)| *name))
@@ -49,6 +51,9 @@ pub(super) fn tasks(
         ":domain": query.domain,
         ":action": query.action,
         ":outcome": query.outcome.map(|outcome| outcome.as_str()),
+        ":reason": query.reason.map(|reason| reason.as_str()),
+        ":lowest": query.status.map(|(lowest, _)| lowest),
+        ":highest": query.status.map(|(_, highest)| highest),
         ":after_at": query.after.map(|(at_us, _)| at_us),
         ":after_id": query.after.map(|(_, id)| id.to_string()),
         ":limit": query.limit,

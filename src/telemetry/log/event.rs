@@ -12,7 +12,7 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::{Lane, Stamp};
-use crate::clock;
+use crate::{clock, domain::secret};
 
 /// What every event carries.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +74,11 @@ impl Fields {
     fn insert(&mut self, field: &Field, value: impl Into<Value>) {
         self.0.insert(camel_case(field.name()), value.into());
     }
+
+    /// Words that may be somebody else's, such as those of an error.
+    fn insert_text(&mut self, field: &Field, text: &str) {
+        self.insert(field, &*secret::redact(text));
+    }
 }
 
 impl Visit for Fields {
@@ -90,16 +95,16 @@ impl Visit for Fields {
         self.insert(field, value);
     }
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.insert(field, value);
+        self.insert_text(field, value);
     }
     fn record_error(&mut self, field: &Field, error: &(dyn std::error::Error + 'static)) {
         // The whole chain: a store's own text is "db error", the cause is behind it.
         let chain = std::iter::successors(Some(error), |error| error.source());
         let texts: Vec<String> = chain.map(ToString::to_string).collect();
-        self.insert(field, texts.join(": "));
+        self.insert_text(field, &texts.join(": "));
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.insert(field, format!("{value:?}"));
+        self.insert_text(field, &format!("{value:?}"));
     }
 }
 
@@ -143,6 +148,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(
                 retry_after_ms = 7_u64,
+                who = "jo@shop.example",
                 error = &error as &dyn std::error::Error,
                 "lost it"
             );
@@ -154,6 +160,7 @@ mod tests {
         assert_eq!(parsed["message"], "lost it");
         assert_eq!(parsed["retryAfterMs"], 7);
         assert_eq!(parsed["service"], "orders");
+        assert_eq!(parsed["who"], "***");
         assert_eq!(parsed["error"], "the store is unavailable: refused \"it\"");
     }
 }

@@ -23,6 +23,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a Fusebox is told before it starts.
 pub(crate) struct Setup {
+    service: String,
     yaml: String,
     database: String,
     env: Vec<(String, String)>,
@@ -32,7 +33,8 @@ impl Setup {
     /// Listeners and upstreams as YAML. In it `{proxy}` stands for the address of the listener
     /// that the test calls; ports, directories and the store are added.
     pub(crate) fn of(yaml: impl Into<String>) -> Self {
-        Self { yaml: yaml.into(), database: String::new(), env: Vec::new() }
+        let service = "orders".to_owned();
+        Self { service, yaml: yaml.into(), database: String::new(), env: Vec::new() }
     }
 
     /// One listener that takes everything to one upstream, `payments`, with these further keys of
@@ -46,6 +48,12 @@ impl Setup {
             yaml.push_str(&format!("    {key}\n"));
         }
         Self::of(yaml)
+    }
+
+    /// Beside this service instead of `orders`.
+    pub(crate) fn service(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.service);
+        self
     }
 
     /// With this Postgres; without, the embedded store.
@@ -74,8 +82,9 @@ impl Setup {
         fs::create_dir_all(&home).expect("a directory of its own");
         let (proxy, admin) = (free_address(), free_address());
         let yaml = format!(
-            "service: orders\nadmin: {{ listen: \"{admin}\" }}\ndata_dir: {}\n\
+            "service: {}\nadmin: {{ listen: \"{admin}\" }}\ndata_dir: {}\n\
              database: {{ url: \"{}\" }}\n{}",
+            self.service,
             home.join("data").display(),
             self.database,
             self.yaml.replace("{proxy}", &proxy.to_string()),
@@ -125,6 +134,11 @@ impl Fusebox {
             let is_up = std::net::TcpStream::connect(self.admin).is_ok();
             (is_up && get(self.admin, "/ready", &[]).status == 200).then_some(())
         });
+    }
+
+    /// Its configuration file.
+    pub(crate) fn config(&self) -> String {
+        self.home.join("config.yaml").display().to_string()
     }
 
     /// A connection to the listener.
@@ -240,6 +254,48 @@ pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
     /// Both streams, stdout first.
     pub(crate) text: String,
+}
+
+/// A command of the binary that goes on until it is killed.
+pub(crate) struct Running {
+    process: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        let mut process =
+            binary().args(args).stdout(Stdio::piped()).spawn().expect("the binary starts");
+        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let shared = Arc::clone(&lines);
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        Self { process, lines }
+    }
+
+    /// What it printed on stdout so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until it has printed so many lines.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<String> {
+        wait_until(&format!("{count} lines"), PATIENCE, || {
+            let lines = self.lines();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
 }
 
 /// Runs a command of the binary to its end.

@@ -9,6 +9,6 @@ mod upstream;
 
 pub(crate) use client::{Connection, Response, get};
 pub(crate) use database::Database;
-pub(crate) use fusebox::{Fusebox, PATIENCE, Setup, run};
+pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
 pub(crate) use link::BreakableLink;
 pub(crate) use upstream::{Gate, ScriptedUpstream, Step, raw, stall, status};
