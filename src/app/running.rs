@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     domain::breaker::State,
     fleet::Fleet,
+    history::journal::Found,
     proxy::{self, Plane, plane},
     store::Stores,
     telemetry::log::Sink,
@@ -209,8 +210,20 @@ fn announce(app: &App) {
     for warning in &app.warnings {
         tracing::warn!(warning, "configuration");
     }
+    announce_found(app.recorder.found());
     if !app.config.breakers_enabled {
         tracing::warn!("every breaker is disabled by CIRCUIT_BREAKER_ENABLED: nothing is cut off");
+    }
+}
+
+/// What the last process left in the journal.
+fn announce_found(found: &Found) {
+    for (file, why) in &found.unreadable {
+        tracing::warn!(file, why, "a file of the journal cannot be read: it is left as it is");
+    }
+    if found.segments > 0 {
+        let (segments, interrupted) = (found.segments, found.interrupted);
+        tracing::info!(segments, interrupted, "the journal of the last process was found");
     }
 }
 

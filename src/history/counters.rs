@@ -4,7 +4,7 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
 /// The counters of one recorder. All of them only grow, except what waits and whether it is up.
@@ -20,6 +20,9 @@ pub struct Counters {
     pub(super) rows_set_aside: AtomicU64,
     /// Rows that were appended to the journal, or found in it.
     pub(super) appended: AtomicU64,
+    /// Rows that the store's cursor has passed without a write of ours; fewer than none when it
+    /// went back.
+    passed: AtomicI64,
     pub(super) damaged: AtomicU64,
     pub(super) spool_bytes: AtomicU64,
     in_memory_because: Mutex<Option<String>>,
@@ -50,6 +53,7 @@ impl Counters {
             set_aside: zero(),
             rows_set_aside: zero(),
             appended: zero(),
+            passed: AtomicI64::new(0),
             damaged: zero(),
             spool_bytes: zero(),
             in_memory_because: Mutex::default(),
@@ -92,7 +96,8 @@ impl Counters {
     pub fn rows_waiting(&self) -> u64 {
         let done = [&self.rows_written, &self.rows_dropped, &self.rows_set_aside];
         let done: u64 = done.iter().map(|counter| counter.load(Relaxed)).sum();
-        self.appended.load(Relaxed).saturating_sub(done)
+        let passed = self.passed.load(Relaxed);
+        self.appended.load(Relaxed).saturating_add_signed(-passed).saturating_sub(done)
     }
 
     /// Records of the journal that could not be read.
@@ -118,6 +123,16 @@ impl Counters {
     /// The last error of the store, also when it is long over.
     pub fn last_error(&self) -> Option<LastError> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The store's cursor has passed so many rows without a write of ours.
+    pub(super) fn passed(&self, rows: i64) {
+        self.passed.fetch_add(rows, Relaxed);
+    }
+
+    /// So many of these were written by us after all.
+    pub(super) fn not_passed(&self, rows: u64) {
+        self.passed(-i64::try_from(rows).unwrap_or(i64::MAX));
     }
 
     pub(super) fn is_in_memory_because(&self, why: Option<String>) {

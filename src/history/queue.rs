@@ -37,6 +37,8 @@ impl Queue {
         let mut tick = tokio::time::interval(COLLECT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (shared, losses) = (Arc::clone(shared), Losses::default());
+        // What cannot be read now will be told when it is to be written.
+        counters::add(&shared.counters.appended, spool.rows_found().unwrap_or(0));
         Self { shared, spool, tick, losses, is_told: false }
     }
 
@@ -77,7 +79,13 @@ impl Queue {
 
     /// The store's cursors, by worker.
     pub(super) fn rewind(&mut self, cursors: &BTreeMap<u32, u64>) {
-        self.spool.rewind(cursors);
+        match self.spool.rewind(cursors) {
+            Ok(more) => self.shared.counters.passed(-more),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                error!(error, "the journal cannot be read");
+            }
+        }
     }
 
     /// Reading goes on behind the cursors as they are known.

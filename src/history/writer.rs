@@ -213,6 +213,8 @@ impl Delivery {
                 cursors.get(worker).is_some_and(|&cursor| cursor >= position.to_cursor())
             };
             if doubt.reached.iter().all(reached) {
+                // The cursor has passed these rows already; they count as written instead.
+                self.shared.counters.not_passed(doubt.rows);
                 self.count_written(doubt.rows, doubt.calls);
             }
         }

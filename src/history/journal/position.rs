@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub(in crate::history) struct Position(u64);
 
 impl Position {
+    /// Beyond all others.
+    pub(super) const END: Self = Self(u64::MAX);
+
     /// The place so many bytes into a segment.
     pub(super) const fn new(segment: u64, offset: usize) -> Self {
         Self((segment << OFFSET_BITS) | (offset as u64 & OFFSET_MASK))

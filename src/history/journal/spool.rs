@@ -91,13 +91,30 @@ impl Spool {
         &self.supply
     }
 
-    /// The store's cursors, by worker: reading goes on behind them.
-    pub(in crate::history) fn rewind(&mut self, cursors: &BTreeMap<u32, u64>) {
+    /// The rows of the segments that were found.
+    pub(in crate::history) fn rows_found(&self) -> io::Result<u64> {
+        let all = |track: &Track| track.rows_between(Position::default(), Position::END);
+        self.tracks.values().map(all).sum()
+    }
+
+    /// The store's cursors, by worker: reading goes on behind them. Returns by how many rows there
+    /// are more to read than before, or fewer.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub(in crate::history) fn rewind(&mut self, cursors: &BTreeMap<u32, u64>) -> io::Result<i64> {
         self.in_doubt = false;
+        let mut more = 0;
         for (worker, track) in &mut self.tracks {
+            let before = track.cursor;
             let cursor = cursors.get(worker).copied().unwrap_or_default();
-            track.rewind(Position::from_cursor(cursor));
+            let cursor = Position::from_cursor(cursor);
+            track.rewind(cursor);
+            let passed = track.rows_between(before.min(cursor), before.max(cursor))?;
+            let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+            more += if cursor < before { passed } else { -passed };
         }
+        Ok(more)
     }
 
     /// Reading goes on behind the cursors as they are known.

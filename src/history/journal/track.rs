@@ -16,7 +16,7 @@ use super::{
     frame::{Frame, Kind},
     lot::Lot,
     position::Position,
-    scan::Scan,
+    scan::{Contents, Scan},
     segment::Segment,
     vocabulary::Vocabulary,
 };
@@ -188,6 +188,27 @@ impl Track {
         let words = learn(segment, self.at.offset())?;
         self.words = Some((number, words));
         Ok(())
+    }
+
+    /// How many rows there are behind one place, up to another.
+    ///
+    /// # Errors
+    /// A segment cannot be read.
+    pub(super) fn rows_between(&self, after: Position, up_to: Position) -> io::Result<u64> {
+        let mut rows = 0;
+        for Volume { segment, end, .. } in &self.volumes {
+            let number = segment.header.number;
+            if !(after.segment()..=up_to.segment()).contains(&number) {
+                continue;
+            }
+            let contents = Contents::read(segment, *end)?;
+            let mut scan = contents.scan();
+            while let Some(frame) = scan.next() {
+                let place = Position::new(number, frame.end);
+                rows += u64::from(frame.kind == Kind::Ended && place > after && place <= up_to);
+            }
+        }
+        Ok(rows)
     }
 
     /// Everything that was read is committed.
