@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod breaker;
 pub mod correlation;
 pub mod fleet;
+mod hex;
 pub mod learn;
 pub mod outcome;
 pub mod route;

@@ -143,8 +143,8 @@ impl Exchange {
     }
 
     /// The correlation id, as sent on and echoed.
-    pub(super) fn correlation_id(&self) -> &str {
-        self.record.as_ref().map_or("", |record| record.correlation_id.as_str())
+    pub(super) fn correlation_id(&self) -> &[u8] {
+        self.record.as_ref().map_or(b"", |record| record.correlation_id.as_bytes())
     }
 
     /// How far the caller's body has got.
@@ -268,7 +268,7 @@ impl Exchange {
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let Some(record) = &self.record else { return };
         let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::from_str(record.correlation_id.as_str()) {
+        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
             headers.insert(CORRELATION_ID, value);
         }
         if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {

@@ -129,7 +129,7 @@ fn outgoing(
     headers::add_via(headers);
     headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, &host);
     headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });
-    if let Ok(id) = HeaderValue::from_str(exchange.correlation_id()) {
+    if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
     }
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
