@@ -67,6 +67,7 @@ impl Exchange {
         request: &Request<B>,
         now: Instant,
     ) -> Box<Self> {
+        connection.begin();
         let started_at_us = clock::wall_us();
         let received = request.headers();
         let one = |name| {
@@ -300,6 +301,7 @@ impl Drop for Exchange {
         }
         self.place.traffic.count(&record, now);
         self.connection.worker.finish(record, &self.place.line);
+        self.connection.end(now);
     }
 }
 

@@ -103,6 +103,11 @@ impl HeadWatch {
         self.heads.pop_front().unwrap_or_default()
     }
 
+    /// Whether what comes next belongs to a body.
+    pub(super) fn is_in_body(&self) -> bool {
+        self.part != Part::Head
+    }
+
     /// Takes a whole line, or the first [`KEPT`] bytes of a longer one.
     fn line(&mut self, line: &[u8]) {
         let line = line.trim_ascii_end();

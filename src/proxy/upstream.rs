@@ -63,7 +63,7 @@ pub(super) struct Patience<'a> {
     /// When the total timeout is over.
     pub(super) deadline: Instant,
     /// The connection's, borrowed while it is polled only.
-    pub(super) alarm: &'a RefCell<Option<Alarm>>,
+    pub(super) alarm: &'a RefCell<Alarm>,
 }
 
 /// An answer, and the connection that it comes over.
@@ -240,15 +240,12 @@ impl Patience<'_> {
         moment: Instant,
         mut future: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
-        self.alarm.borrow_mut().get_or_insert_with(|| Alarm::new(moment)).set(moment);
+        self.alarm.borrow_mut().set(moment);
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            match self.alarm.borrow_mut().as_mut() {
-                Some(alarm) => alarm.poll(cx).map(|()| None),
-                None => Poll::Pending,
-            }
+            self.alarm.borrow_mut().poll(cx).map(|()| None)
         })
         .await
     }
@@ -256,7 +253,7 @@ impl Patience<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Patience, Upload};
+    use super::{Alarm, Patience, Upload};
     use crate::{clock, config::Timeouts, domain::outcome::Reason};
     use std::{cell::RefCell, future::pending, time::Duration};
 
@@ -264,7 +261,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_the_first_byte_begins_when_the_connection_is_there() {
-        let (upload, asked, alarm) = (Upload::default(), clock::now(), RefCell::default());
+        let (upload, asked) = (Upload::default(), clock::now());
+        let alarm = RefCell::new(Alarm::new(asked));
         let timeouts = Timeouts {
             connect: SECOND,
             first_byte: 2 * SECOND,
