@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response, header};
+use http::{Method, Response, header};
 use hyper::body::Incoming;
 
 use super::{
     body::{Outgoing, ResponseBody, Upload},
     connection::Connection,
+    fields::{Fields, Present},
     headers::{self, CORRELATION_ID, TASK_ID},
     pool::Sender,
     reply::Problem,
@@ -62,27 +63,24 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Begins an exchange with the head of its request.
-    pub(super) fn begin<B>(
+    pub(super) fn begin(
         connection: &Rc<Connection>,
-        request: &Request<B>,
+        method: &Method,
+        fields: &Fields<'_>,
         now: Instant,
     ) -> Box<Self> {
         connection.begin();
         let started_at_us = clock::wall_us();
-        let received = request.headers();
-        let one = |name| {
-            let mut values = received.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none())
-        };
-        let kept = [CORRELATION_ID, headers::REQUEST_ID]
+        let kept = [fields.correlation_id, fields.request_id]
             .into_iter()
-            .find_map(|name| CorrelationId::keep(one(name)?.as_bytes()));
+            .find_map(|field| CorrelationId::keep(field.only()?));
         let trace = TraceContext::next_hop(
-            one(headers::TRACEPARENT).map(http::HeaderValue::as_bytes),
-            one(headers::XRAY).map(http::HeaderValue::as_bytes),
+            fields.traceparent.only(),
+            fields.xray.only(),
             (fastrand::u128(..), fastrand::u64(..)),
         );
-        let parent = one(TASK_ID).and_then(|id| TaskId::parse(id.to_str().ok()?));
+        let parent =
+            fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
         let place = Rc::clone(&connection.routes.nowhere);
         let record = CallRecord {
             id: TaskId::mint(started_at_us, fastrand::u128(..)),
@@ -92,7 +90,7 @@ impl Exchange {
             parent_id: parent,
             site: Arc::clone(&place.site),
             endpoint: None,
-            method: told(request.method()),
+            method: told(method),
             status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
@@ -200,6 +198,7 @@ impl Exchange {
     pub(super) fn pass(
         mut self: Box<Self>,
         mut response: Response<Incoming>,
+        present: Present,
         sender: (Sender, usize),
         recorded: Recorded,
         at_head: Option<Reason>,
@@ -216,7 +215,7 @@ impl Exchange {
             record.outcome = reason.outcome();
             record.reason = Some(reason);
         });
-        headers::strip_hop_by_hop(response.headers_mut());
+        headers::strip_hop_by_hop(response.headers_mut(), present);
         let idle = self.route.as_ref().map(|route| {
             headers::apply(response.headers_mut(), &route.response_headers);
             route.upstream.timeouts.body_idle
