@@ -154,7 +154,7 @@ fn outgoing(
     headers::apply(headers, &route.request_headers);
     parts.uri = target(parts.uri, prefix);
     parts.version = Version::HTTP_11;
-    let body = RequestBody::new(body, Rc::clone(exchange.upload()), idle, exchange.started());
+    let body = RequestBody::new(body, exchange.upload(), idle, exchange.started());
     Request::from_parts(parts, body)
 }
 
