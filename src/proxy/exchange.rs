@@ -40,7 +40,7 @@ const MAX_METHOD: usize = 32;
 pub(super) struct Exchange {
     connection: Rc<Connection>,
     place: Rc<Place>,
-    /// Set once the call has a route; it then counts as in flight.
+    /// A call that has a route counts as in flight.
     route: Option<Rc<Route>>,
     /// Taken when it is finished.
     record: Option<CallRecord>,
@@ -62,11 +62,12 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins an exchange with the head of its request.
+    /// Begins an exchange with the head of its request. With a route it is in flight there.
     pub(super) fn begin(
         connection: &Rc<Connection>,
         method: &Method,
         fields: &Fields<'_>,
+        route: Option<&Rc<Route>>,
         now: Instant,
     ) -> Box<Self> {
         connection.begin();
@@ -81,7 +82,10 @@ impl Exchange {
         );
         let parent =
             fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
-        let place = Rc::clone(&connection.routes.nowhere);
+        let place = route.map_or(&connection.routes.nowhere, |route| &route.place);
+        if route.is_some() {
+            place.traffic.begin();
+        }
         let record = CallRecord {
             id: TaskId::mint(started_at_us, fastrand::u128(..)),
             started_at_us,
@@ -106,8 +110,8 @@ impl Exchange {
         };
         Box::new(Self {
             connection: Rc::clone(connection),
-            place,
-            route: None,
+            place: Rc::clone(place),
+            route: route.map(Rc::clone),
             record: Some(record),
             trace,
             started: now,
@@ -119,16 +123,6 @@ impl Exchange {
             upload: Rc::default(),
             sender: None,
         })
-    }
-
-    /// The call has a route: from now on it is in flight there.
-    pub(super) fn enter(&mut self, route: &Rc<Route>) {
-        self.place = Rc::clone(&route.place);
-        self.place.traffic.begin();
-        self.route = Some(Rc::clone(route));
-        if let Some(record) = &mut self.record {
-            record.site = Arc::clone(&self.place.site);
-        }
     }
 
     /// Writes down what is known so far.

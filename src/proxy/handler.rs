@@ -37,12 +37,13 @@ pub(super) async fn handle(
     let now = clock::now();
     let fields = Fields::of(request.headers());
     let present = fields.present;
-    let mut exchange = Exchange::begin(&connection, request.method(), &fields, now);
-    let (route, prefix) = match route(&connection, &request, &fields) {
+    let found = route(&connection, &request, &fields);
+    let place = found.as_ref().ok().map(|(route, _)| route);
+    let mut exchange = Exchange::begin(&connection, request.method(), &fields, place, now);
+    let (route, prefix) = match found {
         Ok(found) => found,
         Err(problem) => return refuse(exchange, problem, request),
     };
-    exchange.enter(&route);
     let deadline = now + route.upstream.timeouts.total;
     let total_ms = u64::try_from(route.upstream.timeouts.total.as_millis()).ok();
     exchange.note(|record| record.deadline_ms = total_ms);
