@@ -17,11 +17,11 @@ use tokio::{net::TcpStream, sync::watch};
 
 use super::{
     alarm::Alarm,
-    framing::{Head, HeadWatch},
+    framing::Head,
     handler::handle,
     plane::Phase,
     routes::Routes,
-    stream::Watched,
+    stream::{Caller, Watched},
     worker::Worker,
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(super) struct Connection {
     pub(super) local_port: u16,
     /// The longest head that this listener takes.
     pub(super) head_bytes: usize,
-    watch: Rc<RefCell<HeadWatch>>,
+    caller: Rc<RefCell<Caller>>,
     /// Bounds the waits, of which there is one at a time: for the caller's next head, or for the
     /// upstream. Borrowed while it is polled only.
     pub(super) alarm: RefCell<Alarm>,
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 impl Connection {
     /// What hyper does not tell about the head of the call that begins now. Once per call.
     pub(super) fn take_head(&self) -> Head {
-        self.watch.borrow_mut().take()
+        self.caller.borrow_mut().take_head()
     }
 
     /// A call began.
@@ -65,10 +65,13 @@ impl Connection {
         self.free_since.set(Some(now));
     }
 
-    /// Whether the next head has taken too long.
-    fn poll_head_timeout(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(mut since) = self.free_since.get() else { return Poll::Pending };
-        if self.watch.borrow().is_in_body() {
+    /// Whether the caller has made an end of it: the next head has taken too long, or it went away
+    /// in the middle of a call.
+    fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(mut since) = self.free_since.get() else {
+            return self.caller.borrow().poll_gone(cx);
+        };
+        if self.caller.borrow().is_in_body() {
             // Of a call that was answered before all of it had come.
             since = clock::now();
             self.free_since.set(Some(since));
@@ -99,7 +102,7 @@ pub(super) async fn serve(
     // Without it small answers may wait for an acknowledgement. A socket that is gone already says
     // so at the first read.
     let _gone = stream.set_nodelay(true);
-    let (stream, watch) = Watched::new(stream);
+    let caller = Caller::new(stream);
     let Terms { worker, routes, forwarded, limits, local_port } = terms;
     let (head_bytes, head_timeout) = (limits.head_bytes, limits.head_timeout);
     let now = clock::now();
@@ -110,7 +113,7 @@ pub(super) async fn serve(
         peer,
         local_port,
         head_bytes,
-        watch,
+        caller: Rc::clone(&caller),
         alarm: RefCell::new(Alarm::new(now + head_timeout)),
         free_since: Cell::new(Some(now)),
         head_timeout,
@@ -122,7 +125,9 @@ pub(super) async fn serve(
     let mut serving = pin!(
         http1::Builder::new()
             .max_buf_size(limits.head_bytes)
-            .serve_connection(TokioIo::new(stream), service)
+            // A caller that is half gone is gone; it is not hyper who looks.
+            .half_close(true)
+            .serve_connection(TokioIo::new(Watched(caller)), service)
     );
     let mut closing = Closing::new(phase);
     let ended = poll_fn(|cx| {
@@ -131,7 +136,7 @@ pub(super) async fn serve(
             serving.as_mut().graceful_shutdown();
             served = serving.as_mut().poll(cx);
         }
-        if served.is_pending() { connection.poll_head_timeout(cx).map(Ok) } else { served }
+        if served.is_pending() { connection.poll_given_up(cx).map(Ok) } else { served }
     });
     if let Err(error) = ended.await {
         // Callers that go away are everyday; each call has its own line and row.
