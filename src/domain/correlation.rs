@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::secret;
+use super::{hex, secret};
 
 /// The longest correlation id that is kept, in bytes.
 pub const MAX_CORRELATION_ID: usize = 128;
@@ -47,19 +47,21 @@ impl CorrelationId {
         let random = if has_letter { random } else { random | LETTER };
         let mut bytes = [0; SHORT];
         bytes[..4].copy_from_slice(b"req-");
-        put_hex(&mut bytes[4..20], u128::from(random));
+        bytes[4..20].copy_from_slice(&hex::digits_of_half(random));
         Self(Repr::Short { length: 20, bytes })
     }
 
     /// The id.
     pub fn as_str(&self) -> &str {
+        // Only ASCII gets in.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// The id as it goes into headers and log lines.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            Repr::Short { length, bytes } => {
-                let text = bytes.get(..usize::from(*length)).unwrap_or_default();
-                // Only ASCII gets in.
-                std::str::from_utf8(text).unwrap_or_default()
-            }
-            Repr::Long(text) => text,
+            Repr::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Repr::Long(text) => text.as_bytes(),
         }
     }
 
@@ -94,6 +96,11 @@ impl TraceId {
     /// Its 128 bits.
     pub const fn as_u128(self) -> u128 {
         self.0
+    }
+
+    /// Its 32 hexadecimal digits, without allocating.
+    pub fn encode(self) -> [u8; 32] {
+        hex::digits(self.0)
     }
 }
 
@@ -139,16 +146,16 @@ impl TraceContext {
     /// The header value to send on: `00-<trace id>-<span id>-<flags>`, in ASCII.
     pub fn traceparent(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        put_hex(&mut text[3..35], self.trace_id.0);
-        put_hex(&mut text[36..52], u128::from(self.span_id));
-        put_hex(&mut text[53..], u128::from(self.flags));
+        text[3..35].copy_from_slice(&self.trace_id.encode());
+        text[36..52].copy_from_slice(&hex::digits_of_half(self.span_id));
+        text[53..].copy_from_slice(&hex::digits_of_byte(self.flags));
         text
     }
 }
 
 /// Reads `traceparent`: the trace and the flags. A newer version may carry more after the flags.
 fn parse_traceparent(value: &[u8]) -> Option<(TraceId, u8)> {
-    let version = u8::try_from(hex(value.get(0..2)?)?).ok()?;
+    let version = u8::try_from(bits(value.get(0..2)?)?).ok()?;
     let ends_well = match version {
         0xff => false,
         0 => value.len() == 55,
@@ -158,9 +165,9 @@ fn parse_traceparent(value: &[u8]) -> Option<(TraceId, u8)> {
     if !ends_well || !dashes {
         return None;
     }
-    let trace_id = hex(&value[3..35])?;
-    let parent = hex(&value[36..52])?;
-    let flags = u8::try_from(hex(&value[53..55])?).ok()?;
+    let trace_id = bits(&value[3..35])?;
+    let parent = bits(&value[36..52])?;
+    let flags = u8::try_from(bits(&value[53..55])?).ok()?;
     (trace_id != 0 && parent != 0).then_some((TraceId(trace_id), flags))
 }
 
@@ -174,13 +181,13 @@ fn parse_xray(value: &[u8]) -> Option<(TraceId, u8)> {
     if epoch.len() != 8 || unique.len() != 24 {
         return None;
     }
-    let trace_id = (hex(epoch.as_bytes())? << 96) | hex(unique.as_bytes())?;
+    let trace_id = (bits(epoch.as_bytes())? << 96) | bits(unique.as_bytes())?;
     let flags = u8::from(field("Sampled") == Some("1"));
     (trace_id != 0).then_some((TraceId(trace_id), flags))
 }
 
 /// Lower-case hexadecimal digits only, as the standard demands; at most 32 of them.
-fn hex(digits: &[u8]) -> Option<u128> {
+fn bits(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0_u128, |bits, &digit| {
         let value = match digit {
             b'0'..=b'9' => digit - b'0',
@@ -189,15 +196,6 @@ fn hex(digits: &[u8]) -> Option<u128> {
         };
         Some((bits << 4) | u128::from(value))
     })
-}
-
-/// Fills `text` with hexadecimal digits of `bits`, from its end.
-fn put_hex(text: &mut [u8], mut bits: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for slot in text.iter_mut().rev() {
-        *slot = DIGITS[usize::from(u8::try_from(bits & 0xf).unwrap_or(0))];
-        bits >>= 4;
-    }
 }
 
 #[cfg(test)]

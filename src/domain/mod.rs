@@ -8,6 +8,7 @@ pub mod breaker;
 mod card;
 pub mod correlation;
 pub mod fleet;
+mod hex;
 pub mod learn;
 pub mod outcome;
 pub mod route;

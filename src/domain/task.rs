@@ -13,6 +13,7 @@ pub use super::attempt::{Attempt, Attempts};
 use super::{
     breaker::State,
     correlation::{CorrelationId, TraceId},
+    hex,
     outcome::{Outcome, Reason},
 };
 
@@ -142,14 +143,11 @@ impl TaskId {
 
     /// The hyphenated form, without allocating.
     pub fn encode(self) -> [u8; 36] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let digits = hex::digits(self.0);
         let mut text = [b'-'; 36];
-        let mut shift = 128;
-        for (at, slot) in text.iter_mut().enumerate() {
-            if !matches!(at, 8 | 13 | 18 | 23) {
-                shift -= 4;
-                *slot = HEX[usize::try_from((self.0 >> shift) & 0xf).unwrap_or(0)];
-            }
+        for (group, from) in [(0..8, 0), (9..13, 8), (14..18, 12), (19..23, 16), (24..36, 20)] {
+            let length = group.len();
+            text[group].copy_from_slice(&digits[from..from + length]);
         }
         text
     }

@@ -1,8 +1,8 @@
-//! A timer that is set for every call and nearly never rings.
+//! A timer that is set for every wait and nearly never rings.
 //!
-//! Timeouts of calls are long and calls are short, so setting a timer anew for each costs more than
-//! it ever saves. An alarm stays set for an earlier call's deadline; when it rings too early for the
-//! call at hand, it is set again, and that is once per timeout instead of once per call.
+//! Limits are long and waits are short, so setting a timer anew for each costs more than it ever
+//! saves. An alarm stays set for an earlier wait's deadline; when it rings too early for the wait
+//! at hand, it is set again, and that is once per limit instead of once per wait.
 
 use std::{
     pin::Pin,
@@ -10,15 +10,16 @@ use std::{
     time::Instant,
 };
 
-use hyper::rt::{self, Timer};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::clock;
 
-/// See the module docs.
+/// See the module docs. It belongs to one task: it wakes the one that polled it first.
 #[derive(Debug)]
 pub(super) struct Alarm {
     sleep: Pin<Box<Sleep>>,
+    /// The timer is running and knows whom to wake, so there is no need to ask it.
+    is_armed: bool,
     /// When it is to be heard.
     deadline: Instant,
 }
@@ -26,26 +27,35 @@ pub(super) struct Alarm {
 impl Alarm {
     /// An alarm for this moment.
     pub(super) fn new(deadline: Instant) -> Self {
-        Self { sleep: Box::pin(sleep_until(deadline.into())), deadline }
+        Self { sleep: Box::pin(sleep_until(deadline.into())), is_armed: false, deadline }
     }
 
     /// Is to be heard at this moment instead.
     pub(super) fn set(&mut self, deadline: Instant) {
         self.deadline = deadline;
         if deadline < self.sleep.deadline().into_std() {
-            self.sleep.as_mut().reset(deadline.into());
+            self.reset();
         }
     }
 
     /// Whether its moment has come.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_armed && !self.sleep.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
+            self.is_armed = true;
             ready!(self.sleep.as_mut().poll(cx));
             if clock::now() >= self.deadline {
                 return Poll::Ready(());
             }
-            self.sleep.as_mut().reset(self.deadline.into());
+            self.reset();
         }
+    }
+
+    fn reset(&mut self) {
+        self.is_armed = false;
+        self.sleep.as_mut().reset(self.deadline.into());
     }
 }
 
@@ -54,33 +64,6 @@ impl Future for Alarm {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         Self::poll(&mut self, cx)
-    }
-}
-
-impl rt::Sleep for Alarm {}
-
-/// Gives hyper alarms for its own timeouts.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Alarms;
-
-impl Timer for Alarms {
-    fn sleep(&self, duration: std::time::Duration) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Alarm::new(clock::now() + duration))
-    }
-
-    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn rt::Sleep>> {
-        Box::pin(Alarm::new(deadline))
-    }
-
-    fn reset(&self, sleep: &mut Pin<Box<dyn rt::Sleep>>, deadline: Instant) {
-        match sleep.as_mut().downcast_mut_pin::<Alarm>() {
-            Some(alarm) => alarm.get_mut().set(deadline),
-            None => *sleep = self.sleep_until(deadline),
-        }
-    }
-
-    fn now(&self) -> Instant {
-        clock::now()
     }
 }
 
@@ -101,6 +84,18 @@ mod tests {
             alarm.await;
             let late = clock::now() - (began + last * SECOND);
             assert!(late <= Duration::from_millis(2), "{first} {last}: {late:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_for_every_wait_that_takes_too_long() {
+        let mut alarm = Alarm::new(clock::now() + 9 * SECOND);
+        for limit in [5, 5, 2, 9, 2] {
+            let began = clock::now();
+            alarm.set(began + limit * SECOND);
+            std::future::poll_fn(|cx| alarm.poll(cx)).await;
+            let late = clock::now() - (began + limit * SECOND);
+            assert!(late <= Duration::from_millis(2), "{limit}: {late:?}");
         }
     }
 }

@@ -53,9 +53,13 @@ impl Upload {
     }
 }
 
-/// The caller's body on its way to the upstream.
+/// The caller's body on its way to the upstream. Most calls have none, and it is moved about a lot
+/// before it is sent, so what there is of it is behind a pointer.
 #[derive(Debug)]
-pub(super) struct RequestBody {
+pub(super) struct RequestBody(Option<Box<Uploading>>);
+
+#[derive(Debug)]
+struct Uploading {
     incoming: Incoming,
     upload: Rc<Upload>,
     idle: Idle,
@@ -65,14 +69,16 @@ impl RequestBody {
     /// `idle` bounds the time between two frames.
     pub(super) fn new(
         incoming: Incoming,
-        upload: Rc<Upload>,
+        upload: &Rc<Upload>,
         idle: Duration,
         now: Instant,
     ) -> Self {
         if incoming.is_end_stream() {
             upload.done_at.set(Some(now));
+            return Self(None);
         }
-        Self { incoming, upload, idle: Idle::new(idle) }
+        let upload = Rc::clone(upload);
+        Self(Some(Box::new(Uploading { incoming, upload, idle: Idle::new(idle) })))
     }
 }
 
@@ -84,10 +90,27 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        let polled = this.idle.watch(polled, cx);
-        this.upload.is_awaited.set(polled.is_pending());
+        match &mut self.get_mut().0 {
+            Some(uploading) => uploading.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|uploading| uploading.incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let none = || SizeHint::with_exact(0);
+        self.0.as_ref().map_or_else(none, |uploading| uploading.incoming.size_hint())
+    }
+}
+
+impl Uploading {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let polled = self.idle.watch(polled, cx);
+        self.upload.is_awaited.set(polled.is_pending());
         let frame = match ready!(polled) {
             Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
             Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
@@ -95,33 +118,25 @@ impl Body for RequestBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                this.upload.bytes.set(this.upload.bytes.get() + length);
-                if is_last(&this.incoming, &frame) {
-                    this.upload.done_at.set(Some(clock::now()));
+                self.upload.bytes.set(self.upload.bytes.get() + length);
+                if is_last(&self.incoming, &frame) {
+                    self.upload.done_at.set(Some(clock::now()));
                 }
                 Some(Ok(frame))
             }
             Some(Err(reason)) => {
-                this.upload.fault.set(Some(reason));
+                self.upload.fault.set(Some(reason));
                 Some(Err(Aborted(reason)))
             }
             None => {
-                this.upload.done_at.set(Some(clock::now()));
+                self.upload.done_at.set(Some(clock::now()));
                 None
             }
         })
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
-    }
 }
 
-impl Drop for RequestBody {
+impl Drop for Uploading {
     fn drop(&mut self) {
         self.upload.is_awaited.set(false);
     }

@@ -10,12 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Request, Response, header};
+use http::{Method, Response, header};
 use hyper::body::Incoming;
 
 use super::{
     body::{Outgoing, ResponseBody, Upload},
     connection::Connection,
+    fields::{Fields, Present},
     headers::{self, CORRELATION_ID, TASK_ID},
     pool::Sender,
     reply::Problem,
@@ -44,7 +45,7 @@ const SHORTEST_SECRET: usize = 8;
 pub(super) struct Exchange {
     connection: Rc<Connection>,
     place: Rc<Place>,
-    /// Set once the call has a route; it then counts as in flight.
+    /// A call that has a route counts as in flight.
     route: Option<Rc<Route>>,
     /// Taken when it is finished.
     record: Option<CallRecord>,
@@ -68,28 +69,30 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins an exchange with the head of its request.
-    pub(super) fn begin<B>(
+    /// Begins an exchange with the head of its request. With a route it is in flight there.
+    pub(super) fn begin(
         connection: &Rc<Connection>,
-        request: &Request<B>,
+        method: &Method,
+        fields: &Fields<'_>,
+        route: Option<&Rc<Route>>,
         now: Instant,
     ) -> Box<Self> {
+        connection.begin();
         let started_at_us = clock::wall_us();
-        let received = request.headers();
-        let one = |name| {
-            let mut values = received.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none())
-        };
-        let kept = [CORRELATION_ID, headers::REQUEST_ID]
+        let kept = [fields.correlation_id, fields.request_id]
             .into_iter()
-            .find_map(|name| CorrelationId::keep(one(name)?.as_bytes()));
+            .find_map(|field| CorrelationId::keep(field.only()?));
         let trace = TraceContext::next_hop(
-            one(headers::TRACEPARENT).map(http::HeaderValue::as_bytes),
-            one(headers::XRAY).map(http::HeaderValue::as_bytes),
+            fields.traceparent.only(),
+            fields.xray.only(),
             (fastrand::u128(..), fastrand::u64(..)),
         );
-        let parent = one(TASK_ID).and_then(|id| TaskId::parse(id.to_str().ok()?));
-        let place = Rc::clone(&connection.routes.nowhere);
+        let parent =
+            fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
+        let place = route.map_or(&connection.routes.nowhere, |route| &route.place);
+        if route.is_some() {
+            place.traffic.begin();
+        }
         let record = CallRecord {
             id: TaskId::mint(started_at_us, fastrand::u128(..)),
             started_at_us,
@@ -98,7 +101,7 @@ impl Exchange {
             parent_id: parent,
             site: Arc::clone(&place.site),
             endpoint: None,
-            method: told(request.method()),
+            method: told(method),
             status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
@@ -114,8 +117,8 @@ impl Exchange {
         };
         Box::new(Self {
             connection: Rc::clone(connection),
-            place,
-            route: None,
+            place: Rc::clone(place),
+            route: route.map(Rc::clone),
             record: Some(record),
             trace,
             started: now,
@@ -130,16 +133,6 @@ impl Exchange {
         })
     }
 
-    /// The call has a route: from now on it is in flight there.
-    pub(super) fn enter(&mut self, route: &Rc<Route>) {
-        self.place = Rc::clone(&route.place);
-        self.place.traffic.begin();
-        self.route = Some(Rc::clone(route));
-        if let Some(record) = &mut self.record {
-            record.site = Arc::clone(&self.place.site);
-        }
-    }
-
     /// Writes down what is known so far.
     pub(super) fn note(&mut self, change: impl FnOnce(&mut CallRecord)) {
         self.record.as_mut().map(change);
@@ -151,8 +144,8 @@ impl Exchange {
     }
 
     /// The correlation id, as sent on and echoed.
-    pub(super) fn correlation_id(&self) -> &str {
-        self.record.as_ref().map_or("", |record| record.correlation_id.as_str())
+    pub(super) fn correlation_id(&self) -> &[u8] {
+        self.record.as_ref().map_or(b"", |record| record.correlation_id.as_bytes())
     }
 
     /// The task's id: what the upstream does for this call has it as its parent.
@@ -215,6 +208,7 @@ impl Exchange {
     pub(super) fn pass(
         mut self: Box<Self>,
         mut response: Response<Incoming>,
+        present: Present,
         sender: (Sender, usize),
         recorded: Recorded,
         at_head: Option<Reason>,
@@ -231,7 +225,7 @@ impl Exchange {
             record.outcome = reason.outcome();
             record.reason = Some(reason);
         });
-        headers::strip_hop_by_hop(response.headers_mut());
+        headers::strip_hop_by_hop(response.headers_mut(), present);
         let idle = self.route.as_ref().map(|route| {
             headers::apply(response.headers_mut(), &route.response_headers);
             route.upstream.timeouts.body_idle
@@ -284,7 +278,7 @@ impl Exchange {
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let Some(record) = &self.record else { return };
         let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::from_str(record.correlation_id.as_str()) {
+        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
             headers.insert(CORRELATION_ID, value);
         }
         if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
@@ -316,6 +310,7 @@ impl Drop for Exchange {
         }
         self.place.traffic.count(&record, now);
         self.connection.worker.finish(&record, self.begun.take(), &self.place.line);
+        self.connection.end(now);
     }
 }
 

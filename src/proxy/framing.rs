@@ -103,6 +103,16 @@ impl HeadWatch {
         self.heads.pop_front().unwrap_or_default()
     }
 
+    /// Whether what comes next belongs to a body.
+    pub(super) fn is_in_body(&self) -> bool {
+        self.part != Part::Head
+    }
+
+    /// Whether all that was read belongs to calls that have begun, bodies included.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.part == Part::Head && self.head.length == 0 && self.heads.is_empty()
+    }
+
     /// Takes a whole line, or the first [`KEPT`] bytes of a longer one.
     fn line(&mut self, line: &[u8]) {
         let line = line.trim_ascii_end();
@@ -212,7 +222,9 @@ mod tests {
             for pair in cuts.windows(2) {
                 watch.feed(&wire.as_bytes()[pair[0]..pair[1]]);
             }
+            assert!(!watch.is_between_messages(), "calls have yet to begin");
             let seen: Vec<_> = heads.iter().map(|_| watch.take()).collect();
+            assert!(watch.is_between_messages());
             assert_eq!(seen, heads);
             assert_eq!(watch.take(), Head::default(), "and no other");
         }

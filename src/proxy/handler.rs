@@ -1,6 +1,6 @@
 //! The life of a call: one straight function.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use http::{
     HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
@@ -12,6 +12,7 @@ use super::{
     body::{self, Outgoing, RequestBody},
     connection::Connection,
     exchange::Exchange,
+    fields::{Fields, Present},
     headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
     inbound,
     reply::Problem,
@@ -34,12 +35,15 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Response<Outgoing> {
     let now = clock::now();
-    let mut exchange = Exchange::begin(&connection, &request, now);
-    let (route, prefix) = match route(&connection, &request) {
+    let fields = Fields::of(request.headers());
+    let present = fields.present;
+    let found = route(&connection, &request, &fields);
+    let place = found.as_ref().ok().map(|(route, _)| route);
+    let mut exchange = Exchange::begin(&connection, request.method(), &fields, place, now);
+    let (route, prefix) = match found {
         Ok(found) => found,
         Err(problem) => return refuse(exchange, problem, request),
     };
-    exchange.enter(&route);
     let deadline = now + route.upstream.timeouts.total;
     let total_ms = u64::try_from(route.upstream.timeouts.total.as_millis()).ok();
     exchange.note(|record| record.deadline_ms = total_ms);
@@ -54,7 +58,7 @@ pub(super) async fn handle(
     exchange.note(|record| record.breaker_state = admission.state());
     let at = route.upstream.turn();
     let endpoint = route.upstream.endpoint(at);
-    let request = outgoing(request, &exchange, &route, prefix, endpoint, &connection);
+    let request = outgoing(request, present, &exchange, &route, prefix, endpoint, &connection);
     exchange.sending(&endpoint.authority, now);
     let patience = Patience {
         timeouts: &route.upstream.timeouts,
@@ -79,7 +83,11 @@ fn refuse(
 }
 
 /// Finds the route of a call, and how much of its path goes.
-fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>, usize), Problem> {
+fn route<B>(
+    connection: &Connection,
+    request: &Request<B>,
+    fields: &Fields<'_>,
+) -> Result<(Rc<Route>, usize), Problem> {
     let head = connection.take_head();
     if head.length > connection.head_bytes {
         return Err(Problem::new(
@@ -95,14 +103,15 @@ fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>,
     if request.method() == Method::TRACE {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
     }
-    let target = inbound::check(request, head.has_content_length, connection.routes.by_path)
+    let by_path = connection.routes.by_path;
+    let host = inbound::check(request, fields, head.has_content_length, by_path)
         .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
-    if headers::is_loop(request.headers()) {
+    if fields.present.via && headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }
     // `OPTIONS *` asks about the server as a whole, which is what the root stands for.
     let path = if request.uri().path() == "*" { "/" } else { request.uri().path() };
-    match connection.routes.table.find(&target.host, &normal(path), request.method()) {
+    match connection.routes.table.find(host.name, &normal(path), request.method()) {
         Found::Route(route, prefix) => {
             Ok((Rc::clone(route), if route.strip_prefix { prefix_length(path, prefix) } else { 0 }))
         }
@@ -114,6 +123,7 @@ fn route<B>(connection: &Connection, request: &Request<B>) -> Result<(Rc<Route>,
 /// The request as the upstream sees it.
 fn outgoing(
     request: Request<Incoming>,
+    present: Present,
     exchange: &Exchange,
     route: &Route,
     prefix: usize,
@@ -123,13 +133,17 @@ fn outgoing(
     let idle = route.upstream.timeouts.body_idle;
     let (mut parts, body) = request.into_parts();
     let headers = &mut parts.headers;
-    let host = headers.remove(header::HOST).unwrap_or_else(|| endpoint.host.clone());
-    headers::strip_hop_by_hop(headers);
-    exchange.upload().is_on_hold.set(headers.remove(header::EXPECT).is_some());
+    headers::strip_hop_by_hop(headers, present);
+    let held = present.expect && headers.remove(header::EXPECT).is_some();
+    exchange.upload().is_on_hold.set(held);
+    let host = match headers.get(header::HOST) {
+        Some(host) if route.preserve_host => Some(host.clone()),
+        _ => headers.insert(header::HOST, endpoint.host.clone()),
+    };
     headers::add_via(headers);
-    headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, &host);
-    headers.insert(header::HOST, if route.preserve_host { host } else { endpoint.host.clone() });
-    if let Ok(id) = HeaderValue::from_str(exchange.correlation_id()) {
+    let host = host.as_ref().unwrap_or(&endpoint.host);
+    headers::forward(headers, connection.forwarded, connection.peer, connection.local_port, host);
+    if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
     }
     if let Some(id) = exchange.task_id().and_then(|id| HeaderValue::from_bytes(&id.encode()).ok()) {
@@ -138,13 +152,13 @@ fn outgoing(
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }
-    if exchange.trace().is_new {
+    if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);
     }
     headers::apply(headers, &route.request_headers);
     parts.uri = target(parts.uri, prefix);
     parts.version = Version::HTTP_11;
-    let body = RequestBody::new(body, Rc::clone(exchange.upload()), idle, exchange.started());
+    let body = RequestBody::new(body, exchange.upload(), idle, exchange.started());
     Request::from_parts(parts, body)
 }
 
@@ -175,11 +189,11 @@ fn attempt_ended(
     sent: Result<Answer, Reason>,
 ) -> Response<Outgoing> {
     let now = clock::now();
-    let sent = sent.and_then(|answer| {
-        if is_sound(&answer.response) { Ok(answer) } else { Err(Reason::ProtocolError) }
-    });
+    let (sent, retry_after) = judged(sent);
     let reason = match &sent {
-        Ok(answer) => Reason::of_status(answer.response.status(), &route.upstream.failure_statuses),
+        Ok((answer, _)) => {
+            Reason::of_status(answer.response.status(), &route.upstream.failure_statuses)
+        }
         Err(reason) => Some(*reason),
     };
     let verdict = reason.map_or(Verdict::Success, Reason::verdict);
@@ -187,7 +201,7 @@ fn attempt_ended(
     let observed = Observed {
         verdict,
         latency: exchange.upstream_latency(now),
-        retry_after: sent.as_ref().ok().and_then(|answer| retry_after(&answer.response)),
+        retry_after,
         by_connection: matches!(
             reason,
             Some(
@@ -200,36 +214,43 @@ fn attempt_ended(
     };
     let recorded = admission.record(observed, now);
     match sent {
-        Ok(Answer { response, sender }) => {
-            exchange.pass(response, (sender, at), recorded, reason, now)
+        Ok((Answer { response, sender }, present)) => {
+            exchange.pass(response, present, (sender, at), recorded, reason, now)
         }
         Err(reason) => exchange.refuse(Problem::new(reason, explanation(reason))),
     }
 }
 
+/// An answer with what its fields say; none that is unsound.
+fn judged(sent: Result<Answer, Reason>) -> (Result<(Answer, Present), Reason>, Option<Duration>) {
+    let answer = match sent {
+        Ok(answer) => answer,
+        Err(reason) => return (Err(reason), None),
+    };
+    let fields = Fields::of(answer.response.headers());
+    if !is_sound(answer.response.status(), &fields) {
+        return (Err(Reason::ProtocolError), None);
+    }
+    let (retry_after, present) = (retry_after(&fields), fields.present);
+    (Ok((answer, present)), retry_after)
+}
+
 /// Whether an answer is framed in one way only, and answers what was asked. What another client
 /// might read differently is not passed on, nor a switch to a protocol that nobody asked for.
-fn is_sound<B>(response: &Response<B>) -> bool {
-    let headers = response.headers();
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let coding = codings.next();
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let length = lengths.next();
-    let chunked_only =
-        coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let digits_only = length.is_none_or(|length| length.as_bytes().iter().all(u8::is_ascii_digit));
-    chunked_only
-        && digits_only
-        && codings.next().is_none()
-        && lengths.next().is_none()
-        && !(coding.is_some() && length.is_some())
-        && response.status() != StatusCode::SWITCHING_PROTOCOLS
+fn is_sound(status: StatusCode, fields: &Fields<'_>) -> bool {
+    let Fields { transfer_encoding, content_length, .. } = fields;
+    let is_chunked_only = !transfer_encoding.is_repeated
+        && transfer_encoding.first.is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    is_chunked_only
+        && content_length.is_absent_or_digits()
+        && !(transfer_encoding.first.is_some() && content_length.first.is_some())
+        && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// `Retry-After` in seconds; dates are not read.
-fn retry_after<B>(response: &Response<B>) -> Option<std::time::Duration> {
-    let value = response.headers().get(header::RETRY_AFTER)?;
-    value.to_str().ok()?.trim().parse().ok().map(std::time::Duration::from_secs)
+fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
+    let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// What failed, for the caller. Where the upstream is, only rows and log lines say.
@@ -251,7 +272,7 @@ const fn explanation(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_sound, target};
+    use super::{Fields, is_sound, target};
     use http::{Response, Uri};
 
     #[test]
@@ -278,7 +299,8 @@ mod tests {
             for (name, value) in headers {
                 response = response.header(*name, *value);
             }
-            is_sound(&response.body(()).unwrap())
+            let response = response.body(()).unwrap();
+            is_sound(response.status(), &Fields::of(response.headers()))
         };
         assert!(sound(&[("content-length", "5")]));
         assert!(sound(&[("transfer-encoding", "chunked")]));

@@ -7,20 +7,17 @@ use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use super::fields::Present;
 use crate::config::{Forwarded, HeaderRules};
 
 /// The id that ties the calls of one action together.
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// Where an id is taken from when there is no correlation id.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The task's id on the response; the causing task's id on a request.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
 /// W3C Trace Context.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Belongs to `traceparent`.
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// The trace header of AWS load balancers.
-pub(super) const XRAY: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// RFC 9209.
 pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
@@ -55,43 +52,45 @@ const VIA: HeaderValue = HeaderValue::from_static("1.1 fusebox");
 const MAX_PASSES: usize = 16;
 
 /// Removes what belongs to one hop, and everything that `Connection` names.
-pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    // One pass that finds nothing is all that most messages need.
-    let mut found = [false; HOPS];
-    let mut connection = false;
-    for name in headers.keys() {
-        connection |= *name == header::CONNECTION;
-        if let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) {
-            found[at] = true;
-        }
-    }
-    if connection {
+pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, present: Present) {
+    if present.nominations {
         for name in nominated(headers) {
             headers.remove(name);
         }
+    }
+    if present.connection {
         headers.remove(header::CONNECTION);
     }
-    for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
-        headers.remove(name);
+    if present.hop_by_hop {
+        let mut found = [false; HOPS];
+        for name in headers.keys() {
+            if let Some(at) = HOP_BY_HOP.iter().position(|hop| hop == name) {
+                found[at] = true;
+            }
+        }
+        for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
+            headers.remove(name);
+        }
     }
 }
 
 /// Whether `Connection` names a header that must not be removed from the message.
 pub(super) fn nominates_framing(headers: &HeaderMap) -> bool {
     const KEPT: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    headers.contains_key(header::CONNECTION)
-        && nominated(headers).iter().any(|name| KEPT.contains(name))
+    nominated(headers).iter().any(|name| KEPT.contains(name))
 }
 
 /// The headers that `Connection` names, besides its own two words.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
     let tokens = values.flat_map(|value| value.as_bytes().split(|&b| b == b','));
-    let is_word = |token: &&[u8]| {
-        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
-    };
-    let names = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_word(token));
+    let names = tokens.map(<[u8]>::trim_ascii).filter(|token| !is_connection_word(token));
     names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
+}
+
+/// Whether this is one of the two words of `Connection` that name no header.
+pub(super) fn is_connection_word(token: &[u8]) -> bool {
+    token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
 }
 
 /// Whether the call has come through here too often.
@@ -156,9 +155,9 @@ pub(super) fn apply(headers: &mut HeaderMap, rules: &HeaderRules) {
 
 #[cfg(test)]
 mod tests {
-    use super::{add_via, forward, is_loop, strip_hop_by_hop};
-    use crate::config::Forwarded;
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use super::{HOP_BY_HOP, add_via, forward, is_loop, strip_hop_by_hop};
+    use crate::{config::Forwarded, proxy::fields::Fields};
+    use http::{HeaderMap, HeaderName, HeaderValue, header};
 
     fn map(headers: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
@@ -180,8 +179,19 @@ mod tests {
             ("upgrade", "h2c"),
             ("http2-settings", "x"),
         ]);
-        strip_hop_by_hop(&mut headers);
+        let present = Fields::of(&headers).present;
+        strip_hop_by_hop(&mut headers, present);
         assert_eq!(headers, map(&[("x-kept", "3")]));
+    }
+
+    #[test]
+    fn every_header_that_belongs_to_one_hop_is_noticed_and_goes() {
+        for name in HOP_BY_HOP.iter().chain([&header::CONNECTION]) {
+            let mut headers = map(&[(name.as_str(), "close"), ("x-kept", "3")]);
+            let present = Fields::of(&headers).present;
+            strip_hop_by_hop(&mut headers, present);
+            assert_eq!(headers, map(&[("x-kept", "3")]), "{name}");
+        }
     }
 
     #[test]

@@ -3,44 +3,47 @@
 //! hyper has parsed it; what hyper lets through and another server might read differently is
 //! refused here: every refusal is a 400, and the connection is closed after it.
 
-use http::{Method, Request, Version, header, uri::Authority};
+use http::{Method, Request, Version, uri::Authority};
 
-use super::headers;
-
-/// A request that may be routed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    /// The host that the caller named, without its port.
-    pub(super) host: String,
-    /// Whether the target was in absolute form, as sent to a proxy.
-    pub(super) absolute: bool,
-}
+use super::{
+    fields::{Field, Fields},
+    headers,
+};
+use crate::domain::route::host_of;
 
 /// Why a request is not sent on, in words for the caller.
 pub(super) type Objection = &'static str;
+
+/// The host that a caller named, and its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Host<'a> {
+    pub(super) name: &'a str,
+    port: Option<u16>,
+}
 
 /// Checks the head of a request. `had_content_length` says whether the bytes had one, see
 /// [`super::framing`]; `by_path` whether the path decides where it goes.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check<B>(
+pub(super) fn check<'a, B>(
     request: &Request<B>,
+    fields: &Fields<'a>,
     had_content_length: bool,
     by_path: bool,
-) -> Result<Target, Objection> {
-    framing(request, had_content_length)?;
-    let authority = host(request)?;
+) -> Result<Host<'a>, Objection> {
+    framing(request, fields, had_content_length)?;
+    let host = Host::read(fields.host)?;
     let uri = request.uri();
-    if uri.path().bytes().chain(uri.query().unwrap_or("").bytes()).any(|b| b <= b' ' || b >= 0x7f) {
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return Err("the request target has bytes that must be percent-encoded");
     }
-    let absolute = uri.authority().is_some();
-    if absolute {
+    if let Some(authority) = uri.authority() {
         if uri.scheme_str() != Some("http") {
             return Err("only http:// targets are carried");
         }
-        if !uri.authority().is_some_and(|target| is_same(target, &authority)) {
+        if !host.is_of(authority) {
             return Err("the request target and the Host header name different hosts");
         }
     }
@@ -52,15 +55,18 @@ pub(super) fn check<B>(
         path if by_path && has_dot_segment(path) => {
             Err("the path has `.` or `..` segments; resolve them before sending")
         }
-        _ => Ok(Target { host: authority.host().to_ascii_lowercase(), absolute }),
+        _ => Ok(host),
     }
 }
 
 /// Message framing that two servers could read differently.
-fn framing<B>(request: &Request<B>, had_content_length: bool) -> Result<(), Objection> {
-    let mut codings = request.headers().get_all(header::TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+fn framing<B>(
+    request: &Request<B>,
+    fields: &Fields<'_>,
+    had_content_length: bool,
+) -> Result<(), Objection> {
+    if let Some(coding) = fields.transfer_encoding.first {
+        if fields.transfer_encoding.is_repeated || !coding.eq_ignore_ascii_case(b"chunked") {
             return Err("the only transfer encoding that is understood is `chunked`");
         }
         if had_content_length {
@@ -70,44 +76,49 @@ fn framing<B>(request: &Request<B>, had_content_length: bool) -> Result<(), Obje
             return Err("HTTP/1.0 has no transfer encodings");
         }
     }
-    let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter();
-    let first = lengths.next();
-    if lengths.next().is_some()
-        || first.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit))
-    {
+    if !fields.content_length.is_absent_or_digits() {
         return Err("there must be one Content-Length, of digits only");
     }
-    let expect = request.headers().get(header::EXPECT);
-    if expect.is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    let expect = fields.expect.first;
+    if expect.is_some_and(|expect| !expect.eq_ignore_ascii_case(b"100-continue")) {
         return Err("the only expectation that is understood is `100-continue`");
     }
-    if headers::nominates_framing(request.headers()) {
+    if fields.present.nominations && headers::nominates_framing(request.headers()) {
         return Err("Connection may not name a header that frames or routes the message");
     }
     Ok(())
 }
 
-/// The one Host header, as an authority without user information.
-fn host<B>(request: &Request<B>) -> Result<Authority, Objection> {
-    let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else {
-        return Err("there must be exactly one Host header");
-    };
-    let authority =
-        Authority::try_from(host.as_bytes()).map_err(|_| "the Host header is no host")?;
-    let has_port = authority.as_str().len() > authority.host().len();
-    let is_host = !authority.host().is_empty() && !authority.as_str().contains('@');
-    if !is_host || (has_port && authority.port_u16().is_none()) {
-        return Err("the Host header is no host");
+impl<'a> Host<'a> {
+    /// Reads the one Host header: an authority without user information.
+    fn read(field: Field<'a>) -> Result<Self, Objection> {
+        const NO_HOST: Objection = "the Host header is no host";
+        let received = field.only().ok_or("there must be exactly one Host header")?;
+        let text = std::str::from_utf8(received).map_err(|_| NO_HOST)?;
+        let name = host_of(text);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        // Nearly every name is plain; what else a host may be, such as [::1], the library knows.
+        let is_host = !name.is_empty()
+            && (name.bytes().all(is_plain)
+                || Authority::try_from(text).is_ok_and(|read| read.host() == name));
+        let port = match text[name.len()..].strip_prefix(':') {
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(digits.parse().map_err(|_| NO_HOST)?)
+            }
+            Some(_) => return Err(NO_HOST),
+            None => None,
+        };
+        if is_host { Ok(Self { name, port }) } else { Err(NO_HOST) }
     }
-    Ok(authority)
-}
 
-/// Whether two authorities of `http` are the same: port 80 goes without saying.
-fn is_same(target: &Authority, host: &Authority) -> bool {
-    let port = |authority: &Authority| authority.port_u16().unwrap_or(80);
-    let has_user = target.as_str().contains('@');
-    !has_user && target.host().eq_ignore_ascii_case(host.host()) && port(target) == port(host)
+    /// Whether this is what a target of `http` names: port 80 goes without saying.
+    fn is_of(self, target: &Authority) -> bool {
+        let has_user = target.as_str().contains('@');
+        let port = target.port_u16().unwrap_or(80);
+        !has_user
+            && target.host().eq_ignore_ascii_case(self.name)
+            && port == self.port.unwrap_or(80)
+    }
 }
 
 /// Whether a segment is `.` or `..`, also when percent-encoded: routes match the path as received,
@@ -124,7 +135,7 @@ fn has_dot_segment(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Fields, check};
     use http::Request;
 
     fn objection(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<&'static str> {
@@ -132,7 +143,8 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        check(&request.body(()).unwrap(), false, true).err()
+        let request = request.body(()).unwrap();
+        check(&request, &Fields::of(request.headers()), false, true).err()
     }
 
     #[test]
@@ -145,7 +157,7 @@ mod tests {
         for (target, host) in [("http://a:80/", "a"), ("http://A/", "a:80")] {
             assert_eq!(objection("GET", target, &[("host", host)]), None, "{target} {host}");
         }
-        for host in ["a", "a.b:1", "[::1]:80", "127.0.0.1"] {
+        for host in ["a", "a.b:1", "[::1]:80", "[::1]", "127.0.0.1", "A_b-c.d:65535", "a~b:1"] {
             assert_eq!(objection("GET", "/", &[("host", host)]), None, "{host}");
         }
     }
@@ -154,7 +166,10 @@ mod tests {
     fn a_host_that_is_missing_double_or_no_host_is_refused() {
         assert!(objection("GET", "/", &[]).is_some());
         assert!(objection("GET", "/", &[("host", "a"), ("host", "a")]).is_some());
-        for host in ["", "u:p@a", "a/b", "a, b", "a b", "a:", "a:port", "a:99999", ":80"] {
+        for host in [
+            "", "u:p@a", "u@a", "a/b", "a, b", "a b", "a:", "a:port", "a:+80", "a:99999", ":80",
+            "a:1:2", "[::1", "[::1]x", "::1", "a]b:80", "é",
+        ] {
             assert!(objection("GET", "/", &[("host", host)]).is_some(), "{host}");
         }
     }
@@ -177,7 +192,8 @@ mod tests {
             );
         }
         let request = Request::post("/").header("host", "a").header("transfer-encoding", "chunked");
-        assert!(check(&request.body(()).unwrap(), true, true).is_err());
+        let request = request.body(()).unwrap();
+        assert!(check(&request, &Fields::of(request.headers()), true, true).is_err());
         assert!(
             objection("GET", "/", &[("host", "a"), ("connection", "close, content-length")])
                 .is_some()

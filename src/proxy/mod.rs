@@ -14,6 +14,7 @@ mod body;
 mod connection;
 mod exchange;
 mod fault;
+mod fields;
 mod framing;
 mod handler;
 mod headers;

@@ -3,6 +3,10 @@
 //! hyper bounds how long a head takes and bodies have their idle limits, but nothing bounds a
 //! caller that stops reading in the middle of a response: it would hold its call, and the
 //! upstream's connection, for ever.
+//!
+//! hyper can look for a caller that goes away in the middle of a call, but does so by a read, for
+//! which it makes room: a new buffer for every call, since the head is still in the old one.
+//! [`Caller::poll_gone`] looks without.
 
 use std::{
     cell::RefCell,
@@ -19,24 +23,49 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{framing::HeadWatch, wire::Wire};
+use super::{
+    framing::{Head, HeadWatch},
+    wire::Wire,
+};
 
 /// How long a caller may take nothing of what is sent to it.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
-/// A caller's connection. See the module's text.
+/// The one who calls, at the other end of a connection.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct Caller {
     stream: Wire,
-    watch: Rc<RefCell<HeadWatch>>,
+    watch: HeadWatch,
     /// Set while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watched {
-    pub(super) fn new(stream: TcpStream) -> (Self, Rc<RefCell<HeadWatch>>) {
-        let watch = Rc::default();
-        (Self { stream: Wire::new(stream), watch: Rc::clone(&watch), stall: None }, watch)
+impl Caller {
+    pub(super) fn new(stream: TcpStream) -> Rc<RefCell<Self>> {
+        let (stream, watch) = (Wire::new(stream), HeadWatch::default());
+        Rc::new(RefCell::new(Self { stream, watch, stall: None }))
+    }
+
+    /// What hyper does not tell about the head of the call that begins now. Once per call.
+    pub(super) fn take_head(&mut self) -> Head {
+        self.watch.take()
+    }
+
+    /// Whether the caller is in the middle of a body.
+    pub(super) fn is_in_body(&self) -> bool {
+        self.watch.is_in_body()
+    }
+
+    /// Whether the caller went away while it waits for an answer, as far as that shows: not before
+    /// what it sent ahead has been read.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.watch.is_between_messages() {
+            return Poll::Pending;
+        }
+        match self.stream.poll_peek(cx) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Ends a wait that takes too long.
@@ -55,54 +84,61 @@ impl Watched {
     }
 }
 
+/// A caller's connection. See the module's text.
+#[derive(Debug)]
+pub(super) struct Watched(pub(super) Rc<RefCell<Caller>>);
+
 impl AsyncRead for Watched {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let mut caller = self.0.borrow_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.watch.borrow_mut().feed(&buf.filled()[before..]);
+        ready!(Pin::new(&mut caller.stream).poll_read(cx, buf))?;
+        caller.watch.feed(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Watched {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.bounded(written, cx)
+        let mut caller = self.0.borrow_mut();
+        let written = Pin::new(&mut caller.stream).poll_write(cx, buf);
+        caller.bounded(written, cx)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.borrow_mut().stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.borrow_mut().stream).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
-        self.bounded(written, cx)
+        let mut caller = self.0.borrow_mut();
+        let written = Pin::new(&mut caller.stream).poll_write_vectored(cx, bufs);
+        caller.bounded(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.0.borrow().stream.is_write_vectored()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{STALL_LIMIT, Watched};
+    use super::{Caller, STALL_LIMIT, Watched};
     use crate::clock;
     use std::io::ErrorKind;
     use tokio::{
@@ -114,7 +150,7 @@ mod tests {
     async fn a_caller_that_stops_reading_is_let_go() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut stream, _watch) = Watched::new(listener.accept().await.unwrap().0);
+        let mut stream = Watched(Caller::new(listener.accept().await.unwrap().0));
         let began = clock::now();
         let error = stream.write_all(&vec![0; 64 << 20]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);

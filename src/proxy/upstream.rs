@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::Instant,
@@ -63,7 +63,7 @@ pub(super) struct Patience<'a> {
     /// When the total timeout is over.
     pub(super) deadline: Instant,
     /// The connection's, borrowed while it is polled only.
-    pub(super) alarm: &'a RefCell<Option<Alarm>>,
+    pub(super) alarm: &'a RefCell<Alarm>,
 }
 
 /// An answer, and the connection that it comes over.
@@ -133,36 +133,45 @@ impl Endpoint {
         &self,
         mut request: Request<RequestBody>,
         upload: &Upload,
-        mut patience: Patience<'_>,
+        patience: Patience<'_>,
     ) -> Result<Answer, Reason> {
-        loop {
-            let (mut sender, reused) = match self.pool.take(patience.began) {
-                Some(sender) => (sender, true),
-                None => match self.connect(&patience).await {
-                    Ok(sender) => {
-                        patience.began = clock::now();
-                        (sender, false)
-                    }
-                    Err(reason) => {
-                        if !upload.is_on_hold.get() {
-                            body::discard(request.into_body());
-                        }
-                        return Err(reason);
-                    }
-                },
-            };
-            let sending = sender.try_send_request(request);
+        while let Some(mut sender) = self.pool.take(patience.began) {
+            let sending = pin!(sender.try_send_request(request));
             match patience.wait(sending, upload).await? {
                 Ok(response) => return Ok(Answer { response, sender }),
                 // The upstream closed the idle connection before a byte was written: not its fault,
                 // and not an attempt. Every turn of the loop uses one connection up.
-                Err(mut error) if reused && error.message().is_some() => match error.take_message()
-                {
+                Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(fault::of_send(error.error(), upload)),
                 },
-                Err(error) => return Err(fault::of_send(error.error(), upload)),
             }
+        }
+        // In a box because it is large and rare: every call would carry its room about.
+        Box::pin(self.send_first(request, upload, patience)).await
+    }
+
+    /// Sends a request over a connection that is made for it.
+    async fn send_first(
+        &self,
+        request: Request<RequestBody>,
+        upload: &Upload,
+        mut patience: Patience<'_>,
+    ) -> Result<Answer, Reason> {
+        let mut sender = match self.connect(&patience).await {
+            Ok(sender) => sender,
+            Err(reason) => {
+                if !upload.is_on_hold.get() {
+                    body::discard(request.into_body());
+                }
+                return Err(reason);
+            }
+        };
+        patience.began = clock::now();
+        let sending = pin!(sender.try_send_request(request));
+        match patience.wait(sending, upload).await? {
+            Ok(response) => Ok(Answer { response, sender }),
+            Err(error) => Err(fault::of_send(error.error(), upload)),
         }
     }
 
@@ -212,10 +221,9 @@ impl Patience<'_> {
     /// began, or from when the caller's body has been sent.
     async fn wait<T>(
         &self,
-        sending: impl Future<Output = T>,
+        mut sending: Pin<&mut impl Future<Output = T>>,
         upload: &Upload,
     ) -> Result<T, Reason> {
-        let mut sending = std::pin::pin!(sending);
         let first_byte_after = |moment: Instant| moment.max(self.began) + self.timeouts.first_byte;
         let mut now = self.began;
         loop {
@@ -240,15 +248,12 @@ impl Patience<'_> {
         moment: Instant,
         mut future: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
-        self.alarm.borrow_mut().get_or_insert_with(|| Alarm::new(moment)).set(moment);
+        self.alarm.borrow_mut().set(moment);
         poll_fn(|cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            match self.alarm.borrow_mut().as_mut() {
-                Some(alarm) => alarm.poll(cx).map(|()| None),
-                None => Poll::Pending,
-            }
+            self.alarm.borrow_mut().poll(cx).map(|()| None)
         })
         .await
     }
@@ -256,15 +261,16 @@ impl Patience<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Patience, Upload};
+    use super::{Alarm, Patience, Upload};
     use crate::{clock, config::Timeouts, domain::outcome::Reason};
-    use std::{cell::RefCell, future::pending, time::Duration};
+    use std::{cell::RefCell, future::pending, pin::pin, time::Duration};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_the_first_byte_begins_when_the_connection_is_there() {
-        let (upload, asked, alarm) = (Upload::default(), clock::now(), RefCell::default());
+        let (upload, asked) = (Upload::default(), clock::now());
+        let alarm = RefCell::new(Alarm::new(asked));
         let timeouts = Timeouts {
             connect: SECOND,
             first_byte: 2 * SECOND,
@@ -275,7 +281,7 @@ mod tests {
         tokio::time::advance(10 * SECOND).await;
         let (began, deadline) = (clock::now(), asked + 60 * SECOND);
         let patience = Patience { timeouts: &timeouts, began, deadline, alarm: &alarm };
-        let waited = patience.wait(pending::<()>(), &upload).await;
+        let waited = patience.wait(pin!(pending::<()>()), &upload).await;
         assert_eq!(waited, Err(Reason::TimeoutFirstByte));
         let late = clock::now() - (asked + 12 * SECOND);
         assert!(late <= Duration::from_millis(2), "{late:?}");

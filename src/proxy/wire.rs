@@ -28,6 +28,11 @@ impl Wire {
     pub(super) const fn new(stream: TcpStream) -> Self {
         Self { stream, joined: Vec::new() }
     }
+
+    /// How much there is to read, up to one byte, left where it is. Zero is the end.
+    pub(super) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))
+    }
 }
 
 impl AsyncRead for Wire {

@@ -35,6 +35,10 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// How long a closing listener looks for one more connection that the kernel has completed.
 const LAST_LOOK: Duration = Duration::from_millis(10);
 
+/// Polls of tasks, about four per call, between two looks at the sockets while there is work. Each
+/// look is a system call; a thread that has nothing to do looks at once.
+const POLLS_PER_LOOK: u32 = 128;
+
 /// What every exchange of a worker ends in.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -92,7 +96,10 @@ pub(super) struct Door {
 /// # Errors
 /// The runtime cannot be made, or a socket cannot be registered with it.
 pub(super) fn run(assignment: Assignment) -> io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(POLLS_PER_LOOK)
+        .build_local(LocalOptions::default())?;
     let ended = runtime.block_on(work(assignment));
     // What is left is cut off; a name that is still being looked up is not waited for.
     runtime.shutdown_background();

@@ -55,11 +55,12 @@ fn format(line: &mut Vec<u8>, stamp: &mut Stamp, call: &CallRecord, site: &str, 
     stamp.append(line, ended_at_us);
     let level = if call.outcome == Outcome::Success { "info" } else { "warn" };
     text(line, r#"","level":""#, level);
-    text(line, r#"","message":"call","correlationId":""#, call.correlation_id.as_str());
+    line.extend_from_slice(br#"","message":"call","correlationId":""#);
+    line.extend_from_slice(call.correlation_id.as_bytes());
     line.extend_from_slice(br#"","taskId":""#);
     line.extend_from_slice(&call.id.encode());
     line.extend_from_slice(br#"","traceId":""#);
-    hex(line, call.trace_id.as_u128());
+    line.extend_from_slice(&call.trace_id.encode());
     line.push(b'"');
     line.extend_from_slice(site.as_bytes());
     text(line, r#","method":""#, call.method.as_str());
@@ -105,14 +106,6 @@ fn millis(line: &mut Vec<u8>, key: &str, us: u64) {
     let rest = us % 1_000;
     let digit = |n: u64| b'0' + u8::try_from(n % 10).unwrap_or(0);
     line.extend_from_slice(&[b'.', digit(rest / 100), digit(rest / 10), digit(rest)]);
-}
-
-fn hex(line: &mut Vec<u8>, bits: u128) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in bits.to_be_bytes() {
-        line.push(DIGITS[usize::from(byte >> 4)]);
-        line.push(DIGITS[usize::from(byte & 0xf)]);
-    }
 }
 
 #[cfg(test)]
