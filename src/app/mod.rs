@@ -4,6 +4,7 @@
 
 mod identity;
 mod numbers;
+mod orphans;
 mod running;
 mod store_thread;
 mod view;
@@ -150,6 +151,15 @@ impl App {
         };
         let breakers = Breakers::new(config.upstreams.values().map(of), config.breakers_enabled);
         // One lane more than workers, for the checks.
+        if let Some(place) = &stores.place
+            && let Err(error) = home.mark(place)
+        {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "the data directory cannot be marked: nobody will adopt its rows"
+            );
+        }
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
         let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
             .map_err(BuildError::Check)?;

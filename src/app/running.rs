@@ -65,8 +65,7 @@ impl Running {
         tokio::spawn(tell_transitions(Arc::clone(breakers), Arc::clone(&timeline)));
         tokio::spawn(let_time_pass(Arc::clone(breakers)));
 
-        let history = Arc::clone(&stores.history);
-        let store_thread = StoreThread::start(config, history, app.writer, sink.lane())?;
+        let store_thread = StoreThread::start(config, stores, app.writer, sink.lane())?;
         let fleet = Fleet::new(breakers, Arc::clone(&stores.state));
         let fleet_status = fleet.status();
         let syncing = sync(fleet, &store_thread, closed.clone()).await;

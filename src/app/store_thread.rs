@@ -13,11 +13,12 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
+use super::orphans;
 use crate::{
     clock,
     config::Config,
     history::{self, Writer},
-    store::{HistoryStore, Outage, causes, migrate},
+    store::{HistoryStore, Outage, Stores, causes, migrate},
     telemetry::log::Lane,
 };
 
@@ -56,7 +57,7 @@ impl StoreThread {
     /// The thread cannot be started.
     pub(super) fn start(
         config: &Arc<Config>,
-        history: Arc<dyn HistoryStore>,
+        stores: &Stores,
         writer: Writer,
         lines: Lane,
     ) -> io::Result<Self> {
@@ -65,6 +66,7 @@ impl StoreThread {
         let begins = if config.database.migrate { Tables::Pending(None) } else { Tables::There };
         let (tables, standing) = watch::channel(begins);
         let config = Arc::clone(config);
+        let history = (Arc::clone(&stores.history), stores.place.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("fusebox-store".into()).spawn(move || {
             runtime.block_on(work(&config, history, writer, lines, stopped, &tables));
@@ -103,7 +105,7 @@ impl StoreThread {
 
 async fn work(
     config: &Config,
-    history: Arc<dyn HistoryStore>,
+    (history, place): (Arc<dyn HistoryStore>, Option<String>),
     writer: Writer,
     lines: Lane,
     mut stopped: oneshot::Receiver<Instant>,
@@ -124,7 +126,18 @@ async fn work(
         let deadline = *deadline.get_or_insert_with(|| clock::now() + PRINT_BUDGET);
         lines.append_by(deadline, |line| line.extend_from_slice(history::line(call).as_bytes()));
     };
-    writer.run(history, stop, leftover).await;
+    let place = place.as_deref();
+    let adopting = orphans::adopt_forever(config, place, Arc::clone(&history));
+    let rows = tokio::select! {
+        rows = writer.run(history, stop, leftover) => rows,
+        never = adopting => match never {},
+    };
+    if rows > 0 {
+        tracing::error!(
+            rows,
+            "stopped before the store had every row: the rest is in the journal, and on standard output"
+        );
+    }
 }
 
 /// Brings the tables up to date, however long the store is away.

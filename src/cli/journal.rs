@@ -196,10 +196,9 @@ async fn replay(config: &Config, home: Home, within: Duration) -> Exit {
     };
     let journal = Journal::open(home, origin, 1, limits);
     let found = journal.found().clone();
-    let (recorder, writer) = Recorder::new(1, journal, &config.history, None);
+    let (recorder, writer) = Recorder::new(0, journal, &config.history, None);
     let deadline = clock::now() + within;
-    let mut left = 0_u64;
-    writer.run(stores.history, std::future::ready(deadline), |_| left += 1).await;
+    let left = writer.run(stores.history, std::future::ready(deadline), |_| {}).await;
     let counters = recorder.counters();
     say(format!(
         "{} rows brought to the store ({} calls), {} set aside, {} calls had been interrupted",

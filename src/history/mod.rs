@@ -58,7 +58,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder with this many lanes (at least one) into a journal that was opened for as many,
+    /// A recorder with this many lanes into a journal that was opened for as many,
     /// and the writer that empties it. Rows that the store does not take are kept in `directory`.
     pub fn new(
         lanes: usize,
@@ -67,7 +67,7 @@ impl Recorder {
         directory: Option<PathBuf>,
     ) -> (Self, Writer) {
         let allowances = Arc::<Allowances>::default();
-        let inboxes = (0..u32::try_from(lanes.max(1)).unwrap_or(u32::MAX)).map(|worker| {
+        let inboxes = (0..u32::try_from(lanes).unwrap_or(u32::MAX)).map(|worker| {
             let tail = Tail::new(worker, Arc::clone(&journal.supply));
             Inbox::new(tail, limits.refused_per_second, &allowances)
         });
@@ -83,6 +83,9 @@ impl Recorder {
     }
 
     /// The lane of a worker. Workers beyond the number of lanes share.
+    ///
+    /// # Panics
+    /// There is none, as where only what was found is written.
     pub fn lane(&self, worker: usize) -> Lane {
         Lane::new(&self.shared, worker)
     }

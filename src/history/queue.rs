@@ -59,6 +59,11 @@ impl Queue {
         self.tell_shelter();
     }
 
+    /// Removes what has been committed for long enough.
+    pub(super) fn forget_committed(&mut self, now: Instant) {
+        self.spool.forget_committed(now);
+    }
+
     /// Takes in what the lanes have written, and the rows that were still growing.
     pub(super) fn collect_all(&mut self, now: Instant) {
         self.take_in(now, true);

@@ -20,7 +20,6 @@ use tokio::{
     sync::watch,
     time::{sleep, sleep_until, timeout},
 };
-use tracing::error;
 
 use super::{
     aside::Aside,
@@ -81,12 +80,13 @@ impl Writer {
     /// Writes until `stop` says by when to end: then what the lanes hold is written too, until all
     /// is done or the deadline comes. What is left then stays in the journal for the next start,
     /// and is handed to `leftover` besides, for directories that do not outlive the process.
+    /// Returns how many rows were handed over.
     pub async fn run(
         self,
         store: Arc<dyn HistoryStore>,
         stop: impl Future<Output = Instant>,
         mut leftover: impl FnMut(&CallRecord),
-    ) {
+    ) -> u64 {
         let (stopping, is_stopping) = watch::channel(false);
         let give_up = async {
             let deadline = stop.await;
@@ -102,7 +102,8 @@ impl Writer {
             () = give_up => {}
             never = upkeep => match never {},
         }
-        delivery.hand_over(&mut leftover);
+        delivery.queue.forget_committed(clock::now());
+        delivery.hand_over(&mut leftover)
     }
 }
 
@@ -355,7 +356,7 @@ impl Delivery {
     }
 
     /// Hands over what is still in the journal behind the store's cursor.
-    fn hand_over(&mut self, leftover: &mut impl FnMut(&CallRecord)) {
+    fn hand_over(&mut self, leftover: &mut impl FnMut(&CallRecord)) -> u64 {
         self.queue.collect_all(clock::now());
         self.queue.go_back();
         let mut rows = 0_u64;
@@ -367,12 +368,7 @@ impl Delivery {
             lot.rows.iter().for_each(&mut *leftover);
             rows += lot.rows.len() as u64;
         }
-        if rows > 0 {
-            error!(
-                rows,
-                "stopped before the store had every row: the rest is in the journal, and on standard output"
-            );
-        }
+        rows
     }
 }
 

@@ -18,6 +18,9 @@ pub struct Stores {
     pub history: Arc<dyn HistoryStore>,
     /// What it is.
     pub kind: Kind,
+    /// Which one it is, without user and password: hosts, database and schema. None for a file,
+    /// which nobody else has.
+    pub place: Option<String>,
 }
 
 /// Which store.
@@ -52,11 +55,12 @@ pub fn open(
     Ok(match &database.url {
         Some(url) => {
             let store = Arc::new(Postgres::new(url.expose(), &database.schema, identity)?);
-            Stores { state: store.clone(), history: store, kind: Kind::Postgres }
+            let place = Some(store.place());
+            Stores { state: store.clone(), history: store, kind: Kind::Postgres, place }
         }
         None => {
             let store = Arc::new(Sqlite::open(data_dir, identity)?);
-            Stores { state: store.clone(), history: store, kind: Kind::Sqlite }
+            Stores { state: store.clone(), history: store, kind: Kind::Sqlite, place: None }
         }
     })
 }

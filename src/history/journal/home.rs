@@ -5,6 +5,9 @@ use std::{
     io::{self, ErrorKind, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -15,6 +18,10 @@ use crate::{clock, domain::task::TaskId};
 const JOURNAL_ID: &str = "journal_id";
 /// The file that is locked.
 const LOCK: &str = "lock";
+/// The file that says which store the rows go to.
+const PLACE: &str = "store";
+/// Entries of the directory above that are looked at.
+const MAX_NEIGHBOURS: usize = 1_000;
 /// The directory of the segments.
 const SEGMENTS: &str = "journal";
 
@@ -51,6 +58,52 @@ impl Home {
             Ok(home) => home,
             Err(error) => Ok(Self::nowhere(format!("{}: {error}", directory.display()))),
         }
+    }
+
+    /// Makes a directory ours as soon as nobody else has it: a neighbour may be bringing in its
+    /// rows, or the process before this one may still be on its way out.
+    ///
+    /// # Errors
+    /// It stays another process's, or is damaged.
+    pub fn claim_within(directory: &Path, patience: Duration) -> Result<Self, HomeError> {
+        match Self::claim(directory) {
+            Err(HomeError::InUse) => {}
+            home => return home,
+        }
+        let (freed, is_freed) = mpsc::channel();
+        let path = directory.join(LOCK);
+        // It ends when the lock is free, or with the process, which does not start without it.
+        thread::spawn(move || {
+            let lock = File::open(path).map(|lock| flock(&lock, FlockOperation::LockExclusive));
+            drop(lock);
+            freed.send(()).ok();
+        });
+        drop(is_freed.recv_timeout(patience));
+        Self::claim(directory)
+    }
+
+    /// Writes down which store the rows go to, so that others who use it may adopt what is left.
+    pub fn mark(&self, place: &str) -> io::Result<()> {
+        match &self.segments {
+            Ok(segments) => write_private(&segments.with_file_name(PLACE), place),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// The homes beside this directory whose processes are gone, which have segments, and whose
+    /// rows go to the same store. They are ours from now on.
+    pub fn orphans(directory: &Path, place: &str) -> Vec<Self> {
+        let Ok(own) = directory.canonicalize() else { return Vec::new() };
+        let Some(entries) = own.parent().and_then(|parent| fs::read_dir(parent).ok()) else {
+            return Vec::new();
+        };
+        let others = entries.filter_map(|entry| Some(entry.ok()?.path())).take(MAX_NEIGHBOURS);
+        others
+            .filter(|path| *path != own)
+            .filter(|path| fs::read_to_string(path.join(PLACE)).is_ok_and(|mark| mark == place))
+            .filter(|path| read_id(path).is_some() && has_segments(path))
+            .filter_map(|path| Self::try_claim(&path).ok()?.ok())
+            .collect()
     }
 
     /// A home without a directory.
@@ -117,19 +170,24 @@ pub(super) fn is_in_use(directory: &Path) -> bool {
     })
 }
 
+fn has_segments(directory: &Path) -> bool {
+    let entries = fs::read_dir(segments_of(directory));
+    entries.is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Gives a directory its id.
 fn name(directory: &Path) -> io::Result<String> {
     let id = fresh();
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(directory.join(JOURNAL_ID))?;
-    file.write_all(id.as_bytes())?;
-    file.sync_all()?;
+    write_private(&directory.join(JOURNAL_ID), &id)?;
     Ok(id)
+}
+
+/// Writes a file that nobody else may read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn fresh() -> String {

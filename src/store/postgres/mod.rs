@@ -63,6 +63,15 @@ impl Postgres {
     }
 }
 
+impl Postgres {
+    /// Which database and schema it is.
+    pub(super) fn place(&self) -> String {
+        let config = self.reads.config();
+        let (hosts, ports) = (config.get_hosts(), config.get_ports());
+        format!("{hosts:?} {ports:?} {:?} {}", config.get_dbname(), self.tables.schema())
+    }
+}
+
 #[async_trait]
 impl StateStore for Postgres {
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {

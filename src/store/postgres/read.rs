@@ -48,6 +48,11 @@ impl Pool {
         Ok(Self { connector, connections: pool })
     }
 
+    /// The settings of its connections.
+    pub(super) fn config(&self) -> &Config {
+        self.connector.config()
+    }
+
     /// Runs a statement.
     pub(super) async fn query(
         &self,
