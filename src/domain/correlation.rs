@@ -28,13 +28,18 @@ const SHORT: usize = 38;
 impl CorrelationId {
     /// Keeps an id that came with a call, or none when it breaks the rule or is a [`secret`].
     pub fn keep(received: &[u8]) -> Option<Self> {
+        Self::read(received).filter(|_| !secret::is_in(received))
+    }
+
+    /// Reads an id that was kept before. None when it breaks the rule.
+    pub fn read(kept: &[u8]) -> Option<Self> {
         // Every byte is looked at, which takes less time than to stop at the first bad one.
-        let is_harmless = received.iter().fold(true, |is_harmless, &byte| {
+        let is_harmless = kept.iter().fold(true, |is_harmless, &byte| {
             let is_mark = (byte == b'.') | (byte == b'_') | (byte == b':') | (byte == b'-');
             is_harmless & (byte.is_ascii_alphanumeric() | is_mark)
         });
-        let fits = (1..=MAX_CORRELATION_ID).contains(&received.len());
-        (fits && is_harmless && !secret::is_in(received)).then(|| Self::of(received)).flatten()
+        let fits = (1..=MAX_CORRELATION_ID).contains(&kept.len());
+        (fits && is_harmless).then(|| Self::of(kept)).flatten()
     }
 
     /// A new id, `req-` and 16 hexadecimal digits, from 64 random bits. Among the digits is a

@@ -78,7 +78,8 @@ impl Home {
             drop(lock);
             freed.send(()).ok();
         });
-        drop(is_freed.recv_timeout(patience));
+        // Freed or not, the next line finds out.
+        let _freed = is_freed.recv_timeout(patience);
         Self::claim(directory)
     }
 
