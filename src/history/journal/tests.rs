@@ -286,6 +286,32 @@ fn what_does_not_fit_is_added_up_before_it_goes() {
     assert_eq!(rows, ids(&calls)[usize::try_from(dropped).unwrap()..]);
 }
 
+#[test]
+fn rows_without_any_room_are_added_up_and_told_when_there_is_some() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let site = samples::site("payments");
+    let calls: Vec<_> = (0..500_000).map(|_| samples::success(&site)).collect();
+    // Nobody makes pages meanwhile, so that memory is used up too.
+    calls.iter().for_each(|call| process.tail.end(None, call));
+    let kept = process.tail.rows();
+    assert!((1..500_000).contains(&kept), "{kept} rows");
+    process.collect();
+    process.tail.end(None, &calls[0]);
+    assert_eq!(process.tail.tell_lost(), 500_000 - kept);
+    process.collect();
+    let (mut rows, mut lost) = (0, 0);
+    loop {
+        let lot = process.journal.spool.next(1_000).unwrap();
+        if lot.is_empty() {
+            break;
+        }
+        rows += lot.rows.len() as u64;
+        lost += lot.sums.iter().map(|(_, sum)| sum.count - sum.stored).sum::<u64>();
+    }
+    assert_eq!((rows, lost), (kept + 1, 500_000 - kept));
+}
+
 proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
     #[test]
