@@ -1,7 +1,6 @@
 //! `/api/v1/tasks/history`: statistics of operations, from rollups.
 //!
-//! The same sums for both stores: exact even where rows are folded or expired, to the minute. A
-//! long stretch is read in slices, so that memory stays bounded by one slice.
+//! The same sums for both stores: exact even where rows are folded or expired, to the minute.
 
 use std::sync::Arc;
 
@@ -24,9 +23,6 @@ use crate::{
 };
 
 const MINUTE_US: i64 = 60_000_000;
-
-/// Minutes that are read at a time.
-const SLICE: i64 = 6 * 60;
 
 /// Operations that are listed at most.
 const LISTED: usize = 500;
@@ -165,14 +161,8 @@ fn minute_at_or_after(window: Window) -> i64 {
 
 async fn add_up(admin: &Admin, query: &RollupQuery) -> Result<Operations, Fault> {
     let mut operations = Operations::default();
-    let mut from_minute = query.from_minute;
-    while from_minute < query.to_minute {
-        let to_minute = from_minute.saturating_add(SLICE).min(query.to_minute);
-        let slice = RollupQuery { from_minute, to_minute, ..query.clone() };
-        let rollups = admin.read(admin.sources.history.rollups(&slice)).await?;
-        rollups.iter().for_each(|(key, rollup)| operations.add(key, rollup));
-        from_minute = to_minute;
-    }
+    let totals = admin.read(admin.sources.history.totals(query)).await?;
+    totals.iter().for_each(|(key, rollup)| operations.add(key, rollup));
     Ok(operations)
 }
 
