@@ -1,7 +1,4 @@
-//! Rollups of a window, a slice at a time, and what they say about the rows.
-//!
-//! A long stretch is read in slices, so that memory stays bounded by one slice, and so that a
-//! question takes its turn again and again instead of holding it.
+//! Rollups of a window, and what they say about the rows.
 
 use serde::Serialize;
 
@@ -16,39 +13,15 @@ use crate::{
 
 pub(super) const MINUTE_US: i64 = 60_000_000;
 
-/// Minutes that are read at a time.
-const SLICE: i64 = 6 * 60;
-
-/// The same where minutes have been merged to hours.
-const OLD_SLICE: i64 = 15 * 24 * 60;
-
-/// How old, in minutes, a slice is that was surely merged.
-const OLD: i64 = 3 * 24 * 60;
-
-/// Hands over every rollup of a query. `now_minute` tells recent from old.
+/// Hands over the totals of a query.
 pub(super) async fn each(
     questions: &Questions,
     query: &RollupQuery,
-    now_minute: i64,
     mut take: impl FnMut(&RollupKey, &Rollup),
 ) -> Result<(), Fault> {
-    let mut from_minute = query.from_minute;
-    while from_minute < query.to_minute {
-        let to_minute = slice_end(from_minute, now_minute).min(query.to_minute);
-        let slice = RollupQuery { from_minute, to_minute, ..query.clone() };
-        let rollups = questions.read(questions.history.rollups(&slice)).await?;
-        rollups.iter().for_each(|(key, rollup)| take(key, rollup));
-        from_minute = to_minute;
-    }
+    let totals = questions.read(questions.history.totals(query)).await?;
+    totals.iter().for_each(|(key, rollup)| take(key, rollup));
     Ok(())
-}
-
-fn slice_end(from_minute: i64, now_minute: i64) -> i64 {
-    let old_until = now_minute.saturating_sub(OLD);
-    if from_minute < old_until {
-        return from_minute.saturating_add(OLD_SLICE).min(old_until);
-    }
-    from_minute.saturating_add(SLICE)
 }
 
 /// The minutes of a window, the one under way included.
@@ -75,10 +48,9 @@ pub(super) async fn completeness(
     questions: &Questions,
     query: &RollupQuery,
     (outcome, reason): (Option<Outcome>, Option<Reason>),
-    now_minute: i64,
 ) -> Result<Completeness, Fault> {
     let (mut stored, mut calls) = (0, 0);
-    each(questions, query, now_minute, |key, rollup| {
+    each(questions, query, |key, rollup| {
         let is_asked = outcome.is_none_or(|outcome| outcome == key.outcome)
             && reason.is_none_or(|reason| Some(reason) == key.reason);
         if is_asked {
@@ -92,7 +64,7 @@ pub(super) async fn completeness(
 
 #[cfg(test)]
 mod tests {
-    use super::{Completeness, MINUTE_US, minutes, slice_end};
+    use super::{Completeness, MINUTE_US, minutes};
     use crate::admin::window::Window;
 
     #[test]
@@ -111,15 +83,6 @@ mod tests {
             (7, 7, Some(1.0)),
         ] {
             assert_eq!(Completeness::of(stored, calls), Completeness(share), "{stored} of {calls}");
-        }
-    }
-
-    #[test]
-    fn what_is_old_is_read_in_longer_slices() {
-        let day = 1_440;
-        let now = 40 * day;
-        for (from, to) in [(0, 15 * day), (30 * day, 37 * day), (37 * day, 37 * day + 360)] {
-            assert_eq!(slice_end(from, now), to, "{from}");
         }
     }
 }

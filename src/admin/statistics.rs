@@ -145,7 +145,7 @@ pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> An
     };
     let mut operations = Operations::default();
     let add = |key: &_, rollup: &_| operations.add(key, rollup);
-    rollups::each(&admin.questions, &query, now_us.div_euclid(MINUTE_US), add).await?;
+    rollups::each(&admin.questions, &query, add).await?;
     let total = operations.total();
     let asked_for_one = query.domain.is_some() && query.action.is_some();
     Ok(reply::data(History {

@@ -15,7 +15,7 @@ use super::{
     query::{Asked, Pairs},
     questions::Questions,
     reply::{self, Answer, Fault},
-    rollups::{Completeness, MINUTE_US, completeness, minutes},
+    rollups::{Completeness, completeness, minutes},
     window::{Reach, Window, show_time},
 };
 use crate::{
@@ -105,7 +105,7 @@ pub(super) async fn page(
         tasks: rows.into_iter().map(show).collect(),
         from: show_time(window.from_us),
         to: show_time(window.to_us),
-        completeness: completeness_of(questions, query, window, now_us).await?,
+        completeness: completeness_of(questions, query, window).await?,
     })
 }
 
@@ -114,7 +114,6 @@ async fn completeness_of(
     questions: &Questions,
     query: TaskQuery,
     window: Window,
-    now_us: i64,
 ) -> Result<Completeness, Fault> {
     if query.correlation_id.is_some() || query.status.is_some() {
         return Ok(Completeness::default());
@@ -129,7 +128,7 @@ async fn completeness_of(
         to_minute,
     };
     let ends = (query.outcome, query.reason);
-    completeness(questions, &rollups, ends, now_us.div_euclid(MINUTE_US)).await
+    completeness(questions, &rollups, ends).await
 }
 
 /// `GET /api/v1/tasks/{id}`

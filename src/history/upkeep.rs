@@ -1,4 +1,4 @@
-//! The tables' upkeep: partitions ahead, retention behind; at start and every five minutes.
+//! The tables' upkeep: partitions ahead, retention behind; at start and every minute.
 //!
 //! Every instance asks, and the store lets one do it. An outage is the writer's to tell; a refusal
 //! is told here, once, because rows can still be written for a day or so before it hurts.
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often the upkeep is done.
-const EVERY: Duration = Duration::from_secs(300);
+const EVERY: Duration = Duration::from_secs(60);
 
 /// How far apart instances that started together drift: 10 %.
 const JITTER: Option<Percent> = Percent::from_basis_points(1_000);

@@ -13,7 +13,10 @@ mod rows;
 mod sqlite;
 mod window;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 
@@ -303,6 +306,21 @@ pub trait HistoryStore: Send + Sync {
     /// # Errors
     /// The store is away or refuses.
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error>;
+
+    /// What [`HistoryStore::rollups`] finds, added up over time: one per key, at the minute that the
+    /// range begins. A month costs as much as its days, where the store has sums of these; such a sum
+    /// of more than ninety days ago counts where all of its day is asked for.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn totals(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        let mut sums: HashMap<RollupKey, Rollup> = HashMap::new();
+        for (key, rollup) in self.rollups(query).await? {
+            let key = RollupKey { minute: query.from_minute, ..key };
+            sums.entry(key).or_default().merge(&rollup);
+        }
+        Ok(sums.into_iter().collect())
+    }
 
     /// Makes room for the days ahead, drops what is past retention and merges rollups. Safe from
     /// many instances at once.

@@ -3,8 +3,15 @@
 
 mod fixture;
 mod history;
+#[path = "../support/local.rs"]
+#[expect(dead_code, reason = "shared with other tests, which need more of it")]
+mod local;
+mod pooler;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod rollups;
 mod server;
 mod state;
+mod totals;
+mod upkeep;
+mod views;

@@ -124,7 +124,7 @@ async fn a_mountain_of_deltas_is_merged_in_slices() {
     );
     let left = "select count(*) filter (where resolution = 'delta'), sum(calls) from task_rollup";
     assert_eq!(store.psql("select fusebox_maintain('14 days')"), "t", "there is more to do");
-    assert_eq!(store.psql(left), "145000|500000", "a hundred thousand, and the rest of a minute");
+    assert_eq!(store.psql(left), "195000|500000", "fifty thousand, and the rest of a minute");
     store.open("a").history.maintain(DAYS).await.unwrap();
     assert_eq!(store.psql(left), "0|500000");
     assert_eq!(store.psql("select count(*) from task_rollup"), "50");

@@ -193,7 +193,7 @@ fn keep(home: &Path, bin: &Path, port: u16, owner: Option<(u32, u32)>) -> Keeper
 }
 
 /// Postgres refuses to run as root; then its user is the system's `postgres`, or else `nobody`.
-fn unprivileged() -> Option<(u32, u32)> {
+pub(crate) fn unprivileged() -> Option<(u32, u32)> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let ids_of = |name: &str| {
@@ -205,7 +205,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// The newest Postgres that the distribution installed, else whatever the PATH has.
-fn bin_dir() -> PathBuf {
+pub(crate) fn bin_dir() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let bins = versions.map(|version| version.path().join("bin"));
     bins.filter(|bin| bin.join("initdb").exists())
@@ -218,7 +218,7 @@ fn tool(bin: &Path, name: &str) -> PathBuf {
     if there.exists() { there } else { PathBuf::from(name) }
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }

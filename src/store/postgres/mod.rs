@@ -11,6 +11,7 @@ mod cursor;
 mod error;
 mod listen;
 pub(super) mod migrate;
+mod pool;
 mod read;
 mod session;
 mod state;
@@ -27,7 +28,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use self::{connection::Connector, read::Pool, session::Session, tables::Tables};
+use self::{connection::Connector, pool::Pool, session::Session, tables::Tables};
 use super::{
     Batch, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
     StateStore, StoredBreaker, StoredTask, TaskQuery,
@@ -112,6 +113,10 @@ impl HistoryStore for Postgres {
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
         read::rollups(self, query).await
+    }
+
+    async fn totals(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        read::totals(self, query).await
     }
 
     async fn maintain(&self, retention: Duration) -> Result<(), Error> {

@@ -1,16 +1,13 @@
-//! Reading history, over a few connections that exist only while somebody asks.
+//! Reading history.
 
-use std::{collections::HashMap, pin::pin, time::Duration};
+use std::collections::HashMap;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
-use futures_util::{TryStreamExt, future::BoxFuture};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{Client, Config, Row, types::Type as SqlType};
+use tokio_postgres::{Row, types::Type as SqlType};
 use uuid::Uuid;
 
-use super::{Postgres, connection::Connector, state::Param};
+use super::{Postgres, state::Param};
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
@@ -19,118 +16,9 @@ use crate::{
     store::{
         BoxError, Error, RollupQuery, StoredTask, TaskQuery,
         rows::{TASK_COLUMNS, Type, column_list, rollup_key, rollup_of},
+        window::Cover,
     },
 };
-
-/// A few connections for reads.
-pub(super) struct Pool {
-    connector: Connector,
-    connections: deadpool_postgres::Pool,
-}
-
-impl Pool {
-    /// A pool that is empty.
-    pub(super) fn new(connector: Connector) -> Result<Self, Error> {
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let dial = Dial(connector.clone());
-        let manager = Manager::from_connect(connector.config().clone(), dial, recycling);
-        let timeouts = Timeouts {
-            wait: Some(READ_LIMIT),
-            create: Some(READ_LIMIT),
-            recycle: Some(READ_LIMIT),
-        };
-        let pool = deadpool_postgres::Pool::builder(manager)
-            .max_size(MAX_READERS)
-            .timeouts(timeouts)
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| Error::Refused(error.into()))?;
-        Ok(Self { connector, connections: pool })
-    }
-
-    /// The settings of its connections.
-    pub(super) fn config(&self) -> &Config {
-        self.connector.config()
-    }
-
-    /// Runs a statement.
-    pub(super) async fn query(
-        &self,
-        statement: &str,
-        params: &[Param<'_>],
-    ) -> Result<Vec<Row>, Error> {
-        self.query_within(READ_LIMIT, statement, params).await
-    }
-
-    /// Runs a statement for `limit` at most; then the server is told to stop.
-    pub(super) async fn query_within(
-        &self,
-        limit: Duration,
-        statement: &str,
-        params: &[Param<'_>],
-    ) -> Result<Vec<Row>, Error> {
-        let mut rows = Vec::new();
-        self.for_each_within(limit, statement, params, |row| rows.push(row)).await?;
-        Ok(rows)
-    }
-
-    /// Runs a statement for `limit` at most, and takes in each row as it comes.
-    async fn for_each_within(
-        &self,
-        limit: Duration,
-        statement: &str,
-        params: &[Param<'_>],
-        mut take: impl FnMut(Row) + Send,
-    ) -> Result<(), Error> {
-        let mut loan = Loan { connector: &self.connector, connection: None };
-        let connection = loan.connection.insert(self.connections.get().await?);
-        let params = params.iter().map(|(value, kind)| (*value, kind.clone()));
-        let reading = async {
-            let mut rows = pin!(connection.query_typed_raw(statement, params).await?);
-            while let Some(row) = rows.try_next().await? {
-                take(row);
-            }
-            Ok::<_, tokio_postgres::Error>(())
-        };
-        let result = timeout(limit, reading).await.map_err(|_| Error::too_slow())?;
-        drop(loan.connection.take());
-        Ok(result?)
-    }
-
-    /// Closes what nobody has used for a while.
-    pub(super) fn close_idle(&self) {
-        self.connections.retain(|_, metrics| metrics.last_used() < IDLE);
-    }
-}
-
-/// A connection in use. Taken out of here it goes back to the pool. Dropped here, its user gave up:
-/// the server is told to stop and the connection is closed, so that the next statement does not wait
-/// behind this one.
-struct Loan<'a> {
-    connector: &'a Connector,
-    connection: Option<Object>,
-}
-
-impl Drop for Loan<'_> {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.connector.cancel(&connection);
-            drop(Object::take(connection));
-        }
-    }
-}
-
-/// Makes the pool's connections as all others are made.
-struct Dial(Connector);
-
-impl deadpool_postgres::Connect for Dial {
-    fn connect(
-        &self,
-        _config: &Config,
-    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        Box::pin(async { Ok(self.0.connect_unlimited().await?.into_parts()) })
-    }
-}
 
 pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {
     let columns: Vec<String> = TASK_COLUMNS.iter().map(as_read).collect();
@@ -186,36 +74,73 @@ pub(super) async fn rollups(
     store: &Postgres,
     query: &RollupQuery,
 ) -> Result<Vec<(RollupKey, Rollup)>, Error> {
-    let statement = store.tables.name(
-        "select (1000000 * extract(epoch from bucket))::bigint,
-            service, upstream, domain, action, outcome, failure_reason,
-            calls, stored, attempts, duration_us, request_bytes, response_bytes, bins, bin_calls
-        from @task_rollup
-        where namespace = $1 and bucket >= $2 and bucket < $3
-            and ($4::text is null or service = $4)
-            and ($5::text is null or upstream = $5)
-            and ($6::text is null or domain = $6)
-            and ($7::text is null or action = $7)",
+    let found = format!(
+        "select (1000000 * extract(epoch from bucket))::bigint, {ROLLUP} from @task_rollup
+        where namespace = $1 and bucket >= $6 and bucket < $7 and {FILTERS}"
     );
     let (from, to) = query.window();
-    let (from, to) = (timestamp(from)?, timestamp(to)?);
-    let params: [Param<'_>; 7] = [
+    add_up(store, query, &found, &[from, to], |bucket| bucket).await
+}
+
+/// The days from their totals, the hours at either end from theirs, and the minutes at the edges and
+/// what was not merged yet from the rollups: each call is in exactly one of these.
+pub(super) async fn totals(
+    store: &Postgres,
+    query: &RollupQuery,
+) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+    let cover = Cover::of(query.window());
+    let found = format!(
+        "select 0::bigint, {ROLLUP} from @task_total
+        where namespace = $1 and {FILTERS} and resolution = 'day' and bucket >= $8 and bucket < $9
+        union all select 0::bigint, {ROLLUP} from @task_total
+        where namespace = $1 and {FILTERS} and resolution = 'hour'
+            and bucket >= $7 and bucket < $10 and not (bucket >= $8 and bucket < $9)
+        union all select 0::bigint, {ROLLUP} from @task_rollup
+        where namespace = $1 and {FILTERS} and resolution = 'delta'
+            and bucket >= $7 and bucket < $10
+        union all select 0::bigint, {ROLLUP} from @task_rollup
+        where namespace = $1 and {FILTERS} and bucket >= $6 and bucket < $7
+        union all select 0::bigint, {ROLLUP} from @task_rollup
+        where namespace = $1 and {FILTERS} and bucket >= $10 and bucket < $11"
+    );
+    let Cover { from, hours, days, days_end, hours_end, to } = cover;
+    let moments = [from, hours, days, days_end, hours_end, to];
+    add_up(store, query, &found, &moments, |_| from).await
+}
+
+/// A rollup's columns, after the first: its beginning.
+const ROLLUP: &str = "service, upstream, domain, action, outcome, failure_reason,
+    calls, stored, attempts, duration_us, request_bytes, response_bytes, bins, bin_calls";
+
+/// What may be asked of rollups besides their time.
+const FILTERS: &str = "($2::text is null or service = $2) and ($3::text is null or upstream = $3)
+    and ($4::text is null or domain = $4) and ($5::text is null or action = $5)";
+
+/// Adds up what a statement finds, whose parameters are the namespace, the filters and some moments.
+async fn add_up(
+    store: &Postgres,
+    query: &RollupQuery,
+    statement: &str,
+    moments: &[i64],
+    stands_at: impl Fn(i64) -> i64 + Send + Sync,
+) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+    let moments = moments.iter().map(|&at| timestamp(at)).collect::<Result<Vec<_>, _>>()?;
+    let mut params: Vec<Param<'_>> = vec![
         (&store.identity.namespace, SqlType::TEXT),
-        (&from, SqlType::TIMESTAMPTZ),
-        (&to, SqlType::TIMESTAMPTZ),
         (&query.service, SqlType::TEXT),
         (&query.upstream, SqlType::TEXT),
         (&query.domain, SqlType::TEXT),
         (&query.action, SqlType::TEXT),
     ];
+    params.extend(moments.iter().map(|at| -> Param<'_> { (at, SqlType::TIMESTAMPTZ) }));
     let mut sums: HashMap<RollupKey, Rollup> = HashMap::new();
     // There are many that were not merged yet, and of each key only the sum is kept.
     let add = |row: Row| {
-        if let Some((key, rollup)) = stored_rollup(&row) {
+        if let Some((key, rollup)) = stored_rollup(&row, &stands_at) {
             sums.entry(key).or_default().merge(&rollup);
         }
     };
-    store.reads.for_each_within(READ_LIMIT, &statement, &params, add).await?;
+    store.reads.for_each(&store.tables.name(statement), &params, add).await?;
     Ok(sums.into_iter().collect())
 }
 
@@ -251,11 +176,11 @@ fn stored_task(row: &Row) -> Result<StoredTask, tokio_postgres::Error> {
     Ok(StoredTask { columns, started_at_us: row.try_get(0)?, id })
 }
 
-fn stored_rollup(row: &Row) -> Option<(RollupKey, Rollup)> {
+fn stored_rollup(row: &Row, stands_at: impl Fn(i64) -> i64) -> Option<(RollupKey, Rollup)> {
     let texts = [1, 2, 3, 4, 5, 6].map(|at| row.get(at));
     let counts = [7, 8, 9, 10, 11, 12].map(|at| row.get(at));
     let (bins, bin_calls): (Vec<i16>, Vec<i64>) = (row.get(13), row.get(14));
-    Some((rollup_key(row.get(0), texts)?, rollup_of(counts, &bins, &bin_calls)))
+    Some((rollup_key(stands_at(row.get(0)), texts)?, rollup_of(counts, &bins, &bin_calls)))
 }
 
 fn timestamp(us: i64) -> Result<Timestamp, Error> {
@@ -265,10 +190,3 @@ fn timestamp(us: i64) -> Result<Timestamp, Error> {
 fn uuid(id: TaskId) -> Uuid {
     Uuid::from_u128(id.as_u128())
 }
-
-/// Connections for reads at most.
-const MAX_READERS: usize = 4;
-/// How long a read may take, and how long it may wait for a connection.
-const READ_LIMIT: Duration = Duration::from_secs(5);
-/// How long a connection for reads stays without being used.
-const IDLE: Duration = Duration::from_secs(60);

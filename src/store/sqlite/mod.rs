@@ -145,6 +145,11 @@ impl HistoryStore for Sqlite {
         on(&self.reader, move |db| read::rollups(db, &me, &query)).await
     }
 
+    async fn totals(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        let (me, query) = (Arc::clone(&self.identity), query.clone());
+        on(&self.reader, move |db| read::totals(db, &me, &query)).await
+    }
+
     async fn maintain(&self, retention: Duration) -> Result<(), Error> {
         let now_us = clock::wall_us();
         // Rows go in small lots, so that a batch never waits long for the writer's turn.

@@ -66,6 +66,25 @@ pub(super) fn rollups(
     me: &Identity,
     query: &RollupQuery,
 ) -> Result<Vec<(RollupKey, Rollup)>, rusqlite::Error> {
+    add_up(db, me, query, |bucket| bucket)
+}
+
+/// One instance has few rollups, so that they are added up as they are.
+pub(super) fn totals(
+    db: &Connection,
+    me: &Identity,
+    query: &RollupQuery,
+) -> Result<Vec<(RollupKey, Rollup)>, rusqlite::Error> {
+    let (from, _) = query.window();
+    add_up(db, me, query, |_| from)
+}
+
+fn add_up(
+    db: &Connection,
+    me: &Identity,
+    query: &RollupQuery,
+    stands_at: impl Fn(i64) -> i64,
+) -> Result<Vec<(RollupKey, Rollup)>, rusqlite::Error> {
     let mut statement = db.prepare_cached(&format!(
         "select {} from task_rollup
         where namespace = :namespace and bucket >= :from and bucket < :to
@@ -89,7 +108,7 @@ pub(super) fn rollups(
     while let Some(row) = rows.next()? {
         let found = rollup_row(row)?;
         let [_, texts @ ..] = found.texts.each_ref().map(String::as_str);
-        if let Some(key) = rollup_key(found.bucket, texts) {
+        if let Some(key) = rollup_key(stands_at(found.bucket), texts) {
             let rollup = rollup_of(found.counts, &found.bins, &found.bin_calls);
             sums.entry(key).or_default().merge(&rollup);
         }
