@@ -70,7 +70,7 @@ impl Home {
             Err(HomeError::InUse) => {}
             home => return home,
         }
-        let (freed, is_freed) = mpsc::channel();
+        let (freed, is_freed) = mpsc::sync_channel(1);
         let path = directory.join(LOCK);
         // It ends when the lock is free, or with the process, which does not start without it.
         thread::spawn(move || {

@@ -1,0 +1,123 @@
+//! What the next process makes of what the last one left.
+
+use std::{collections::BTreeMap, fs};
+
+use super::{Directory, Process, ids};
+use crate::{
+    domain::{
+        outcome::{Outcome, Reason},
+        task::CallRecord,
+    },
+    history::{journal::Position, samples},
+};
+
+#[test]
+fn a_row_is_read_as_it_was_written() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let site = samples::site("payments");
+    let mut calls = vec![samples::success(&site), samples::failure(&site), samples::refused(&site)];
+    calls[1].parent_id = Some(calls[0].id);
+    let again = calls[0].attempts[0].clone();
+    calls[1].attempts.push(again);
+    calls[2].weight = 7;
+    calls.iter().for_each(|call| process.tail.end(None, call));
+    let rows = process.rows();
+    assert_eq!(format!("{rows:?}"), format!("{calls:?}"));
+}
+
+#[test]
+fn what_a_killed_process_left_open_is_closed_by_the_next_start_and_once() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let ended = process.calls(3);
+    let site = samples::site("payments");
+    let open: Vec<_> = (0..2)
+        .map(|at| {
+            let started_at_us = samples::STARTED_AT_US - 1_000 + at;
+            CallRecord { started_at_us, ..samples::success(&site) }
+        })
+        .collect();
+    let tickets: Vec<_> = open.iter().map(|call| process.begin(call)).collect();
+    drop(process);
+    drop(tickets);
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 2);
+    let rows = next.rows();
+    assert_eq!(ids(&rows), ids(&[ended, open].concat()));
+    let [.., last] = &rows[..] else { panic!("no rows") };
+    assert_eq!((last.outcome, last.reason), (Outcome::Interrupted, Some(Reason::Crashed)));
+    assert_eq!(last.duration_us, 2_000 - 1, "up to the last sign of life");
+    drop(next);
+    let mut third = Process::start(&directory);
+    assert_eq!((third.found().interrupted, third.rows().len()), (0, 5));
+}
+
+#[test]
+fn a_row_that_was_growing_has_all_its_calls() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let row = samples::refused(&samples::site("payments"));
+    let ticket = process.tail.fold(&row, [1, 10, 100, 1_000]);
+    process.tail.count(&ticket, [50, 100, 200, 300]);
+    drop((process, ticket));
+    let mut next = Process::start(&directory);
+    let rows = next.rows();
+    assert_eq!(ids(&rows), [row.id]);
+    let row = &rows[0];
+    assert_eq!((row.outcome, row.weight, row.duration_us), (Outcome::Refused, 50, 2));
+    assert_eq!((row.request_bytes, row.response_bytes), (4, 6));
+}
+
+#[test]
+fn what_stays_open_is_told_again_in_each_segment() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let site = samples::site("slow");
+    let long = samples::success(&site);
+    let growing = samples::refused(&site);
+    let tickets = (process.begin(&long), process.tail.fold(&growing, [1, 0, 0, 0]));
+    let first = directory.segments()[0].clone();
+    for calls in 0..30 {
+        process.calls(1_000);
+        process.tail.count(&tickets.1, [calls + 2, 0, 0, 0]);
+    }
+    drop((process, tickets));
+    assert!(directory.segments().len() > 4, "{:?}", directory.segments());
+    fs::remove_file(first).unwrap();
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 2);
+    let rows = next.rows();
+    let [.., a, b] = &rows[..] else { panic!("no rows") };
+    let mut last = [(a.id, a.weight), (b.id, b.weight)];
+    last.sort();
+    let mut expected = [(long.id, 1), (growing.id, 31)];
+    expected.sort();
+    assert_eq!(last, expected);
+}
+
+#[test]
+fn reading_goes_on_behind_the_cursor() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let calls = process.calls(250);
+    let lot = process.journal.spool.next(100).unwrap();
+    let reached = lot.reach(0..70);
+    drop(process);
+    let mut next = Process::start(&directory);
+    let cursors: BTreeMap<_, _> = reached.iter().map(|(w, p)| (*w, p.to_cursor())).collect();
+    next.journal.spool.rewind(&cursors).unwrap();
+    let more = next.calls(3);
+    assert_eq!(ids(&next.rows()), ids(&[&calls[70..], &more].concat()));
+}
+
+#[test]
+fn a_cursor_beyond_all_segments_means_that_they_are_old() {
+    let directory = Directory::new();
+    drop(Process::start(&directory).calls(10));
+    let mut next = Process::start(&directory);
+    let far = Position::new(1 << 38, 0).to_cursor();
+    let new = next.calls(2);
+    next.journal.spool.rewind(&BTreeMap::from([(0, far)])).unwrap();
+    assert_eq!(ids(&next.rows()), ids(&new));
+}

@@ -1,0 +1,101 @@
+//! What happens when there is no room.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use super::{Directory, Process, ids};
+use crate::{
+    clock,
+    domain::task::Origin,
+    history::{
+        journal::{Journal, KEPT, Limits, Tail, home::Home},
+        samples,
+    },
+};
+
+#[test]
+fn committed_segments_go_after_a_minute_and_others_stay() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    process.calls(20_000);
+    let before = directory.segments().len();
+    process.rows();
+    let now = clock::now();
+    process.journal.spool.settled(now);
+    process.journal.spool.forget_committed(now + Duration::from_secs(59));
+    assert_eq!(directory.segments().len(), before);
+    process.journal.spool.forget_committed(now + KEPT);
+    assert_eq!(directory.segments().len(), 2, "the one that is written, and the next");
+}
+
+#[test]
+fn what_does_not_fit_is_added_up_before_it_goes() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 4 << 20);
+    let calls = process.calls(40_000);
+    let mut dropped = 0;
+    while let Some(going) = process.journal.spool.next_to_go().unwrap() {
+        process.tail.lose(going.number, &going.sums);
+        // A kill here is the worst moment: it is told, and still there.
+        if dropped == 0 {
+            drop(process);
+            process = Process::start_within(&directory, 4 << 20);
+        }
+        process.journal.spool.remove(going.worker, going.number);
+        dropped += going.dropped.rows;
+    }
+    assert!(process.journal.spool.bytes() <= 4 << 20);
+    process.collect();
+    let (mut rows, mut lost) = (Vec::new(), 0);
+    loop {
+        let lot = process.journal.spool.next(1_000).unwrap();
+        if lot.is_empty() {
+            break;
+        }
+        lost += lot.sums.iter().map(|(_, sum)| sum.count).sum::<u64>();
+        rows.extend(ids(&lot.rows));
+    }
+    assert_eq!(lost, dropped);
+    assert_eq!(rows, ids(&calls)[usize::try_from(dropped).unwrap()..]);
+}
+
+#[test]
+fn rows_without_any_room_are_added_up_and_told_when_there_is_some() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let site = samples::site("payments");
+    let calls: Vec<_> = (0..500_000).map(|_| samples::success(&site)).collect();
+    // Nobody makes pages meanwhile, so that memory is used up too.
+    calls.iter().for_each(|call| process.tail.end(None, call));
+    let kept = process.tail.rows();
+    assert!((1..500_000).contains(&kept), "{kept} rows");
+    process.collect();
+    process.tail.end(None, &calls[0]);
+    assert_eq!(process.tail.tell_lost(), 500_000 - kept);
+    process.collect();
+    let (mut rows, mut lost) = (0, 0);
+    loop {
+        let lot = process.journal.spool.next(1_000).unwrap();
+        if lot.is_empty() {
+            break;
+        }
+        rows += lot.rows.len() as u64;
+        lost += lot.sums.iter().map(|(_, sum)| sum.count - sum.stored).sum::<u64>();
+    }
+    assert_eq!((rows, lost), (kept + 1, 500_000 - kept));
+}
+
+#[test]
+fn where_no_directory_can_be_had_rows_wait_in_memory() {
+    let directory = Directory::new();
+    let file = directory.0.join("file");
+    fs::write(&file, "").unwrap();
+    let home = Home::claim(&file.join("data")).unwrap();
+    assert!(home.segments().unwrap_err().contains("Not a directory"));
+    let limits = Limits { spool_max_bytes: 16 << 20, kept: KEPT };
+    let journal = Journal::open(home, Origin::default(), 1, limits);
+    let tail = Tail::new(0, Arc::clone(&journal.supply));
+    let mut process = Process { journal, tail };
+    let calls = process.calls(10_000);
+    assert_eq!(ids(&process.rows()), ids(&calls));
+    assert!(process.journal.supply.why_in_memory().is_some());
+}
