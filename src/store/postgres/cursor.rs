@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use tokio_postgres::{error::DbError, types::Type};
 
 use super::{
-    Postgres,
+    Postgres, literal,
     state::{LIMIT, Param},
     tables::Tables,
 };
@@ -25,7 +25,8 @@ pub(super) fn moving(tables: &Tables, batch: &Batch<'_>) -> String {
         })
     };
     let (workers, from, to) = (list(|a| u64::from(a.worker)), list(|a| a.from), list(|a| a.to));
-    let (function, journal_id) = (tables.name("@fusebox_move_cursors"), literal(batch.journal_id));
+    let (function, journal_id) =
+        (tables.name("@fusebox_move_cursors"), literal::text(batch.journal_id));
     let rows = batch.rows.len();
     format!(
         "select {function}({journal_id}, array[{workers}]::int[], array[{from}]::bigint[],
@@ -51,21 +52,5 @@ pub(super) fn is_elsewhere(error: &Error) -> bool {
     error.of_the_server().map(DbError::code).is_some_and(|code| code.code() == ELSEWHERE)
 }
 
-/// A text as a literal that means the same whatever the server's settings.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))
-}
-
 /// What the function raises.
 const ELSEWHERE: &str = "FBX01";
-
-#[cfg(test)]
-mod tests {
-    use super::literal;
-
-    #[test]
-    fn a_literal_cannot_end_early() {
-        assert_eq!(literal("a"), "E'a'");
-        assert_eq!(literal(r"a'; drop table x; --\'"), r"E'a''; drop table x; --\\'''");
-    }
-}

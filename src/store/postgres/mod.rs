@@ -10,6 +10,7 @@ mod copy;
 mod cursor;
 mod error;
 mod listen;
+mod literal;
 pub(super) mod migrate;
 mod pool;
 mod read;

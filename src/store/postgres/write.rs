@@ -3,14 +3,14 @@
 use std::{collections::BTreeSet, pin::pin, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, future::join};
 use tokio_postgres::{
     Client,
     error::{DbError, SqlState},
     types::Type,
 };
 
-use super::{Postgres, copy, cursor, session::Lease, state::Param, tables::Tables};
+use super::{Postgres, copy, cursor, literal, session::Lease, state::Param, tables::Tables};
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
@@ -25,13 +25,15 @@ use crate::{
 pub(super) async fn write(store: &Postgres, batch: &Batch<'_>) -> Result<(), Error> {
     let Batch { rows, deltas, origin, .. } = *batch;
     let statements = Statements {
-        copies: [
-            (copy_tasks(&store.tables), rows.len(), encode_tasks(rows, origin)),
-            (copy_rollups(&store.tables), deltas.len(), encode_rollups(deltas, origin)),
-        ],
+        copy: (!rows.is_empty()).then(|| (copy_tasks(&store.tables), encode(rows, origin))),
         // In one message, which the server gets whole or not at all: the cursor's row is never
         // locked by a transaction that waits for us.
-        end: format!("{}; commit", cursor::moving(&store.tables, batch)),
+        end: [
+            insert_rollups(&store.tables, deltas, origin),
+            cursor::moving(&store.tables, batch),
+            "commit".to_owned(),
+        ]
+        .join("; "),
     };
     let lease = store.writer.lease().await?;
     let mut result = lease.within(WRITE_LIMIT, |db| apply(db, &statements)).await;
@@ -47,34 +49,34 @@ pub(super) async fn write(store: &Postgres, batch: &Batch<'_>) -> Result<(), Err
     }
 }
 
-fn encode_tasks(rows: &[CallRecord], origin: &Origin) -> Bytes {
+fn encode(rows: &[CallRecord], origin: &Origin) -> Bytes {
     copy::encode(rows.iter().map(|row| task_cells(row, origin)))
 }
 
-fn encode_rollups(deltas: &[(RollupKey, Rollup)], origin: &Origin) -> Bytes {
-    copy::encode(deltas.iter().map(|delta| rollup_cells(delta, origin)))
-}
-
-/// The statements of a batch.
+/// The statements of a batch, after its beginning.
 struct Statements {
-    /// Each with the number of its rows.
-    copies: [(String, usize, Bytes); 2],
+    /// The rows, when there are any.
+    copy: Option<(String, Bytes)>,
     end: String,
 }
 
-/// Copies each table's rows and moves the cursor, all in one transaction. Only within one can a
-/// pooler be trusted to keep a COPY on one connection.
+/// Copies the rows, adds the rollups and moves the cursors, all in one transaction. Only within one
+/// can a pooler be trusted to keep a COPY on one connection.
+///
+/// Statements are sent without waiting for the answers of those before them: where one fails, the
+/// transaction has failed, and those behind it do nothing.
 async fn apply(db: &Client, statements: &Statements) -> Result<(), tokio_postgres::Error> {
-    db.batch_execute("begin").await?;
-    let result = async {
-        for (statement, _, rows) in statements.copies.iter().filter(|(_, count, _)| *count > 0) {
-            let mut sink = pin!(db.copy_in(statement).await?);
-            sink.feed(rows.clone()).await?;
-            sink.as_mut().finish().await?;
-        }
-        db.batch_execute(&statements.end).await
+    let work = async {
+        let Some((copy, rows)) = &statements.copy else {
+            return db.batch_execute(&statements.end).await;
+        };
+        let mut sink = pin!(db.copy_in(copy).await?);
+        sink.feed(rows.clone()).await?;
+        let (copied, ended) = join(sink.as_mut().finish(), db.batch_execute(&statements.end)).await;
+        copied.and(ended)
     };
-    let result = result.await;
+    let (begun, done) = join(db.batch_execute("begin"), work).await;
+    let result = begun.and(done);
     if result.is_err() && !db.is_closed() {
         db.batch_execute("rollback").await?;
     }
@@ -86,9 +88,19 @@ fn copy_tasks(tables: &Tables) -> String {
     tables.name(format!("copy @task_history ({columns}) from stdin (format binary)"))
 }
 
-fn copy_rollups(tables: &Tables) -> String {
-    let columns = column_list(ROLLUP_COLUMNS);
-    tables.name(format!("copy @task_rollup ({columns}) from stdin (format binary)"))
+/// The statement that adds rollups. There are few of them to a batch: as text they take one trip.
+fn insert_rollups(tables: &Tables, deltas: &[(RollupKey, Rollup)], origin: &Origin) -> String {
+    if deltas.is_empty() {
+        return String::new();
+    }
+    let into = tables.name("insert into @task_rollup");
+    let mut statement = format!("{into} ({}) values ", column_list(ROLLUP_COLUMNS));
+    for (at, delta) in deltas.iter().enumerate() {
+        statement.push_str(if at == 0 { "(" } else { ", (" });
+        literal::put_all(&mut statement, &rollup_cells(delta, origin));
+        statement.push(')');
+    }
+    statement
 }
 
 /// Whether a row found no partition. No constraint of the table itself raises this.
