@@ -4,7 +4,7 @@
 //! texts as they are met. A name that this version does not know makes the record unreadable, or,
 //! for a reason, leaves it without one: the outcome still tells the most.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     bytes::{Reader, Writer},
@@ -23,8 +23,40 @@ pub(super) struct Vocabulary {
     reasons: Vec<Option<Reason>>,
     verdicts: Vec<Option<Verdict>>,
     states: Vec<Option<State>>,
-    sites: HashMap<u32, Arc<CallSite>>,
-    texts: HashMap<u32, Arc<str>>,
+    sites: Numbered<CallSite>,
+    texts: Numbered<str>,
+}
+
+/// Names by their numbers, of which a worker gives one after the other.
+#[derive(Debug)]
+struct Numbered<T: ?Sized>(Vec<Option<Arc<T>>>);
+
+impl<T: ?Sized> Clone for Numbered<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Default for Numbered<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: ?Sized> Numbered<T> {
+    /// A number beyond all that a configuration needs is damage, and is not learnt.
+    fn learn(&mut self, number: u32, name: Arc<T>) -> Option<()> {
+        let at = usize::try_from(number).ok().filter(|&at| at < MAX_NUMBER)?;
+        if at >= self.0.len() {
+            self.0.resize(at + 1, None);
+        }
+        *self.0.get_mut(at)? = Some(name);
+        Some(())
+    }
+
+    fn get(&self, number: u32) -> Option<Arc<T>> {
+        self.0.get(usize::try_from(number).ok()?)?.clone()
+    }
 }
 
 /// Writes the names of this version.
@@ -72,21 +104,19 @@ impl Vocabulary {
             action: text()?,
             path: text()?,
         };
-        self.sites.insert(number, Arc::new(site));
-        Some(())
+        self.sites.learn(number, Arc::new(site))
     }
 
     /// Learns a text from its record.
     pub(super) fn learn_text(&mut self, record: &[u8]) -> Option<()> {
         let mut from = Reader(record);
         let number = from.u32()?;
-        self.texts.insert(number, from.text()?.into());
-        Some(())
+        self.texts.learn(number, from.text()?.into())
     }
 
     /// A site. One whose record is damaged takes no row with it.
     pub(super) fn site(&self, number: u32) -> Arc<CallSite> {
-        self.sites.get(&number).cloned().unwrap_or_else(|| {
+        self.sites.get(number).unwrap_or_else(|| {
             let unknown = || Box::from(UNREADABLE);
             Arc::new(CallSite {
                 listener: unknown(),
@@ -101,7 +131,7 @@ impl Vocabulary {
 
     /// A text, likewise.
     pub(super) fn text(&self, number: u32) -> Arc<str> {
-        self.texts.get(&number).cloned().unwrap_or_else(|| UNREADABLE.into())
+        self.texts.get(number).unwrap_or_else(|| UNREADABLE.into())
     }
 
     pub(super) fn outcome(&self, number: u8) -> Option<Outcome> {
@@ -124,6 +154,9 @@ impl Vocabulary {
         self.states.get(usize::from(number)).copied().flatten()
     }
 }
+
+/// Numbers stay below this: a million names.
+const MAX_NUMBER: usize = 1 << 20;
 
 /// What stands for a name whose record is damaged.
 const UNREADABLE: &str = "unreadable";
