@@ -1,15 +1,15 @@
 //! What a process left open when it died: calls become rows that say so, and rows that stood for
 //! many calls become what they were going to be.
 //!
-//! Each worker's journal gets one more segment, of the dead process, with the rows that it owes. A
-//! kill in the middle of this leaves some of them written, which the next start sees.
+//! Each worker's journal gets more segments, of the dead process, with the rows that it owes. A kill
+//! in the middle of this leaves some of them written, which the next start sees.
 
 use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use super::{
     codec,
     frame::Kind,
-    position::Numbers,
+    position::{MAX_SEGMENT, Numbers},
     scan::Contents,
     segment::{Header, Page, Segment},
     tail::Tail,
@@ -33,7 +33,7 @@ pub(super) struct Recovered {
 }
 
 /// Closes what the dead process left open in a worker's segments, which come oldest first. The rows
-/// go to a new segment in the directory, which is added to the others.
+/// go to new segments in the directory, which are added to the others.
 ///
 /// # Errors
 /// A segment cannot be read, or the new one not be written.
@@ -49,16 +49,28 @@ pub(super) fn close(
     if rows.is_empty() {
         return Ok(recovered);
     }
-    recovered.interrupted = rows.len() as u64;
-    let header = Header { worker, number: numbers.next(clock::wall_us()), origin };
-    let length = ROOM + rows.len() * ROOM_PER_ROW;
-    let page = Page::create(directory, header, length)?;
+    for rows in rows.chunks(ROWS_PER_SEGMENT) {
+        let header = Header {
+            worker,
+            number: numbers.next(clock::wall_us()),
+            origin: Arc::clone(&origin),
+        };
+        segments.push(write(directory, header, rows)?);
+        recovered.interrupted += rows.len() as u64;
+    }
+    Ok(recovered)
+}
+
+/// Writes a segment with these rows.
+fn write(directory: &Path, header: Header, rows: &[CallRecord]) -> io::Result<Segment> {
+    let page = Page::create(directory, header, ROOM + rows.len() * ROOM_PER_ROW)?;
     let path = page.segment.path.clone().unwrap_or_default();
     let mut tail = Tail::over(page);
     rows.iter().for_each(|row| tail.end(None, row));
-    drop(tail);
-    segments.push(Segment::open(&path).map_err(io::Error::other)?);
-    Ok(recovered)
+    if tail.rows() < rows.len() as u64 {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Segment::open(&path).map_err(io::Error::other)
 }
 
 /// The rows of what began and has not ended, as they stand at the end of the journal.
@@ -133,3 +145,5 @@ fn needed(segments: &[Segment]) -> io::Result<&[Segment]> {
 const ROOM: usize = 1 << 20;
 /// More than a row takes.
 const ROOM_PER_ROW: usize = 1 << 12;
+/// As many rows as surely fit a segment: a place beyond its bounds has no position.
+const ROWS_PER_SEGMENT: usize = (MAX_SEGMENT / 2 - ROOM) / ROOM_PER_ROW;

@@ -121,3 +121,28 @@ fn a_cursor_beyond_all_segments_means_that_they_are_old() {
     next.journal.spool.rewind(&BTreeMap::from([(0, far)])).unwrap();
     assert_eq!(ids(&next.rows()), ids(&new));
 }
+
+#[test]
+fn more_calls_than_a_segment_has_room_for_are_closed_each_once() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let site = samples::site("slow");
+    let open: Vec<_> = (0..5_000)
+        .map(|at| CallRecord { started_at_us: at, ..samples::success(&site) })
+        .collect();
+    let tickets: Vec<_> = open.iter().map(|call| process.begin(call)).collect();
+    drop((process, tickets));
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 5_000);
+    let (mut rows, limit) = (Vec::new(), 100);
+    while rows.len() <= open.len() {
+        let lot = next.journal.spool.next(limit).unwrap();
+        if lot.is_empty() {
+            break;
+        }
+        rows.extend(ids(&lot.rows));
+    }
+    assert_eq!(rows, ids(&open));
+    drop(next);
+    assert_eq!(Process::start(&directory).found().interrupted, 0);
+}
