@@ -50,11 +50,8 @@ pub(super) fn close(
         return Ok(recovered);
     }
     for rows in rows.chunks(ROWS_PER_SEGMENT) {
-        let header = Header {
-            worker,
-            number: numbers.next(clock::wall_us()),
-            origin: Arc::clone(&origin),
-        };
+        let header =
+            Header { worker, number: numbers.next(clock::wall_us()), origin: Arc::clone(&origin) };
         segments.push(write(directory, header, rows)?);
         recovered.interrupted += rows.len() as u64;
     }

@@ -78,10 +78,10 @@ impl Spool {
         let taken = tail.take();
         let track = self.tracks.entry(worker).or_default();
         for page in &taken.filled {
-            track.extend(&page.segment, page.end, true);
+            track.extend_own(&page.segment, page.end, true);
         }
         if let Some((segment, end)) = taken.current {
-            track.extend(&segment, end, false);
+            track.extend_own(&segment, end, false);
         }
         taken.filled
     }
@@ -119,7 +119,7 @@ impl Spool {
 
     /// Reading goes on behind the cursors as they are known.
     pub(in crate::history) fn go_back(&mut self) {
-        self.tracks.values_mut().for_each(|track| track.rewind(track.cursor));
+        self.tracks.values_mut().for_each(Track::go_back);
     }
 
     /// Where the records of the first segment begin.
@@ -133,19 +133,19 @@ impl Spool {
         self.tracks.get(&worker).map(|track| track.cursor).unwrap_or_default()
     }
 
-    /// The next rows, oldest first by worker; empty when all were read.
+    /// The next rows, oldest first by worker; empty when all were read. A segment that cannot be
+    /// read holds up its own worker only.
     ///
     /// # Errors
-    /// A segment cannot be read.
+    /// A segment cannot be read, and there is nothing else to read.
     pub(in crate::history) fn next(&mut self, limit: usize) -> io::Result<Lot> {
-        let mut lot = Lot::new(limit);
+        let (mut lot, mut result) = (Lot::new(limit), Ok(()));
         let turn = self.turn;
         let order: Vec<u32> =
             self.tracks.range(turn..).chain(self.tracks.range(..turn)).map(|(&w, _)| w).collect();
         for worker in order {
-            if let Some(track) = self.tracks.get_mut(&worker) {
-                track.read(&mut lot)?;
-            }
+            let read = self.tracks.get_mut(&worker).map_or(Ok(()), |track| track.read(&mut lot));
+            result = result.and(read);
             if lot.is_full() {
                 // The others come first the next time, so that none waits for long.
                 self.turn = worker + 1;
@@ -153,7 +153,8 @@ impl Spool {
             }
         }
         self.in_doubt = !lot.is_empty();
-        Ok(lot)
+        // What was read before an error must go on its way: it is not read again.
+        if lot.is_empty() { result.map(|()| lot) } else { Ok(lot) }
     }
 
     /// A lot with nothing in it.

@@ -127,9 +127,8 @@ fn more_calls_than_a_segment_has_room_for_are_closed_each_once() {
     let directory = Directory::new();
     let mut process = Process::start(&directory);
     let site = samples::site("slow");
-    let open: Vec<_> = (0..5_000)
-        .map(|at| CallRecord { started_at_us: at, ..samples::success(&site) })
-        .collect();
+    let open: Vec<_> =
+        (0..5_000).map(|at| CallRecord { started_at_us: at, ..samples::success(&site) }).collect();
     let tickets: Vec<_> = open.iter().map(|call| process.begin(call)).collect();
     drop((process, tickets));
     let mut next = Process::start(&directory);
@@ -145,4 +144,15 @@ fn more_calls_than_a_segment_has_room_for_are_closed_each_once() {
     assert_eq!(rows, ids(&open));
     drop(next);
     assert_eq!(Process::start(&directory).found().interrupted, 0);
+}
+
+#[test]
+fn behind_a_cursor_that_is_ahead_no_row_of_this_process_is_passed_over() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let far = BTreeMap::from([(0, Position::new(1 << 38, 0).to_cursor())]);
+    let calls = process.calls(10_000);
+    assert!(directory.segments().len() > 2);
+    process.journal.spool.rewind(&far).unwrap();
+    assert_eq!(ids(&process.rows()), ids(&calls));
 }
