@@ -156,3 +156,28 @@ fn behind_a_cursor_that_is_ahead_no_row_of_this_process_is_passed_over() {
     process.journal.spool.rewind(&far).unwrap();
     assert_eq!(ids(&process.rows()), ids(&calls));
 }
+
+#[test]
+fn a_row_grows_where_it_lies_although_more_is_open_than_a_segment_holds() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 8 << 20);
+    let site = samples::site("slow");
+    let growing = samples::refused(&site);
+    let ticket = process.tail.fold(&growing, [1, 0, 0, 0]);
+    let open: Vec<_> = (0..12_000)
+        .map(|_| {
+            let ticket = process.begin(&samples::success(&site));
+            process.collect();
+            ticket
+        })
+        .collect();
+    assert!(directory.segments().len() > 3);
+    process.tail.count(&ticket, [77, 0, 0, 0]);
+    process.collect();
+    drop((process, ticket, open));
+    let mut next = Process::start_within(&directory, 64 << 20);
+    assert_eq!(next.found().interrupted, 12_001);
+    let rows = next.rows();
+    assert_eq!(rows.iter().find(|row| row.id == growing.id).map(|row| row.weight), Some(77));
+    assert_eq!(next.journal.spool.damaged(), 0);
+}

@@ -137,3 +137,23 @@ fn a_segment_that_cannot_be_read_holds_up_no_other_worker_and_loses_no_row() {
     fs::write(&broken, whole).unwrap();
     assert_eq!(process.journal.spool.next(100).unwrap().rows.len(), 1);
 }
+
+#[test]
+fn what_is_in_memory_goes_on_in_a_file_as_soon_as_there_is_one() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    process.tail = Tail::new(0, Arc::clone(&process.journal.supply));
+    let site = samples::site("payments");
+    let (early, late) = (samples::success(&site), samples::success(&site));
+    let ticket = process.begin(&early);
+    assert_eq!(process.journal.supply.in_memory(), 1, "nobody has made a page yet");
+    process.collect();
+    process.tail.end(None, &late);
+    drop((process, ticket));
+    let mut next = Process::start(&directory);
+    let mut rows = ids(&next.rows());
+    rows.sort_unstable();
+    let mut expected = [early.id, late.id];
+    expected.sort_unstable();
+    assert_eq!(rows, expected, "what was open is told again in the file");
+}
