@@ -68,7 +68,9 @@ impl Recorder {
     ) -> (Self, Writer) {
         let allowances = Arc::<Allowances>::default();
         let inboxes = (0..u32::try_from(lanes).unwrap_or(u32::MAX)).map(|worker| {
-            let tail = Tail::new(worker, Arc::clone(&journal.supply));
+            let mut tail = Tail::new(worker, Arc::clone(&journal.supply));
+            // The first call may come before the writer looks.
+            journal.supply.page(worker).into_iter().for_each(|page| drop(tail.give(page)));
             Inbox::new(tail, limits.refused_per_second, &allowances)
         });
         let shared = Arc::new(Shared {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use super::{
     journal::{Dropped, Lot, Position, Spool},
     lane::Shared,
 };
+use crate::clock;
 
 /// How often lanes are looked at that have less than a batch.
 const COLLECT_EVERY: Duration = Duration::from_millis(250);
@@ -47,6 +49,18 @@ impl Queue {
         tokio::select! {
             _ = self.tick.tick() => {}
             () = self.shared.is_due.notified() => {}
+        }
+    }
+
+    /// Does `work`, and goes on collecting meanwhile, so that lanes get their pages.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = self.due() => self.collect(clock::now()),
+            }
         }
     }
 
