@@ -78,6 +78,10 @@ impl Recorder {
             is_due: Notify::new(),
             counters: Counters::new(),
         });
+        // Here rather than in the writer, whom it would keep from its lanes. What cannot be read now
+        // will be told when it is to be written.
+        let rows_found = journal.spool.rows_found().unwrap_or(0);
+        counters::add(&shared.counters.appended, rows_found);
         let found = Arc::new(journal.found.clone());
         let writer =
             Writer::new(Arc::clone(&shared), journal, limits.clone(), Aside::new(directory));

@@ -39,8 +39,6 @@ impl Queue {
         let mut tick = tokio::time::interval(COLLECT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (shared, losses) = (Arc::clone(shared), Losses::default());
-        // What cannot be read now will be told when it is to be written.
-        counters::add(&shared.counters.appended, spool.rows_found().unwrap_or(0));
         Self { shared, spool, tick, losses, is_told: false }
     }
 
