@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What was found in the segments of one worker.
+/// What was found in the segments that one process wrote for one worker.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
     /// Calls that were under way.
@@ -32,7 +32,7 @@ pub(super) struct Recovered {
     pub(super) dropped: Vec<u64>,
 }
 
-/// Closes what the dead process left open in a worker's segments, which come oldest first. The rows
+/// Closes what a dead process left open in a worker's segments, which come oldest first. The rows
 /// go to new segments in the directory, which are added to the others.
 ///
 /// # Errors
@@ -72,20 +72,18 @@ fn write(directory: &Path, header: Header, rows: &[CallRecord]) -> io::Result<Se
 
 /// The rows of what began and has not ended, as they stand at the end of the journal.
 fn open_rows(segments: &[Segment], recovered: &mut Recovered) -> io::Result<Vec<CallRecord>> {
-    let origin = segments.last().map(|segment| Arc::clone(&segment.header.origin));
     let mut open: HashMap<TaskId, CallRecord> = HashMap::new();
     let mut last_seen_us = i64::MIN;
     for segment in needed(segments)? {
         let contents = Contents::read(segment, segment.length)?;
         let mut words = segment.words.clone();
         let mut scan = contents.scan();
-        let is_last_process = origin.as_ref() == Some(&segment.header.origin);
         while let Some(frame) = scan.next() {
             let record = frame.payload;
             match frame.kind {
                 Kind::Site => drop(words.learn_site(record)),
                 Kind::Text => drop(words.learn_text(record)),
-                Kind::Began | Kind::Fold if is_last_process => {
+                Kind::Began | Kind::Fold => {
                     let Some(call) = opened(frame.kind, record, &words) else { continue };
                     last_seen_us = last_seen_us.max(call.started_at_us);
                     open.insert(call.id, call);
@@ -100,7 +98,7 @@ fn open_rows(segments: &[Segment], recovered: &mut Recovered) -> io::Result<Vec<
                     let lost = codec::lost(record, &words).map(|lost| lost.segment);
                     recovered.dropped.extend(lost.filter(|&segment| segment != 0));
                 }
-                Kind::Header | Kind::Began | Kind::Fold | Kind::Carried => {}
+                Kind::Header | Kind::Carried => {}
             }
         }
     }

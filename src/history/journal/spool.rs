@@ -6,7 +6,7 @@
 //! store, and say how many rows are missing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -55,19 +55,20 @@ pub(in crate::history) struct Going {
 }
 
 impl Spool {
-    /// A spool that begins with the segments that were found, in any order.
+    /// A spool that begins with the segments that were found, in any order. Of these, some tell of
+    /// calls that a later start must close: they stay.
     pub(super) fn new(
-        found: Vec<Segment>,
+        (mut found, owing): (Vec<Segment>, BTreeSet<u64>),
         supply: Arc<Supply>,
-        limit_bytes: u64,
-        kept: Duration,
+        (limit_bytes, kept): (u64, Duration),
     ) -> Self {
         let mut tracks: BTreeMap<u32, Track> = BTreeMap::new();
-        let mut found = found;
         found.sort_by_key(|segment| segment.header.number);
         for segment in found {
             let (worker, length) = (segment.header.worker, segment.length);
-            tracks.entry(worker).or_default().extend(&Arc::new(segment), length, true);
+            let track = tracks.entry(worker).or_default();
+            track.owing.extend(owing.get(&segment.header.number));
+            track.extend(&Arc::new(segment), length, true);
         }
         Self { tracks, supply, limit_bytes, kept, in_doubt: false, turn: 0 }
     }
@@ -126,6 +127,12 @@ impl Spool {
     #[cfg(test)]
     pub(super) fn first_record(&self) -> usize {
         self.volumes().next().map_or(0, |(_, volume)| volume.segment.first)
+    }
+
+    /// How far the rows of a worker were read.
+    #[cfg(test)]
+    pub(super) fn position(&self, worker: u32) -> Position {
+        self.tracks.get(&worker).map(|track| track.at).unwrap_or_default()
     }
 
     /// Where the store's cursor of a worker is, as far as we know.
@@ -225,7 +232,12 @@ impl Spool {
                 && !(only_memory && volume.segment.path.is_some())
                 && !self.is_on_its_way(*worker, volume.number())
         });
-        let (worker, volume) = candidates.min_by_key(|(_, v)| (v.done_at.is_none(), v.number()))?;
+        let is_missed = |worker: u32, volume: &Volume| {
+            let track = self.tracks.get(&worker);
+            let is_owing = track.is_some_and(|track| track.owing.contains(&volume.number()));
+            volume.done_at.is_none() || is_owing
+        };
+        let (worker, volume) = candidates.min_by_key(|(w, v)| (is_missed(*w, v), v.number()))?;
         Some((worker, volume.number()))
     }
 

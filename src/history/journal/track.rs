@@ -5,7 +5,7 @@
 //! again is how every doubt about the store is resolved.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,6 +48,8 @@ pub(super) struct Track {
     pub(super) at: Position,
     /// What the store's cursor was when it was first asked for: no place in what we have written.
     found: Option<Position>,
+    /// Segments that a later start must read once more, to close what is open there.
+    pub(super) owing: BTreeSet<u64>,
     /// The first segment that this process wrote.
     own: Option<u64>,
     /// What the numbers mean in the segment of `at`.
@@ -244,11 +246,14 @@ impl Track {
         }
     }
 
-    /// The oldest segment that has been committed for so long.
+    /// The oldest segment that has been committed for so long, and is of no more use.
     pub(super) fn outlived(&self, kept: Duration, now: Instant) -> Option<u64> {
-        let first = self.volumes.front()?;
-        let done_at = first.done_at?;
-        (now.saturating_duration_since(done_at) >= kept).then(|| first.number())
+        let is_over = |volume: &&Volume| {
+            let done_at = volume.done_at;
+            done_at.is_some_and(|done_at| now.saturating_duration_since(done_at) >= kept)
+                && !self.owing.contains(&volume.number())
+        };
+        self.volumes.iter().find(is_over).map(Volume::number)
     }
 
     /// Takes a segment out.

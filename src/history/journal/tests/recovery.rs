@@ -1,14 +1,18 @@
 //! What the next process makes of what the last one left.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use super::{Directory, Process, ids};
 use crate::{
+    clock,
     domain::{
         outcome::{Outcome, Reason},
         task::CallRecord,
     },
-    history::{journal::Position, samples},
+    history::{
+        journal::{KEPT, Position},
+        samples,
+    },
 };
 
 #[test]
@@ -180,4 +184,33 @@ fn a_row_grows_where_it_lies_although_more_is_open_than_a_segment_holds() {
     let rows = next.rows();
     assert_eq!(rows.iter().find(|row| row.id == growing.id).map(|row| row.weight), Some(77));
     assert_eq!(next.journal.spool.damaged(), 0);
+}
+
+#[test]
+fn what_a_start_cannot_close_is_closed_by_a_later_one() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let ended = process.calls(3);
+    let open = samples::success(&samples::site("slow"));
+    let ticket = process.begin(&open);
+    drop((process, ticket));
+    // Nothing can be made for the next minute.
+    let now = clock::wall_us() / 100_000;
+    let taken =
+        (now..now + 600).map(|at| directory.0.join(format!("journal/000-{at:011}.journal")));
+    let taken: Vec<_> = taken.filter(|path| fs::create_dir(path).is_ok()).collect();
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 0);
+    assert!(next.journal.supply.why_in_memory().is_some());
+    taken.iter().for_each(|path| fs::remove_dir(path).unwrap());
+    let more = next.calls(3);
+    assert_eq!(ids(&next.rows()), ids(&[ended, more].concat()));
+    let cursor = BTreeMap::from([(0, next.journal.spool.position(0).to_cursor())]);
+    next.journal.spool.rewind(&cursor).unwrap();
+    next.journal.spool.settled(clock::now());
+    next.journal.spool.forget_committed(clock::now() + KEPT + Duration::from_secs(1));
+    drop(next);
+    let mut third = Process::start(&directory);
+    third.journal.spool.rewind(&cursor).unwrap();
+    assert_eq!((third.found().interrupted, ids(&third.rows())), (1, vec![open.id]));
 }
