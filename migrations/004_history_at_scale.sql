@@ -287,7 +287,9 @@ begin
         delete from @circuit_breaker_event where at < clock_timestamp() - interval '90 days';
         delete from @circuit_breaker_vote where voted_at < clock_timestamp() - interval '1 hour';
         delete from @sidecar_instance where alive_until < clock_timestamp() - interval '1 day';
-        delete from @journal_cursor where committed_at < clock_timestamp() - interval '90 days';
+        -- Of a journal that is in use, what the cursor stands for may lie there still.
+        delete from @journal_cursor c where committed_at < clock_timestamp() - interval '90 days'
+            and not exists (select from @sidecar_instance i where i.journal_id = c.journal_id);
         return is_more;
     end
     $body$

@@ -7,6 +7,8 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use tokio::task::spawn_blocking;
+
 use crate::{
     clock,
     config::Config,
@@ -33,8 +35,8 @@ pub(super) async fn adopt_forever(
     let mut looks = tokio::time::interval(EVERY);
     loop {
         looks.tick().await;
-        let homes = place.map(|place| Home::orphans(&config.data_dir, place));
-        for home in homes.into_iter().flatten() {
+        let mut homes = place.map(|place| Home::orphans(&config.data_dir, place));
+        while let Some(home) = homes.as_mut().and_then(Iterator::next) {
             adopt(home, config, Arc::clone(&store)).await;
         }
     }
@@ -44,9 +46,15 @@ async fn adopt(home: Home, config: &Config, store: Arc<dyn HistoryStore>) {
     let journal_id = home.journal_id().to_owned();
     // Nothing is kept behind the commit: nobody would be there to send it again.
     let limits = Limits { spool_max_bytes: u64::MAX, kept: Duration::ZERO };
-    let journal = Journal::open(home, Origin::default(), 1, limits);
-    let interrupted = journal.found().interrupted;
-    let (recorder, writer) = Recorder::new(0, journal, &config.history, None);
+    let history = config.history.clone();
+    // All that was left is read here, which may take seconds: not on the thread of our own rows.
+    let opening = spawn_blocking(move || {
+        let journal = Journal::open(home, Origin::default(), 1, limits);
+        let interrupted = journal.found().interrupted;
+        (interrupted, Recorder::new(0, journal, &history, None))
+    });
+    // It fails only with a panic, which has told of itself.
+    let Ok((interrupted, (recorder, writer))) = opening.await else { return };
     let deadline = clock::now() + TIME_LIMIT;
     let left = writer.run(store, std::future::ready(deadline), |_| {}).await;
     let rows = recorder.counters().rows_written();

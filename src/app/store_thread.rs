@@ -1,5 +1,5 @@
-//! The thread of the store: migrations first, then the writer, on a runtime of their own, so that
-//! neither a slow store nor a full queue delays the admin port or the sync of breakers.
+//! The thread of the store: migrations and the writer, on a runtime of their own, so that neither a
+//! slow store nor a full queue delays the admin port or the sync of breakers.
 
 use std::{
     io,
@@ -108,28 +108,25 @@ async fn work(
     (history, place): (Arc<dyn HistoryStore>, Option<String>),
     writer: Writer,
     lines: Lane,
-    mut stopped: oneshot::Receiver<Instant>,
+    stopped: oneshot::Receiver<Instant>,
     tables: &watch::Sender<Tables>,
 ) {
-    let deadline = tokio::select! {
-        () = migrate_until_done(config, tables) => None,
-        deadline = &mut stopped => Some(deadline.unwrap_or_else(|_| clock::now())),
-    };
-    let stop = async move {
-        match deadline {
-            Some(deadline) => deadline,
-            None => stopped.await.unwrap_or_else(|_| clock::now()),
-        }
-    };
+    let stop = async { stopped.await.unwrap_or_else(|_| clock::now()) };
     let mut deadline = None;
     let leftover = |call: &_| {
         let deadline = *deadline.get_or_insert_with(|| clock::now() + PRINT_BUDGET);
         lines.append_by(deadline, |line| line.extend_from_slice(history::line(call).as_bytes()));
     };
     let place = place.as_deref();
-    let adopting = orphans::adopt_forever(config, place, Arc::clone(&history));
+    let (mut there, store) = (tables.subscribe(), Arc::clone(&history));
+    let adopting = async {
+        // The sender is held above, so that the only end of this wait is that they are there.
+        drop(there.wait_for(|tables| *tables == Tables::There).await);
+        orphans::adopt_forever(config, place, store).await
+    };
+    let migrating = migrate_until_done(config, tables);
     let rows = tokio::select! {
-        rows = writer.run(history, stop, leftover) => rows,
+        rows = writer.run_after(migrating, history, stop, leftover) => rows,
         never = adopting => match never {},
     };
     if rows > 0 {

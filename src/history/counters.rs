@@ -125,6 +125,13 @@ impl Counters {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The store has committed a batch.
+    pub(super) fn was_written(&self, rows: u64, calls: u64) {
+        add(&self.written, calls);
+        add(&self.rows_written, rows);
+        add(&self.batches, u64::from(rows > 0));
+    }
+
     /// The store's cursor has passed so many rows without a write of ours.
     pub(super) fn passed(&self, rows: i64) {
         self.passed.fetch_add(rows, Relaxed);

@@ -68,7 +68,9 @@ impl Recorder {
     ) -> (Self, Writer) {
         let allowances = Arc::<Allowances>::default();
         let inboxes = (0..u32::try_from(lanes).unwrap_or(u32::MAX)).map(|worker| {
-            let tail = Tail::new(worker, Arc::clone(&journal.supply));
+            let mut tail = Tail::new(worker, Arc::clone(&journal.supply));
+            // The first call may come before the writer looks.
+            journal.supply.page(worker).into_iter().for_each(|page| drop(tail.give(page)));
             Inbox::new(tail, limits.refused_per_second, &allowances)
         });
         let shared = Arc::new(Shared {
@@ -76,6 +78,10 @@ impl Recorder {
             is_due: Notify::new(),
             counters: Counters::new(),
         });
+        // Here rather than in the writer, whom it would keep from its lanes. What cannot be read now
+        // will be told when it is to be written.
+        let rows_found = journal.spool.rows_found().unwrap_or(0);
+        counters::add(&shared.counters.appended, rows_found);
         let found = Arc::new(journal.found.clone());
         let writer =
             Writer::new(Arc::clone(&shared), journal, limits.clone(), Aside::new(directory));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use super::{
     journal::{Dropped, Lot, Position, Spool},
     lane::Shared,
 };
+use crate::clock;
 
 /// How often lanes are looked at that have less than a batch.
 const COLLECT_EVERY: Duration = Duration::from_millis(250);
@@ -37,8 +39,6 @@ impl Queue {
         let mut tick = tokio::time::interval(COLLECT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (shared, losses) = (Arc::clone(shared), Losses::default());
-        // What cannot be read now will be told when it is to be written.
-        counters::add(&shared.counters.appended, spool.rows_found().unwrap_or(0));
         Self { shared, spool, tick, losses, is_told: false }
     }
 
@@ -47,6 +47,18 @@ impl Queue {
         tokio::select! {
             _ = self.tick.tick() => {}
             () = self.shared.is_due.notified() => {}
+        }
+    }
+
+    /// Does `work`, and goes on collecting meanwhile, so that lanes get their pages.
+    pub(super) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = self.due() => self.collect(clock::now()),
+            }
         }
     }
 

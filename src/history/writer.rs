@@ -11,7 +11,6 @@ mod tests;
 use std::{
     collections::BTreeMap,
     future::Future,
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -85,6 +84,18 @@ impl Writer {
         self,
         store: Arc<dyn HistoryStore>,
         stop: impl Future<Output = Instant>,
+        leftover: impl FnMut(&CallRecord),
+    ) -> u64 {
+        self.run_after(std::future::ready(()), store, stop, leftover).await
+    }
+
+    /// As [`Writer::run`]. Before the tables are there nothing is written, but lanes get their
+    /// pages, however long it takes.
+    pub async fn run_after(
+        self,
+        tables: impl Future<Output = ()>,
+        store: Arc<dyn HistoryStore>,
+        stop: impl Future<Output = Instant>,
         mut leftover: impl FnMut(&CallRecord),
     ) -> u64 {
         let (stopping, is_stopping) = watch::channel(false);
@@ -95,12 +106,18 @@ impl Writer {
         };
         let retention = self.limits.retention;
         let mut delivery = Delivery::new(self, Arc::clone(&store), is_stopping);
-        let upkeep = upkeep::forever(&*store, retention);
+        let writing = async {
+            delivery.until_there(tables).await;
+            tokio::select! {
+                biased;
+                () = delivery.until_stopped() => {}
+                never = upkeep::forever(&*store, retention) => match never {},
+            }
+        };
         tokio::select! {
             biased;
-            () = delivery.until_stopped() => {}
+            () = writing => {}
             () = give_up => {}
-            never = upkeep => match never {},
         }
         delivery.queue.forget_committed(clock::now());
         delivery.hand_over(&mut leftover)
@@ -154,6 +171,15 @@ impl Delivery {
         }
     }
 
+    /// Collects until the tables are there, or it was told to stop.
+    async fn until_there(&mut self, tables: impl Future<Output = ()>) {
+        let stopping = &mut self.stopping;
+        let there = async {
+            tokio::select! { () = tables => {}, () = told(stopping) => {} }
+        };
+        self.queue.meanwhile(there).await;
+    }
+
     /// Writes what comes; returns when it was told to stop and nothing is left.
     async fn until_stopped(&mut self) {
         loop {
@@ -205,7 +231,7 @@ impl Delivery {
     async fn ask_cursors(&mut self) -> Result<(), Error> {
         let (store, journal_id) = (Arc::clone(&self.store), self.journal_id.clone());
         let asked = timeout(WRITE_TIME_LIMIT, store.cursors(&journal_id));
-        let cursors = meanwhile_collecting(&mut self.queue, asked).await;
+        let cursors = self.queue.meanwhile(asked).await;
         let cursors = cursors.unwrap_or_else(|late| Err(Error::Unavailable(late.into())))?;
         self.queue.rewind(&cursors);
         self.is_sure = true;
@@ -216,7 +242,7 @@ impl Delivery {
             if doubt.reached.iter().all(reached) {
                 // The cursor has passed these rows already; they count as written instead.
                 self.shared.counters.not_passed(doubt.rows);
-                self.count_written(doubt.rows, doubt.calls);
+                self.shared.counters.was_written(doubt.rows, doubt.calls);
             }
         }
         self.store_answered();
@@ -270,12 +296,12 @@ impl Delivery {
         let calls = rows.iter().map(|row| u64::from(row.weight)).sum();
         let (rows, calls) = if written { (rows.len() as u64, calls) } else { (0, 0) };
         let write = timeout(WRITE_TIME_LIMIT, self.store.write(&batch));
-        let result = meanwhile_collecting(&mut self.queue, write).await;
+        let result = self.queue.meanwhile(write).await;
         let result = result.unwrap_or_else(|late| Err(Error::Unavailable(late.into())));
         match &result {
             Ok(()) => {
                 self.queue.moved(&reached);
-                self.count_written(rows, calls);
+                self.shared.counters.was_written(rows, calls);
             }
             Err(Error::Unavailable(_)) => self.doubt = Some(Doubt { reached, rows, calls }),
             Err(_) => {}
@@ -306,13 +332,6 @@ impl Delivery {
             What::Sums => (Some(Vec::new()), rollup::deltas(service, rows, &[])),
             What::Nothing => (Some(Vec::new()), Vec::new()),
         }
-    }
-
-    fn count_written(&self, rows: u64, calls: u64) {
-        let counters = &self.shared.counters;
-        counters::add(&counters.written, calls);
-        counters::add(&counters.rows_written, rows);
-        counters::add(&counters.batches, u64::from(rows > 0));
     }
 
     fn set_aside(&mut self, row: &CallRecord, cause: &Error) {
@@ -352,7 +371,7 @@ impl Delivery {
                 sleep(wait.min(LAST_WAIT)).await;
             }
         };
-        meanwhile_collecting(&mut self.queue, pause).await;
+        self.queue.meanwhile(pause).await;
     }
 
     /// Hands over what is still in the journal behind the store's cursor.
@@ -376,16 +395,4 @@ impl Delivery {
 async fn told(stopping: &mut watch::Receiver<bool>) {
     // The sender lives as long as the writer runs, so the only end of this wait is the stop.
     drop(stopping.wait_for(|is_stopping| *is_stopping).await);
-}
-
-/// Does `work`, and goes on collecting meanwhile, so that lanes get their pages.
-async fn meanwhile_collecting<T>(queue: &mut Queue, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            () = queue.due() => queue.collect(clock::now()),
-        }
-    }
 }

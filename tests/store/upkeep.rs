@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fusebox::store::{Kind, RollupQuery, TaskQuery};
+use fusebox::store::{Advance, Batch, Kind, RollupQuery, TaskQuery};
 
-use crate::fixture::{Store, call, failed_call, put};
+use crate::fixture::{Store, call, failed_call, identity, put};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -94,4 +94,35 @@ async fn a_question_that_fails_leaves_its_connection_usable() {
     let open = "select count(*) from pg_stat_activity
         where datname = current_database() and state like 'idle in transaction%'";
     assert_eq!(store.psql(open), "0");
+}
+
+#[tokio::test]
+async fn cursors_of_old_go_and_those_of_a_journal_in_use_stay() {
+    for store in Store::both().await {
+        let stores = store.open("me");
+        stores.state.heartbeat(DAYS).await.unwrap();
+        let origin = identity("test", "me").origin();
+        let advances = [Advance { worker: 0, from: 0, to: 7 }];
+        for journal_id in ["journal", "gone"] {
+            let batch =
+                Batch { journal_id, origin: &origin, advances: &advances, rows: &[], deltas: &[] };
+            stores.history.write(&batch).await.unwrap();
+        }
+        match store.kind {
+            Kind::Postgres => drop(
+                store.psql("update journal_cursor set committed_at = now() - interval '91 days'"),
+            ),
+            Kind::Sqlite => {
+                let file =
+                    std::fs::read_dir(store.data_dir()).unwrap().map(|entry| entry.unwrap().path());
+                let file =
+                    file.into_iter().find(|path| path.extension().is_some_and(|e| e == "db"));
+                let db = rusqlite::Connection::open(file.unwrap()).unwrap();
+                assert_eq!(db.execute("update journal_cursor set committed_at = 1", ()), Ok(2));
+            }
+        }
+        stores.history.maintain(DAYS).await.unwrap();
+        let left = [stores.history.cursors("journal").await, stores.history.cursors("gone").await];
+        assert_eq!(left.map(|cursors| cursors.unwrap().len()), [1, 0]);
+    }
 }

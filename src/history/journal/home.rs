@@ -92,19 +92,19 @@ impl Home {
     }
 
     /// The homes beside this directory whose processes are gone, which have segments, and whose
-    /// rows go to the same store. They are ours from now on.
-    pub fn orphans(directory: &Path, place: &str) -> Vec<Self> {
-        let Ok(own) = directory.canonicalize() else { return Vec::new() };
-        let Some(entries) = own.parent().and_then(|parent| fs::read_dir(parent).ok()) else {
-            return Vec::new();
-        };
-        let others = entries.filter_map(|entry| Some(entry.ok()?.path())).take(MAX_NEIGHBOURS);
+    /// rows go to the same store. Each becomes ours when it is its turn, so that none is held while
+    /// another is brought in.
+    pub fn orphans(directory: &Path, place: &str) -> impl Iterator<Item = Self> + Send + use<> {
+        let own = directory.canonicalize().unwrap_or_default();
+        let entries = own.parent().and_then(|parent| fs::read_dir(parent).ok());
+        let others = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+        let place = place.to_owned();
         others
-            .filter(|path| *path != own)
-            .filter(|path| fs::read_to_string(path.join(PLACE)).is_ok_and(|mark| mark == place))
+            .take(MAX_NEIGHBOURS)
+            .filter(move |path| *path != own)
+            .filter(move |path| fs::read_to_string(path.join(PLACE)).is_ok_and(|p| p == place))
             .filter(|path| read_id(path).is_some() && has_segments(path))
             .filter_map(|path| Self::try_claim(&path).ok()?.ok())
-            .collect()
     }
 
     /// A home without a directory.

@@ -100,9 +100,9 @@ impl Journal {
         };
         let last = segments.iter().map(|segment| segment.header.number).max().unwrap_or(0);
         let numbers = Numbers::after(last);
-        let segments = match home.segments() {
+        let (segments, owing) = match home.segments() {
             Ok(directory) => recover_all(directory, &numbers, segments, &mut found),
-            Err(_) => segments,
+            Err(_) => (segments, BTreeSet::new()),
         };
         found.segments = segments.len();
         let directory = home.segments().map(Path::to_path_buf).map_err(str::to_owned);
@@ -111,7 +111,8 @@ impl Journal {
         let memory = ((MEMORY_BYTES / segment_bytes).max(4 * lanes), lanes);
         let supply = Supply::new(directory, Arc::new(origin), numbers, segment_bytes, memory);
         let supply = Arc::new(supply);
-        let spool = Spool::new(segments, Arc::clone(&supply), limits.spool_max_bytes, limits.kept);
+        let bounds = (limits.spool_max_bytes, limits.kept);
+        let spool = Spool::new((segments, owing), Arc::clone(&supply), bounds);
         Self { id: home.journal_id().to_owned(), spool, supply, found, home }
     }
 }
@@ -161,14 +162,15 @@ fn read_directory(directory: &Path, found: &mut Found) -> Vec<Segment> {
     segments
 }
 
-/// Closes what is open in each worker's segments, and removes those that hold nothing.
+/// Closes what each process left open in each worker's segments, and removes those that hold
+/// nothing. Returns the others, and the numbers of those that could not be closed.
 fn recover_all(
     directory: &Path,
     numbers: &Numbers,
     segments: Vec<Segment>,
     found: &mut Found,
-) -> Vec<Segment> {
-    let mut workers: BTreeMap<u32, Vec<Segment>> = BTreeMap::new();
+) -> (Vec<Segment>, BTreeSet<u64>) {
+    let mut writers: BTreeMap<(u32, String), Vec<Segment>> = BTreeMap::new();
     let mut trouble = |segment: &Segment, error: std::io::Error| {
         let path = segment.path.as_deref().unwrap_or(directory).display().to_string();
         found.unreadable.push((path, error.to_string()));
@@ -177,28 +179,32 @@ fn recover_all(
         match scan::Contents::read(&segment, segment.length) {
             // Made ahead and never needed.
             Ok(contents) if contents.is_empty() => drop(segment.remove()),
-            Ok(_) => workers.entry(segment.header.worker).or_default().push(segment),
+            Ok(_) => {
+                let writer = (segment.header.worker, segment.header.origin.instance.clone());
+                writers.entry(writer).or_default().push(segment);
+            }
             Err(error) => trouble(&segment, error),
         }
     }
-    let mut dropped = BTreeSet::new();
-    for segments in workers.values_mut() {
+    let (mut dropped, mut owing) = (BTreeSet::new(), BTreeSet::new());
+    for segments in writers.values_mut() {
         match recover::close(directory, numbers, segments) {
             Ok(recovered) => {
                 found.interrupted += recovered.interrupted;
                 dropped.extend(recovered.dropped);
             }
             Err(error) => {
+                owing.extend(segments.iter().map(|segment| segment.header.number));
                 let whose = segments.first().map(|segment| &segment.path);
                 let whose = whose.cloned().flatten().unwrap_or_default();
                 found.unreadable.push((whose.display().to_string(), error.to_string()));
             }
         }
     }
-    let mut left: Vec<Segment> = workers.into_values().flatten().collect();
+    let mut left: Vec<Segment> = writers.into_values().flatten().collect();
     left.extract_if(.., |segment| dropped.contains(&segment.header.number))
         .for_each(|segment| drop(segment.remove()));
-    left
+    (left, owing)
 }
 
 /// What a segment has when the bound leaves room for it.

@@ -5,7 +5,7 @@
 //! configuration, is forgotten when a segment is full.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{BuildHasherDefault, Hash, Hasher},
     sync::Arc,
 };
@@ -92,9 +92,15 @@ impl<T: ?Sized + Eq + Hash> Numbers<T> {
 
     /// Forgets what is held by nobody else, and returns the rest.
     fn all(&mut self) -> Vec<(u32, Arc<T>)> {
-        // By its words it is held once, and by its address perhaps once more.
-        self.by_address.retain(|_, (_, name)| Arc::strong_count(name) > 2);
-        self.by_words.retain(|name, _| Arc::strong_count(name) > 1);
+        let Self { by_address, by_words } = self;
+        // Held here by its address, and by its words if it was the first with these.
+        by_address.retain(|_, (_, name)| {
+            let is_first =
+                by_words.get_key_value(name).is_some_and(|(first, _)| Arc::ptr_eq(first, name));
+            Arc::strong_count(name) > 1 + usize::from(is_first)
+        });
+        let in_use: HashSet<u32> = by_address.values().map(|(number, _)| *number).collect();
+        by_words.retain(|name, number| Arc::strong_count(name) > 1 || in_use.contains(number));
         self.by_words.iter().map(|(name, number)| (*number, Arc::clone(name))).collect()
     }
 }
@@ -119,5 +125,25 @@ impl Hasher for ByAddress {
         // 2^64 divided by the golden ratio, made odd (Knuth, TAOCP vol. 3, §6.4).
         let mixed = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Numbers;
+
+    #[test]
+    fn a_name_is_remembered_as_long_as_anybody_has_its_words() {
+        let (mut names, mut last) = (Numbers::<str>::default(), 0);
+        let (first, second): (Arc<str>, Arc<str>) = ("payments:80".into(), "payments:80".into());
+        assert_eq!(names.number(&first, &mut last), (1, true));
+        assert_eq!(names.number(&second, &mut last), (1, false));
+        drop(first);
+        assert_eq!(names.all(), [(1, Arc::clone(&second))]);
+        assert_eq!(names.number(&second, &mut last), (1, false));
+        drop(second);
+        assert_eq!(names.all(), []);
     }
 }

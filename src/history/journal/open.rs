@@ -1,6 +1,6 @@
 //! What has begun and not ended: records that every new segment must tell again.
 
-use super::frame::Kind;
+use super::frame::{HEAD, Kind};
 
 /// Stands for a record that is open. Not `Clone`: opened once, closed once.
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub struct Ticket(u32);
 pub(super) struct OpenRecords {
     places: Vec<Open>,
     free: Vec<u32>,
+    bytes: usize,
 }
 
 /// A record that is open.
@@ -31,6 +32,7 @@ impl OpenRecords {
             self.places.push(Open { kind: None, record: Vec::new(), place: None });
             u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
         });
+        self.bytes += HEAD + record.len();
         let ticket = Ticket(number);
         if let Some(open) = self.get_mut(&ticket) {
             open.kind = Some(kind);
@@ -50,6 +52,8 @@ impl OpenRecords {
     pub(super) fn close(&mut self, ticket: Ticket) {
         if let Some(open) = self.get_mut(&ticket) {
             open.kind = None;
+            let bytes = HEAD + open.record.len();
+            self.bytes -= bytes;
             self.free.push(ticket.0);
         }
     }
@@ -59,15 +63,28 @@ impl OpenRecords {
         self.places.len()
     }
 
-    /// Lets `put` write the record at a place again. False when there was no room for it.
+    /// What it takes to tell all of them.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Another segment is written from now on, and none of them lies in it yet.
+    pub(super) fn leave(&mut self) {
+        self.places.iter_mut().for_each(|open| open.place = None);
+    }
+
+    /// Lets `put` write the record at a place again, if it is of this kind. False when there was no
+    /// room for it.
     pub(super) fn carry(
         &mut self,
-        at: usize,
-        put: impl FnOnce(Kind, &[u8]) -> Option<usize>,
+        (at, kind): (usize, Kind),
+        put: impl FnOnce(&[u8]) -> Option<usize>,
     ) -> bool {
         let Some(open) = self.places.get_mut(at) else { return true };
-        let Some(kind) = open.kind else { return true };
-        open.place = put(kind, &open.record);
+        if open.kind != Some(kind) {
+            return true;
+        }
+        open.place = put(&open.record);
         open.place.is_some()
     }
 }

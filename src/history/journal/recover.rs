@@ -1,15 +1,15 @@
 //! What a process left open when it died: calls become rows that say so, and rows that stood for
 //! many calls become what they were going to be.
 //!
-//! Each worker's journal gets one more segment, of the dead process, with the rows that it owes. A
-//! kill in the middle of this leaves some of them written, which the next start sees.
+//! Each worker's journal gets more segments, of the dead process, with the rows that it owes. A kill
+//! in the middle of this leaves some of them written, which the next start sees.
 
 use std::{collections::HashMap, io, path::Path, sync::Arc};
 
 use super::{
     codec,
     frame::Kind,
-    position::Numbers,
+    position::{MAX_SEGMENT, Numbers},
     scan::Contents,
     segment::{Header, Page, Segment},
     tail::Tail,
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What was found in the segments of one worker.
+/// What was found in the segments that one process wrote for one worker.
 #[derive(Debug, Default)]
 pub(super) struct Recovered {
     /// Calls that were under way.
@@ -32,8 +32,8 @@ pub(super) struct Recovered {
     pub(super) dropped: Vec<u64>,
 }
 
-/// Closes what the dead process left open in a worker's segments, which come oldest first. The rows
-/// go to a new segment in the directory, which is added to the others.
+/// Closes what a dead process left open in a worker's segments, which come oldest first. The rows
+/// go to new segments in the directory, which are added to the others.
 ///
 /// # Errors
 /// A segment cannot be read, or the new one not be written.
@@ -49,34 +49,41 @@ pub(super) fn close(
     if rows.is_empty() {
         return Ok(recovered);
     }
-    recovered.interrupted = rows.len() as u64;
-    let header = Header { worker, number: numbers.next(clock::wall_us()), origin };
-    let length = ROOM + rows.len() * ROOM_PER_ROW;
-    let page = Page::create(directory, header, length)?;
+    for rows in rows.chunks(ROWS_PER_SEGMENT) {
+        let header =
+            Header { worker, number: numbers.next(clock::wall_us()), origin: Arc::clone(&origin) };
+        segments.push(write(directory, header, rows)?);
+        recovered.interrupted += rows.len() as u64;
+    }
+    Ok(recovered)
+}
+
+/// Writes a segment with these rows.
+fn write(directory: &Path, header: Header, rows: &[CallRecord]) -> io::Result<Segment> {
+    let page = Page::create(directory, header, ROOM + rows.len() * ROOM_PER_ROW)?;
     let path = page.segment.path.clone().unwrap_or_default();
     let mut tail = Tail::over(page);
     rows.iter().for_each(|row| tail.end(None, row));
-    drop(tail);
-    segments.push(Segment::open(&path).map_err(io::Error::other)?);
-    Ok(recovered)
+    if tail.rows() < rows.len() as u64 {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Segment::open(&path).map_err(io::Error::other)
 }
 
 /// The rows of what began and has not ended, as they stand at the end of the journal.
 fn open_rows(segments: &[Segment], recovered: &mut Recovered) -> io::Result<Vec<CallRecord>> {
-    let origin = segments.last().map(|segment| Arc::clone(&segment.header.origin));
     let mut open: HashMap<TaskId, CallRecord> = HashMap::new();
     let mut last_seen_us = i64::MIN;
     for segment in needed(segments)? {
         let contents = Contents::read(segment, segment.length)?;
         let mut words = segment.words.clone();
         let mut scan = contents.scan();
-        let is_last_process = origin.as_ref() == Some(&segment.header.origin);
         while let Some(frame) = scan.next() {
             let record = frame.payload;
             match frame.kind {
                 Kind::Site => drop(words.learn_site(record)),
                 Kind::Text => drop(words.learn_text(record)),
-                Kind::Began | Kind::Fold if is_last_process => {
+                Kind::Began | Kind::Fold => {
                     let Some(call) = opened(frame.kind, record, &words) else { continue };
                     last_seen_us = last_seen_us.max(call.started_at_us);
                     open.insert(call.id, call);
@@ -91,7 +98,7 @@ fn open_rows(segments: &[Segment], recovered: &mut Recovered) -> io::Result<Vec<
                     let lost = codec::lost(record, &words).map(|lost| lost.segment);
                     recovered.dropped.extend(lost.filter(|&segment| segment != 0));
                 }
-                Kind::Header | Kind::Began | Kind::Fold | Kind::Carried => {}
+                Kind::Header | Kind::Carried => {}
             }
         }
     }
@@ -133,3 +140,5 @@ fn needed(segments: &[Segment]) -> io::Result<&[Segment]> {
 const ROOM: usize = 1 << 20;
 /// More than a row takes.
 const ROOM_PER_ROW: usize = 1 << 12;
+/// As many rows as surely fit a segment: a place beyond its bounds has no position.
+const ROWS_PER_SEGMENT: usize = (MAX_SEGMENT / 2 - ROOM) / ROOM_PER_ROW;

@@ -173,6 +173,11 @@ impl Page {
         Ok(page)
     }
 
+    /// Whether what is written survives the process.
+    pub(super) fn is_file(&self) -> bool {
+        self.segment.path.is_some()
+    }
+
     /// From here on it holds records.
     pub(super) const fn begin_records(&mut self) {
         self.records = self.end;

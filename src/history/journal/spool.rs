@@ -6,7 +6,7 @@
 //! store, and say how many rows are missing.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -55,19 +55,20 @@ pub(in crate::history) struct Going {
 }
 
 impl Spool {
-    /// A spool that begins with the segments that were found, in any order.
+    /// A spool that begins with the segments that were found, in any order. Of these, some tell of
+    /// calls that a later start must close: they stay.
     pub(super) fn new(
-        found: Vec<Segment>,
+        (mut found, owing): (Vec<Segment>, BTreeSet<u64>),
         supply: Arc<Supply>,
-        limit_bytes: u64,
-        kept: Duration,
+        (limit_bytes, kept): (u64, Duration),
     ) -> Self {
         let mut tracks: BTreeMap<u32, Track> = BTreeMap::new();
-        let mut found = found;
         found.sort_by_key(|segment| segment.header.number);
         for segment in found {
             let (worker, length) = (segment.header.worker, segment.length);
-            tracks.entry(worker).or_default().extend(&Arc::new(segment), length, true);
+            let track = tracks.entry(worker).or_default();
+            track.owing.extend(owing.get(&segment.header.number));
+            track.extend(&Arc::new(segment), length, true);
         }
         Self { tracks, supply, limit_bytes, kept, in_doubt: false, turn: 0 }
     }
@@ -78,10 +79,10 @@ impl Spool {
         let taken = tail.take();
         let track = self.tracks.entry(worker).or_default();
         for page in &taken.filled {
-            track.extend(&page.segment, page.end, true);
+            track.extend_own(&page.segment, page.end, true);
         }
         if let Some((segment, end)) = taken.current {
-            track.extend(&segment, end, false);
+            track.extend_own(&segment, end, false);
         }
         taken.filled
     }
@@ -119,7 +120,7 @@ impl Spool {
 
     /// Reading goes on behind the cursors as they are known.
     pub(in crate::history) fn go_back(&mut self) {
-        self.tracks.values_mut().for_each(|track| track.rewind(track.cursor));
+        self.tracks.values_mut().for_each(Track::go_back);
     }
 
     /// Where the records of the first segment begin.
@@ -128,24 +129,30 @@ impl Spool {
         self.volumes().next().map_or(0, |(_, volume)| volume.segment.first)
     }
 
+    /// How far the rows of a worker were read.
+    #[cfg(test)]
+    pub(super) fn position(&self, worker: u32) -> Position {
+        self.tracks.get(&worker).map(|track| track.at).unwrap_or_default()
+    }
+
     /// Where the store's cursor of a worker is, as far as we know.
     pub(in crate::history) fn cursor(&self, worker: u32) -> Position {
         self.tracks.get(&worker).map(|track| track.cursor).unwrap_or_default()
     }
 
-    /// The next rows, oldest first by worker; empty when all were read.
+    /// The next rows, oldest first by worker; empty when all were read. A segment that cannot be
+    /// read holds up its own worker only.
     ///
     /// # Errors
-    /// A segment cannot be read.
+    /// A segment cannot be read, and there is nothing else to read.
     pub(in crate::history) fn next(&mut self, limit: usize) -> io::Result<Lot> {
-        let mut lot = Lot::new(limit);
+        let (mut lot, mut result) = (Lot::new(limit), Ok(()));
         let turn = self.turn;
         let order: Vec<u32> =
             self.tracks.range(turn..).chain(self.tracks.range(..turn)).map(|(&w, _)| w).collect();
         for worker in order {
-            if let Some(track) = self.tracks.get_mut(&worker) {
-                track.read(&mut lot)?;
-            }
+            let read = self.tracks.get_mut(&worker).map_or(Ok(()), |track| track.read(&mut lot));
+            result = result.and(read);
             if lot.is_full() {
                 // The others come first the next time, so that none waits for long.
                 self.turn = worker + 1;
@@ -153,7 +160,8 @@ impl Spool {
             }
         }
         self.in_doubt = !lot.is_empty();
-        Ok(lot)
+        // What was read before an error must go on its way: it is not read again.
+        if lot.is_empty() { result.map(|()| lot) } else { Ok(lot) }
     }
 
     /// A lot with nothing in it.
@@ -224,7 +232,12 @@ impl Spool {
                 && !(only_memory && volume.segment.path.is_some())
                 && !self.is_on_its_way(*worker, volume.number())
         });
-        let (worker, volume) = candidates.min_by_key(|(_, v)| (v.done_at.is_none(), v.number()))?;
+        let is_missed = |worker: u32, volume: &Volume| {
+            let track = self.tracks.get(&worker);
+            let is_owing = track.is_some_and(|track| track.owing.contains(&volume.number()));
+            volume.done_at.is_none() || is_owing
+        };
+        let (worker, volume) = candidates.min_by_key(|(w, v)| (is_missed(*w, v), v.number()))?;
         Some((worker, volume.number()))
     }
 

@@ -106,7 +106,7 @@ impl Supply {
     }
 
     /// How many segments are in memory.
-    pub(super) fn in_memory(&self) -> usize {
+    pub(in crate::history) fn in_memory(&self) -> usize {
         self.in_memory.load(Relaxed)
     }
 

@@ -5,7 +5,7 @@
 //! for its rows alone. Nothing here waits: the next segment was made ahead, and where it was not,
 //! memory takes its place.
 
-use std::{mem, sync::Arc};
+use std::{collections::VecDeque, mem, sync::Arc};
 
 use super::{
     bytes::Writer,
@@ -29,7 +29,8 @@ pub(in crate::history) struct Tail {
     worker: u32,
     supply: Arc<Supply>,
     page: Option<Page>,
-    spare: Option<Page>,
+    /// The next ones, as many as it takes to tell everything that is open, and one.
+    spares: VecDeque<Page>,
     filled: Vec<Page>,
     names: Names,
     open: OpenRecords,
@@ -55,7 +56,7 @@ impl Tail {
             worker,
             supply,
             page: None,
-            spare: None,
+            spares: VecDeque::new(),
             filled: Vec::new(),
             names: Names::default(),
             open: OpenRecords::default(),
@@ -157,16 +158,23 @@ impl Tail {
     }
 
     /// Whether the next page is still to be made.
-    pub(in crate::history) const fn wants_spare(&self) -> bool {
-        self.spare.is_none()
+    pub(in crate::history) fn wants_spare(&self) -> bool {
+        let usable = (self.supply.segment_bytes / 2).max(1);
+        self.spares.len() <= self.open.bytes() / usable
     }
 
-    /// Takes a page for later; gives back one that came too late.
+    /// Takes a page for later; gives back one that came too late. What goes to memory goes on in a
+    /// file at once, now that there is one.
     pub(in crate::history) fn give(&mut self, page: Page) -> Option<Page> {
         if self.page.as_ref().is_some_and(|now| number(now) > number(&page)) {
             return Some(page);
         }
-        self.spare.replace(page)
+        let is_file = page.is_file();
+        self.spares.push_back(page);
+        if is_file && self.page.as_ref().is_some_and(|now| !now.is_file()) && !self.wants_spare() {
+            self.turn();
+        }
+        None
     }
 
     fn open(&mut self, kind: Kind) -> Ticket {
@@ -201,9 +209,12 @@ impl Tail {
             return;
         }
         let since = self.page.as_ref().map_or(0, number);
-        for at in 0..self.open.len() {
+        // What still grows comes last, so that it lies in the segment that is written.
+        let all =
+            [Kind::Began, Kind::Fold].map(|kind| (0..self.open.len()).map(move |at| (at, kind)));
+        for place in all.into_iter().flatten() {
             while let Some(page) = &mut self.page
-                && !self.open.carry(at, |kind, record| page.put(kind, record))
+                && !self.open.carry(place, |record| page.put(place.1, record))
             {
                 let is_fresh = !page.has_records();
                 if is_fresh || !self.next_page() {
@@ -218,7 +229,7 @@ impl Tail {
 
     /// Turns to the next page, which begins with all names.
     fn next_page(&mut self) -> bool {
-        let spare = self.spare.take();
+        let spare = self.spares.pop_front();
         let Some(mut page) = spare.or_else(|| self.supply.memory(self.worker)) else {
             return false;
         };
@@ -226,6 +237,7 @@ impl Tail {
             put_name(&mut page, &name);
         }
         page.begin_records();
+        self.open.leave();
         self.filled.extend(self.page.replace(page));
         true
     }

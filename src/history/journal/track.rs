@@ -5,7 +5,7 @@
 //! again is how every doubt about the store is resolved.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -46,6 +46,12 @@ pub(super) struct Track {
     /// As the store told it, or as we last moved it.
     pub(super) cursor: Position,
     pub(super) at: Position,
+    /// What the store's cursor was when it was first asked for: no place in what we have written.
+    found: Option<Position>,
+    /// Segments that a later start must read once more, to close what is open there.
+    pub(super) owing: BTreeSet<u64>,
+    /// The first segment that this process wrote.
+    own: Option<u64>,
     /// What the numbers mean in the segment of `at`.
     words: Option<(u64, Vocabulary)>,
     /// Records that could not be read, ever.
@@ -54,6 +60,12 @@ pub(super) struct Track {
 }
 
 impl Track {
+    /// As [`Track::extend`], of a segment that this process writes.
+    pub(super) fn extend_own(&mut self, segment: &Arc<Segment>, end: usize, is_full: bool) {
+        self.own.get_or_insert(segment.header.number);
+        self.extend(segment, end, is_full);
+    }
+
     /// There is more to read of a segment, which is new or the newest.
     pub(super) fn extend(&mut self, segment: &Arc<Segment>, end: usize, is_full: bool) {
         let number = segment.header.number;
@@ -66,17 +78,30 @@ impl Track {
         }
     }
 
-    /// The store's cursor is here: reads go on behind it.
+    /// The store says that its cursor is here: reads go on behind it.
     pub(super) fn rewind(&mut self, cursor: Position) {
+        self.found.get_or_insert(cursor);
         self.cursor = cursor;
-        self.at = cursor;
+        self.go_back();
+        // A copy of the store that lacks the last commits has lost these rows again.
+        let at = self.at;
+        let is_behind = |volume: &&mut Volume| at < Position::new(volume.number(), volume.end);
+        self.volumes.iter_mut().filter(is_behind).for_each(|volume| volume.done_at = None);
+    }
+
+    /// Reads go on behind the cursor as it is known.
+    pub(super) fn go_back(&mut self) {
+        self.at = self.cursor;
         self.words = None;
-        let Some(newest) = self.volumes.back() else { return };
-        if cursor >= Position::new(newest.number() + 1, 0) {
-            // The cursor of a journal that was there before this directory was emptied or put back.
-            // What this process writes is new for certain; what it found is old.
-            let number = if newest.is_full { newest.number() + 1 } else { newest.number() };
-            self.at = Position::new(number, 0);
+        // The cursor of a journal that was there before this directory was emptied or put back, or
+        // the clock was: what this process writes is new for certain, what it found is old.
+        let own = self.own.or_else(|| self.volumes.back().map(|newest| newest.number() + 1));
+        let is_of_old = Some(self.cursor) == self.found
+            || self.volumes.back().is_some_and(|v| self.cursor.segment() > v.number());
+        if let Some(own) = own.map(|own| Position::new(own, 0))
+            && is_of_old
+        {
+            self.at = self.at.min(own);
         }
     }
 
@@ -221,11 +246,14 @@ impl Track {
         }
     }
 
-    /// The oldest segment that has been committed for so long.
+    /// The oldest segment that has been committed for so long, and is of no more use.
     pub(super) fn outlived(&self, kept: Duration, now: Instant) -> Option<u64> {
-        let first = self.volumes.front()?;
-        let done_at = first.done_at?;
-        (now.saturating_duration_since(done_at) >= kept).then(|| first.number())
+        let is_over = |volume: &&Volume| {
+            let done_at = volume.done_at;
+            done_at.is_some_and(|done_at| now.saturating_duration_since(done_at) >= kept)
+                && !self.owing.contains(&volume.number())
+        };
+        self.volumes.iter().find(is_over).map(Volume::number)
     }
 
     /// Takes a segment out.

@@ -133,8 +133,13 @@ pub(super) fn expire(
     Ok(removed >= LOT)
 }
 
-/// Merges rollups: deltas to minutes, minutes to hours, hours to days.
-pub(super) fn merge(db: &mut Connection, now_us: i64) -> Result<(), rusqlite::Error> {
+/// Merges rollups: deltas to minutes, minutes to hours, hours to days. Forgets what is old, but not
+/// the cursors of our own journal, for what they stand for may lie there still.
+pub(super) fn merge(
+    db: &mut Connection,
+    own_journal: &str,
+    now_us: i64,
+) -> Result<(), rusqlite::Error> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for step in &STEPS {
         let width = step.minutes * MINUTE_US;
@@ -143,7 +148,10 @@ pub(super) fn merge(db: &mut Connection, now_us: i64) -> Result<(), rusqlite::Er
     }
     let oldest = now_us.saturating_sub(KEPT_DAYS * 24 * 60 * MINUTE_US);
     tx.execute("delete from circuit_breaker_event where at_us < ?1", [oldest])?;
-    tx.execute("delete from journal_cursor where committed_at < ?1", [oldest])?;
+    tx.execute(
+        "delete from journal_cursor where committed_at < ?1 and journal_id <> ?2",
+        (oldest, own_journal),
+    )?;
     tx.commit()
 }
 

@@ -154,7 +154,8 @@ impl HistoryStore for Sqlite {
         let now_us = clock::wall_us();
         // Rows go in small lots, so that a batch never waits long for the writer's turn.
         while on(&self.writer, move |db| history::expire(db, retention, now_us)).await? {}
-        on(&self.writer, move |db| history::merge(db, now_us)).await
+        let me = Arc::clone(&self.identity);
+        on(&self.writer, move |db| history::merge(db, &me.journal_id, now_us)).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

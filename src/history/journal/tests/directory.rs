@@ -43,15 +43,18 @@ fn what_a_neighbour_left_behind_is_found_when_it_was_for_the_same_store() {
         (directory, process)
     };
     let (own, _own) = home("own", "db-1");
-    let (_gone, mut gone) = home("gone", "db-1");
+    let (gone_directory, mut gone) = home("gone", "db-1");
     let (_alive, _alive_process) = home("alive", "db-1");
     let (_other, other) = home("other", "db-2");
     gone.calls(3);
     let journal_id = gone.journal.id.clone();
     drop((gone, other));
-    let found = Home::orphans(&own.0, "db-1");
-    let ids: Vec<_> = found.iter().map(Home::journal_id).collect();
-    assert_eq!(ids, [journal_id]);
+    let mut found = Home::orphans(&own.0, "db-1");
+    drop(Home::claim(&gone_directory.0).expect("it is nobody's before its turn"));
+    let first = found.next().unwrap();
+    assert_eq!(first.journal_id(), journal_id);
+    assert!(matches!(Home::claim(&gone_directory.0), Err(HomeError::InUse)));
+    assert!(found.next().is_none());
 }
 
 #[test]

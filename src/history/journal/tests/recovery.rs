@@ -1,14 +1,18 @@
 //! What the next process makes of what the last one left.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use super::{Directory, Process, ids};
 use crate::{
+    clock,
     domain::{
         outcome::{Outcome, Reason},
         task::CallRecord,
     },
-    history::{journal::Position, samples},
+    history::{
+        journal::{KEPT, Position},
+        samples,
+    },
 };
 
 #[test]
@@ -120,4 +124,93 @@ fn a_cursor_beyond_all_segments_means_that_they_are_old() {
     let new = next.calls(2);
     next.journal.spool.rewind(&BTreeMap::from([(0, far)])).unwrap();
     assert_eq!(ids(&next.rows()), ids(&new));
+}
+
+#[test]
+fn more_calls_than_a_segment_has_room_for_are_closed_each_once() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let site = samples::site("slow");
+    let open: Vec<_> =
+        (0..5_000).map(|at| CallRecord { started_at_us: at, ..samples::success(&site) }).collect();
+    let tickets: Vec<_> = open.iter().map(|call| process.begin(call)).collect();
+    drop((process, tickets));
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 5_000);
+    let (mut rows, limit) = (Vec::new(), 100);
+    while rows.len() <= open.len() {
+        let lot = next.journal.spool.next(limit).unwrap();
+        if lot.is_empty() {
+            break;
+        }
+        rows.extend(ids(&lot.rows));
+    }
+    assert_eq!(rows, ids(&open));
+    drop(next);
+    assert_eq!(Process::start(&directory).found().interrupted, 0);
+}
+
+#[test]
+fn behind_a_cursor_that_is_ahead_no_row_of_this_process_is_passed_over() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let far = BTreeMap::from([(0, Position::new(1 << 38, 0).to_cursor())]);
+    let calls = process.calls(10_000);
+    assert!(directory.segments().len() > 2);
+    process.journal.spool.rewind(&far).unwrap();
+    assert_eq!(ids(&process.rows()), ids(&calls));
+}
+
+#[test]
+fn a_row_grows_where_it_lies_although_more_is_open_than_a_segment_holds() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 8 << 20);
+    let site = samples::site("slow");
+    let growing = samples::refused(&site);
+    let ticket = process.tail.fold(&growing, [1, 0, 0, 0]);
+    let open: Vec<_> = (0..12_000)
+        .map(|_| {
+            let ticket = process.begin(&samples::success(&site));
+            process.collect();
+            ticket
+        })
+        .collect();
+    assert!(directory.segments().len() > 3);
+    process.tail.count(&ticket, [77, 0, 0, 0]);
+    process.collect();
+    drop((process, ticket, open));
+    let mut next = Process::start_within(&directory, 64 << 20);
+    assert_eq!(next.found().interrupted, 12_001);
+    let rows = next.rows();
+    assert_eq!(rows.iter().find(|row| row.id == growing.id).map(|row| row.weight), Some(77));
+    assert_eq!(next.journal.spool.damaged(), 0);
+}
+
+#[test]
+fn what_a_start_cannot_close_is_closed_by_a_later_one() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let ended = process.calls(3);
+    let open = samples::success(&samples::site("slow"));
+    let ticket = process.begin(&open);
+    drop((process, ticket));
+    // Nothing can be made for the next minute.
+    let now = clock::wall_us() / 100_000;
+    let taken =
+        (now..now + 600).map(|at| directory.0.join(format!("journal/000-{at:011}.journal")));
+    let taken: Vec<_> = taken.filter(|path| fs::create_dir(path).is_ok()).collect();
+    let mut next = Process::start(&directory);
+    assert_eq!(next.found().interrupted, 0);
+    assert!(next.journal.supply.why_in_memory().is_some());
+    taken.iter().for_each(|path| fs::remove_dir(path).unwrap());
+    let more = next.calls(3);
+    assert_eq!(ids(&next.rows()), ids(&[ended, more].concat()));
+    let cursor = BTreeMap::from([(0, next.journal.spool.position(0).to_cursor())]);
+    next.journal.spool.rewind(&cursor).unwrap();
+    next.journal.spool.settled(clock::now());
+    next.journal.spool.forget_committed(clock::now() + KEPT + Duration::from_secs(1));
+    drop(next);
+    let mut third = Process::start(&directory);
+    third.journal.spool.rewind(&cursor).unwrap();
+    assert_eq!((third.found().interrupted, ids(&third.rows())), (1, vec![open.id]));
 }

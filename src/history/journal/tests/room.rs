@@ -1,6 +1,6 @@
 //! What happens when there is no room.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 
 use super::{Directory, Process, ids};
 use crate::{
@@ -98,4 +98,62 @@ fn where_no_directory_can_be_had_rows_wait_in_memory() {
     let calls = process.calls(10_000);
     assert_eq!(ids(&process.rows()), ids(&calls));
     assert!(process.journal.supply.why_in_memory().is_some());
+}
+
+#[test]
+fn a_segment_that_the_store_lost_again_stays_until_it_has_it_again() {
+    let directory = Directory::new();
+    let mut process = Process::start_within(&directory, 16 << 20);
+    let calls = process.calls(20_000);
+    assert_eq!(process.rows().len(), 20_000);
+    let now = clock::now();
+    process.journal.spool.settled(now);
+    // A copy that has nothing of it takes over.
+    process.journal.spool.rewind(&BTreeMap::new()).unwrap();
+    process.journal.spool.forget_committed(now + KEPT);
+    assert_eq!(ids(&process.rows()), ids(&calls));
+    process.journal.spool.settled(now + KEPT);
+    process.journal.spool.forget_committed(now + 2 * KEPT);
+    assert_eq!(directory.segments().len(), 2);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_holds_up_no_other_worker_and_loses_no_row() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let calls = process.calls(150);
+    let mut other = Tail::new(1, Arc::clone(&process.journal.supply));
+    other.give(process.journal.supply.page(1).unwrap());
+    other.end(None, &samples::success(&samples::site("payments")));
+    process.journal.spool.take_in(1, &mut other);
+    let broken = directory.segments().pop().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&broken).unwrap();
+    let whole = fs::read(&broken).unwrap();
+    file.set_len(100).unwrap();
+    let mut rows = ids(&process.journal.spool.next(100).unwrap().rows);
+    rows.extend(ids(&process.journal.spool.next(100).unwrap().rows));
+    assert_eq!(rows, ids(&calls));
+    assert!(process.journal.spool.next(100).is_err());
+    fs::write(&broken, whole).unwrap();
+    assert_eq!(process.journal.spool.next(100).unwrap().rows.len(), 1);
+}
+
+#[test]
+fn what_is_in_memory_goes_on_in_a_file_as_soon_as_there_is_one() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    process.tail = Tail::new(0, Arc::clone(&process.journal.supply));
+    let site = samples::site("payments");
+    let (early, late) = (samples::success(&site), samples::success(&site));
+    let ticket = process.begin(&early);
+    assert_eq!(process.journal.supply.in_memory(), 1, "nobody has made a page yet");
+    process.collect();
+    process.tail.end(None, &late);
+    drop((process, ticket));
+    let mut next = Process::start(&directory);
+    let mut rows = ids(&next.rows());
+    rows.sort_unstable();
+    let mut expected = [early.id, late.id];
+    expected.sort_unstable();
+    assert_eq!(rows, expected, "what was open is told again in the file");
 }

@@ -12,8 +12,12 @@ use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
 
 use crate::{
     clock, config,
-    domain::task::TaskId,
-    history::{Lane, Recorder, journal::Journal, samples},
+    domain::task::{Origin, TaskId},
+    history::{
+        Lane, Recorder,
+        journal::{Journal, KEPT, Limits, home::Home},
+        samples,
+    },
     store::HistoryStore,
 };
 use store::{Mood, Store};
@@ -35,12 +39,7 @@ impl Rig {
 
     /// Of so many successes one has a row.
     fn start_sampling(every: u32) -> Self {
-        let limits = config::History {
-            retention: Duration::from_secs(14 * 86_400),
-            spool_max_bytes: 16 << 20,
-            refused_per_second: 3,
-            sample_successes: NonZeroU32::new(every).unwrap(),
-        };
+        let limits = limits(every);
         let (recorder, writer) = Recorder::new(2, Journal::in_memory(2), &limits, None);
         let store = Arc::<Store>::default();
         let (stop, stopped) = oneshot::channel();
@@ -72,6 +71,15 @@ impl Rig {
     fn assert_balance(&self) {
         let c = self.recorder.counters();
         assert_eq!(c.recorded(), c.written() + c.dropped() + c.set_aside() + c.rows_waiting());
+    }
+}
+
+fn limits(sample_successes: u32) -> config::History {
+    config::History {
+        retention: Duration::from_secs(14 * 86_400),
+        spool_max_bytes: 16 << 20,
+        refused_per_second: 3,
+        sample_successes: NonZeroU32::new(sample_successes).unwrap(),
     }
 }
 
@@ -312,4 +320,28 @@ async fn when_memory_is_full_the_oldest_rows_go_and_their_sums_stay() {
     assert_eq!(kept.len() as u64 + dropped, 150_000);
     assert!(ids.ends_with(&kept[1_000..]), "all but what was on its way are the newest");
     assert_eq!(*rig.store.sums.lock().unwrap(), (150_000, kept.len() as u64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_tables_are_not_there_every_row_goes_to_the_directory() {
+    let path = std::env::temp_dir().join(format!("fusebox-tables-{}", fastrand::u128(..)));
+    let bounds = Limits { spool_max_bytes: 64 << 20, kept: KEPT };
+    let journal = Journal::open(Home::claim(&path).unwrap(), Origin::default(), 1, bounds);
+    let supply = Arc::clone(&journal.supply);
+    let (recorder, writer) = Recorder::new(1, journal, &limits(1), None);
+    let (lane, site) = (recorder.lane(0), samples::site("payments"));
+    let load = async {
+        for _ in 0..60 {
+            (0..1_000).for_each(|_| lane.record(&samples::success(&site), None));
+            assert_eq!(supply.in_memory(), 0);
+            sleep(SECOND / 4).await;
+        }
+        clock::now() + SECOND
+    };
+    lane.record(&samples::success(&site), None);
+    assert_eq!(supply.in_memory(), 0, "nobody has looked yet");
+    let store = Arc::<Store>::default();
+    let left = writer.run_after(std::future::pending(), store.clone(), load, |_| {}).await;
+    assert_eq!((store.ids().len(), left), (60_001, 0), "a stop does not wait for the tables");
+    std::fs::remove_dir_all(path).unwrap();
 }
