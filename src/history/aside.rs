@@ -10,7 +10,7 @@ use std::{
 
 use tracing::warn;
 
-use super::line::line;
+use super::{journal::home::longest_file, line::line};
 use crate::domain::task::CallRecord;
 
 /// The file, in the data directory: a JSON line for each row.
@@ -50,7 +50,7 @@ impl Aside {
     fn append(&self, line: &str) -> io::Result<()> {
         let Some(path) = &self.path else { return Err(io::ErrorKind::NotFound.into()) };
         let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        if file.metadata()?.len() + line.len() as u64 >= MAX_BYTES {
+        if file.metadata()?.len() + line.len() as u64 >= MAX_BYTES.min(longest_file()) {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         file.write_all(format!("{line}\n").as_bytes())

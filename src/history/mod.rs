@@ -16,6 +16,7 @@
 
 mod allowance;
 mod aside;
+mod content;
 mod counters;
 mod fold;
 pub mod journal;
@@ -69,8 +70,11 @@ impl Recorder {
         let allowances = Arc::<Allowances>::default();
         let inboxes = (0..u32::try_from(lanes).unwrap_or(u32::MAX)).map(|worker| {
             let mut tail = Tail::new(worker, Arc::clone(&journal.supply));
-            // The first call may come before the writer looks.
-            journal.supply.page(worker).into_iter().for_each(|page| drop(tail.give(page)));
+            // Before the first call, which is to survive a kill like all others.
+            if let Some(page) = journal.supply.page(worker) {
+                let late = tail.give(page);
+                late.into_iter().for_each(|page| journal.supply.take_back(&page));
+            }
             Inbox::new(tail, limits.refused_per_second, &allowances)
         });
         let shared = Arc::new(Shared {

@@ -145,11 +145,17 @@ impl Queue {
             counters::add(&shared.counters.appended, rows - contents_now.rows_taken);
             contents_now.rows_taken = rows;
             counters::add(&shared.counters.recorded, std::mem::take(&mut contents_now.recorded));
-            let wants_spare = contents_now.tail.wants_spare();
+            let (wants_spare, wants_file) =
+                (contents_now.tail.wants_spare(), contents_now.tail.wants_file());
             drop(contents);
             // Unmapping and allocating take long enough to be done without the lane.
             drop(filled);
-            if wants_spare && let Some(page) = supply.page(worker) {
+            let page = match (wants_spare, wants_file) {
+                (true, _) => supply.page(worker),
+                (_, true) => supply.file(worker),
+                _ => None,
+            };
+            if let Some(page) = page {
                 let late = inbox.lock().tail.give(page);
                 late.into_iter().for_each(|page| supply.take_back(&page));
             }

@@ -22,20 +22,17 @@ use tokio::{
 
 use super::{
     aside::Aside,
+    content,
     counters::{self, LastError},
     journal::{Journal, Lot, Position},
     lane::Shared,
     parts::{Part, Parts, What},
     queue::Queue,
-    sample, upkeep,
+    upkeep,
 };
 use crate::{
     clock, config,
-    domain::{
-        learn::rollup::{self, Rollup, RollupKey},
-        task::CallRecord,
-        wait::Backoff,
-    },
+    domain::{task::CallRecord, wait::Backoff},
     store::{Advance, Batch, Error, HistoryStore, Outage, causes},
 };
 
@@ -283,7 +280,7 @@ impl Delivery {
                 to: to.to_cursor(),
             })
             .collect();
-        let (stored, deltas) = self.content(lot, rows, part.what);
+        let (stored, deltas) = content::of(lot, rows, part.what, self.sample_successes);
         let stored = stored.as_deref().unwrap_or(rows);
         let batch = Batch {
             journal_id: &self.journal_id,
@@ -307,31 +304,6 @@ impl Delivery {
             Err(_) => {}
         }
         result
-    }
-
-    /// The rows to store, where they are not those that were read, and the sums.
-    fn content(
-        &self,
-        lot: &Lot,
-        rows: &[CallRecord],
-        what: What,
-    ) -> (Option<Vec<CallRecord>>, Vec<(RollupKey, Rollup)>) {
-        let service = &lot.origin.service;
-        match what {
-            What::Rows if self.sample_successes > 1 => {
-                let kept = sample::thin(rows, self.sample_successes);
-                let mut deltas = rollup::deltas(service, rows, &kept);
-                deltas.extend(lot.sums.iter().cloned());
-                (Some(kept), deltas)
-            }
-            What::Rows => {
-                let mut deltas = rollup::deltas(service, rows, rows);
-                deltas.extend(lot.sums.iter().cloned());
-                (None, deltas)
-            }
-            What::Sums => (Some(Vec::new()), rollup::deltas(service, rows, &[])),
-            What::Nothing => (Some(Vec::new()), Vec::new()),
-        }
     }
 
     fn set_aside(&mut self, row: &CallRecord, cause: &Error) {

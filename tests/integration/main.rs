@@ -11,6 +11,7 @@ mod local;
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod postgres;
 
+#[expect(dead_code, reason = "shared with the tests under torture, which need more of it")]
 mod harness;
 mod harness_itself;
 

@@ -8,6 +8,7 @@ mod history;
 mod local;
 mod pooler;
 #[path = "../support/postgres.rs"]
+#[expect(dead_code, reason = "shared with tests that need more of it")]
 mod postgres;
 mod rollups;
 mod server;

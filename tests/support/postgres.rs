@@ -111,7 +111,12 @@ impl Server {
         self.order("stop");
     }
 
-    /// Starts it again after [`Server::stop`].
+    /// Kills all its processes: nothing is finished, and nobody is told.
+    pub(crate) fn kill9(&self) {
+        self.order("murder");
+    }
+
+    /// Starts it again after [`Server::stop`] or [`Server::kill9`].
     pub(crate) fn resume(&self) {
         self.order("start");
     }
@@ -169,6 +174,16 @@ END
 }
 start() { pg_ctl -D data -l log -w -t 60 start; }
 stop() { pg_ctl -D data -m immediate -w stop; }
+# The parent is held meanwhile, so that it cannot clean up behind its children. Whoever is gone has
+# no executable any more, whether or not somebody asked for its end.
+murder() {
+    parent=$(head -n 1 data/postmaster.pid)
+    kill -STOP "$parent"
+    family=$(grep -ls "^PPid:[[:space:]]*$parent\$" /proc/[0-9]*/status | cut -d / -f 3)
+    kill -KILL $family "$parent"
+    for one in $family $parent; do while [ -e "/proc/$one/exe" ]; do sleep 0.05; done; done
+    rm -f data/postmaster.pid .s.PGSQL.*
+}
 make "$2" >make.log 2>&1 && start >/dev/null 2>&1 && echo done || { cat make.log >>log; echo failed; }
 while read -r word; do "$word" >/dev/null 2>&1 && echo done || echo failed; done
 stop >/dev/null 2>&1
@@ -218,7 +233,17 @@ fn tool(bin: &Path, name: &str) -> PathBuf {
     if there.exists() { there } else { PathBuf::from(name) }
 }
 
+/// Below the ports that the system hands out, and those of other tests, so that it is still free
+/// when the server comes back.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound").port()
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 8_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(61);
+    let mut ports = (0..COUNT).filter_map(|_| {
+        let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        u16::try_from(FIRST + offset).ok()
+    });
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).expect("a free port")
 }

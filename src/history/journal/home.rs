@@ -151,6 +151,11 @@ impl Home {
     }
 }
 
+/// The longest file that this process may write. The system ends a process that goes on beyond.
+pub(in crate::history) fn longest_file() -> u64 {
+    rlimit::Resource::FSIZE.get_soft().unwrap_or(u64::MAX)
+}
+
 /// Where the segments of a data directory are.
 pub(super) fn segments_of(directory: &Path) -> PathBuf {
     directory.join(SEGMENTS)

@@ -138,7 +138,8 @@ impl Journal {
 /// bound for rows that wait.
 fn segment_bytes(spool_max_bytes: u64, workers: usize) -> usize {
     let share = usize::try_from(spool_max_bytes).unwrap_or(usize::MAX) / (workers * 8);
-    share.clamp(MIN_SEGMENT, USUAL_SEGMENT)
+    let longest = usize::try_from(home::longest_file()).unwrap_or(usize::MAX);
+    share.clamp(MIN_SEGMENT, USUAL_SEGMENT).min(longest.max(LEAST_SEGMENT))
 }
 
 fn read_directory(directory: &Path, found: &mut Found) -> Vec<Segment> {
@@ -211,6 +212,8 @@ fn recover_all(
 const USUAL_SEGMENT: usize = 4 << 20;
 /// What it has at least.
 const MIN_SEGMENT: usize = 1 << 20;
+/// What it has even where files may not be so long: then there is none.
+const LEAST_SEGMENT: usize = 1 << 18;
 /// The bytes of segments in memory while no file can be had, unless the workers need more.
 const MEMORY_BYTES: usize = 64 << 20;
 

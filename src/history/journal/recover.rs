@@ -53,7 +53,8 @@ pub(super) fn close(
         let header =
             Header { worker, number: numbers.next(clock::wall_us()), origin: Arc::clone(&origin) };
         segments.push(write(directory, header, rows)?);
-        recovered.interrupted += rows.len() as u64;
+        let was_under_way = |row: &&CallRecord| row.outcome == Outcome::Interrupted;
+        recovered.interrupted += rows.iter().filter(was_under_way).count() as u64;
     }
     Ok(recovered)
 }

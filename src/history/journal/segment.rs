@@ -17,6 +17,7 @@ use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create}
 use super::{
     bytes::{Reader, Writer},
     frame::{self, Found, HEAD, Kind},
+    home::longest_file,
     map::map,
     vocabulary::{self, Vocabulary},
 };
@@ -153,6 +154,7 @@ impl Page {
     /// # Errors
     /// The system refuses.
     pub(super) fn in_memory(header: Header, length: usize) -> io::Result<Self> {
+        check_length(length)?;
         let file = memfd_create("fusebox-journal", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, length as u64)?;
         Self::begin(file.into(), None, header, length)
@@ -213,10 +215,19 @@ impl Page {
     }
 }
 
+/// The system would not only refuse a longer one, but end the process. Memory files count too.
+fn check_length(length: usize) -> io::Result<()> {
+    if length as u64 > longest_file() {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(())
+}
+
 /// Allocates a file in full, so that writing to its memory cannot fail, and fills it with zeros:
 /// written in large pieces its memory comes in large pieces too, and a record costs a third of what
 /// it costs where the first touch of every page has to fetch it.
 fn allocate(file: &File, length: usize) -> io::Result<()> {
+    check_length(length)?;
     let is_allocated = match fallocate(file, FallocateFlags::empty(), 0, length as u64) {
         Ok(()) => true,
         // Network file systems cannot; the zeros do the same, once they are there.

@@ -3,7 +3,8 @@
 //! Segments stay for a while after their rows are committed: a store that fails over to a copy
 //! which lacks the last of them asks for those again. When the bound is reached, what is committed
 //! goes first, then the oldest rows there are, and those are added up: their sums still reach the
-//! store, and say how many rows are missing.
+//! store, and say how many rows are missing. Segments of dead processes stay until the store has told
+//! which of their rows it has: rows that it has must not be added up as lost.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,8 @@ pub(in crate::history) struct Spool {
     kept: Duration,
     /// Whether what was read last may be in the store or not.
     in_doubt: bool,
+    /// Whether the store has told its cursors.
+    is_told: bool,
     /// Which worker's turn it is to be read first.
     turn: u32,
 }
@@ -70,7 +73,7 @@ impl Spool {
             track.owing.extend(owing.get(&segment.header.number));
             track.extend(&Arc::new(segment), length, true);
         }
-        Self { tracks, supply, limit_bytes, kept, in_doubt: false, turn: 0 }
+        Self { tracks, supply, limit_bytes, kept, in_doubt: false, is_told: false, turn: 0 }
     }
 
     /// Takes what a tail has written.
@@ -104,13 +107,19 @@ impl Spool {
     /// # Errors
     /// A segment cannot be read.
     pub(in crate::history) fn rewind(&mut self, cursors: &BTreeMap<u32, u64>) -> io::Result<i64> {
-        self.in_doubt = false;
-        let mut more = 0;
+        (self.in_doubt, self.is_told) = (false, true);
+        let mut moves = Vec::new();
         for (worker, track) in &mut self.tracks {
             let before = track.cursor;
             let cursor = cursors.get(worker).copied().unwrap_or_default();
-            let cursor = Position::from_cursor(cursor);
-            track.rewind(cursor);
+            track.rewind(Position::from_cursor(cursor));
+            moves.push((*worker, before, track.cursor));
+        }
+        // Only now, so that a segment that cannot be read keeps none from being read from the right
+        // place.
+        let mut more = 0;
+        for (worker, before, cursor) in moves {
+            let Some(track) = self.tracks.get(&worker) else { continue };
             let passed = track.rows_between(before.min(cursor), before.max(cursor))?;
             let passed = i64::try_from(passed).unwrap_or(i64::MAX);
             more += if cursor < before { passed } else { -passed };
@@ -224,12 +233,13 @@ impl Spool {
     }
 
     /// The segment that is missed the least: one whose rows are committed, else the oldest. None is
-    /// taken that is written to, or whose rows are on their way.
+    /// taken that is written to, whose rows are on their way, or may have arrived.
     fn least_missed(&self) -> Option<(u32, u64)> {
         let only_memory = self.bytes() <= self.limit_bytes;
         let candidates = self.volumes().filter(|(worker, volume)| {
             volume.is_full
                 && !(only_memory && volume.segment.path.is_some())
+                && (self.is_told || self.is_ours(volume))
                 && !self.is_on_its_way(*worker, volume.number())
         });
         let is_missed = |worker: u32, volume: &Volume| {
@@ -239,6 +249,10 @@ impl Spool {
         };
         let (worker, volume) = candidates.min_by_key(|(w, v)| (is_missed(*w, v), v.number()))?;
         Some((worker, volume.number()))
+    }
+
+    fn is_ours(&self, volume: &Volume) -> bool {
+        volume.segment.header.origin == self.supply.origin
     }
 
     fn is_on_its_way(&self, worker: u32, number: u64) -> bool {

@@ -62,17 +62,15 @@ impl Supply {
 
     /// A segment for a worker: a file, or else memory. None when neither can be had.
     pub(in crate::history) fn page(&self, worker: u32) -> Option<Page> {
-        let Some(directory) = &self.directory else { return self.memory(worker) };
-        match Page::create(directory, self.header(worker), self.segment_bytes) {
-            Ok(page) => {
-                *self.trouble() = None;
-                Some(page)
-            }
-            Err(error) => {
-                *self.trouble() = Some(said(&error));
-                self.memory(worker)
-            }
-        }
+        self.file(worker).or_else(|| self.memory(worker))
+    }
+
+    /// A segment that is a file.
+    pub(in crate::history) fn file(&self, worker: u32) -> Option<Page> {
+        let directory = self.directory.as_ref()?;
+        let made = Page::create(directory, self.header(worker), self.segment_bytes);
+        *self.trouble() = made.as_ref().err().map(said);
+        made.ok()
     }
 
     /// A segment in memory, within the bound.

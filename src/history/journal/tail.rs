@@ -163,18 +163,25 @@ impl Tail {
         self.spares.len() <= self.open.bytes() / usable
     }
 
-    /// Takes a page for later; gives back one that came too late. What goes to memory goes on in a
-    /// file at once, now that there is one.
+    /// Whether a page for later is one in memory, for which there should be a file.
+    pub(in crate::history) fn wants_file(&self) -> bool {
+        self.spares.iter().any(|page| !page.is_file())
+    }
+
+    /// Takes a page for later; gives back one that came too late, or one in memory whose place a
+    /// file takes. What goes to memory goes on in a file at once, now that there is one.
     pub(in crate::history) fn give(&mut self, page: Page) -> Option<Page> {
         if self.page.as_ref().is_some_and(|now| number(now) > number(&page)) {
             return Some(page);
         }
         let is_file = page.is_file();
+        let in_memory = self.spares.iter().position(|spare| is_file && !spare.is_file());
+        let given_back = in_memory.and_then(|at| self.spares.remove(at));
         self.spares.push_back(page);
         if is_file && self.page.as_ref().is_some_and(|now| !now.is_file()) && !self.wants_spare() {
             self.turn();
         }
-        None
+        given_back
     }
 
     fn open(&mut self, kind: Kind) -> Ticket {

@@ -4,12 +4,13 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Setup {
     service: String,
     yaml: String,
     database: String,
+    /// Its own, where none is named.
+    data_dir: Option<PathBuf>,
     env: Vec<(String, String)>,
 }
 
@@ -34,7 +37,8 @@ impl Setup {
     /// that the test calls; ports, directories and the store are added.
     pub(crate) fn of(yaml: impl Into<String>) -> Self {
         let service = "orders".to_owned();
-        Self { service, yaml: yaml.into(), database: String::new(), env: Vec::new() }
+        let yaml = yaml.into();
+        Self { service, yaml, database: String::new(), data_dir: None, env: Vec::new() }
     }
 
     /// One listener that takes everything to one upstream, `payments`, with these further keys of
@@ -68,6 +72,12 @@ impl Setup {
         self
     }
 
+    /// With this data directory, which stays when it is gone.
+    pub(crate) fn data_dir(mut self, path: &Path) -> Self {
+        self.data_dir = Some(path.to_owned());
+        self
+    }
+
     /// With this in its environment, which is empty otherwise.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -81,17 +91,25 @@ impl Setup {
         let home = std::env::temp_dir().join(format!("fusebox-{}-{number}", std::process::id()));
         fs::create_dir_all(&home).expect("a directory of its own");
         let (proxy, admin) = (free_address(), free_address());
+        let data_dir = self.data_dir.unwrap_or_else(|| home.join("data"));
         let yaml = format!(
             "service: {}\nadmin: {{ listen: \"{admin}\" }}\ndata_dir: {}\n\
              database: {{ url: \"{}\" }}\n{}",
             self.service,
-            home.join("data").display(),
+            data_dir.display(),
             self.database,
             self.yaml.replace("{proxy}", &proxy.to_string()),
         );
         fs::write(home.join("config.yaml"), yaml).expect("the configuration is written");
-        let mut fusebox =
-            Fusebox { proxy, admin, home, env: self.env, lines: Arc::default(), process: None };
+        let mut fusebox = Fusebox {
+            proxy,
+            admin,
+            home,
+            data_dir,
+            env: self.env,
+            lines: Arc::default(),
+            process: None,
+        };
         fusebox.restart();
         fusebox
     }
@@ -104,6 +122,7 @@ pub(crate) struct Fusebox {
     /// Its admin port.
     pub(crate) admin: SocketAddr,
     home: PathBuf,
+    data_dir: PathBuf,
     env: Vec<(String, String)>,
     /// What it printed on stdout, over all its starts.
     lines: Arc<Mutex<Vec<String>>>,
@@ -139,6 +158,16 @@ impl Fusebox {
     /// Its configuration file.
     pub(crate) fn config(&self) -> String {
         self.home.join("config.yaml").display().to_string()
+    }
+
+    /// Where its journal is.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").id()
     }
 
     /// A connection to the listener.
@@ -207,9 +236,17 @@ impl Fusebox {
 
     /// Lets it open so many files and no more; those that it has open stay.
     pub(crate) fn limit_files(&self, limit: u32) {
-        let process = self.process.as_ref().expect("it runs").id().to_string();
-        let limit = format!("--nofile={limit}:1024");
-        let status = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+        self.limit(&format!("--nofile={limit}:1024"));
+    }
+
+    /// Lets no file that it writes become longer.
+    pub(crate) fn limit_file_bytes(&self, limit: u64) {
+        self.limit(&format!("--fsize={limit}:"));
+    }
+
+    fn limit(&self, limit: &str) {
+        let process = self.pid().to_string();
+        let status = Command::new("prlimit").args(["--pid", &process, limit]).status();
         assert!(status.expect("prlimit starts").success());
     }
 
@@ -303,15 +340,22 @@ pub(crate) fn run(args: &[&str], env: &[(&str, &str)]) -> Finished {
     let mut command = binary();
     command.args(args).envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().expect("the binary starts");
-    let mut text = String::new();
+    // Read meanwhile: a pipe holds only so much.
+    let out = read_all(process.stdout.take().expect("it is piped"));
+    let errors = read_all(process.stderr.take().expect("it is piped"));
     let status = wait_until(&format!("fusebox {args:?} ends"), PATIENCE, || {
         process.try_wait().expect("it is our child")
     });
-    let streams = (process.stdout.take(), process.stderr.take());
-    let (mut out, mut errors) = (streams.0.expect("it is piped"), streams.1.expect("it is piped"));
-    out.read_to_string(&mut text).expect("it prints text");
-    errors.read_to_string(&mut text).expect("it prints text");
+    let text = [out, errors].map(|stream| stream.join().expect("it prints text")).concat();
     Finished { code: status.code(), text }
+}
+
+fn read_all(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it prints text");
+        text
+    })
 }
 
 /// The binary under test with nothing of this environment but the PATH.

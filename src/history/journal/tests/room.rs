@@ -39,6 +39,7 @@ fn what_does_not_fit_is_added_up_before_it_goes() {
         if dropped == 0 {
             drop(process);
             process = Process::start_within(&directory, 4 << 20);
+            process.journal.spool.rewind(&BTreeMap::new()).unwrap();
         }
         process.journal.spool.remove(going.worker, going.number);
         dropped += going.dropped.rows;

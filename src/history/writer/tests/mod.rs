@@ -1,5 +1,6 @@
 //! The writer against a store that can be away, slow, strict or forgetful of its answers.
 
+mod restart;
 mod store;
 
 use std::{
