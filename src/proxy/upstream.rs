@@ -4,12 +4,13 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::Poll,
     time::Instant,
 };
 
+use futures_util::future::Either;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tokio::{net::TcpStream, time::timeout};
 
@@ -120,17 +121,17 @@ impl Endpoint {
     /// # Errors
     /// Why there is none. Timeouts of the upstream are among the reasons, and so is a fault of the
     /// caller's body.
-    pub(super) async fn send(
+    pub(super) fn send(
         &self,
         request: Request<RequestBody>,
         upload: &Upload,
         patience: Patience<'_>,
-    ) -> Result<Response<Arriving>, Reason> {
-        let Some(connection) = self.pool.take(patience.began) else {
+    ) -> impl Future<Output = Result<Response<Arriving>, Reason>> {
+        match self.pool.take(patience.began) {
+            Some(connection) => Either::Left(patience.answer(connection, request, upload)),
             // In a box because it is large and rare: every call would carry its room about.
-            return Box::pin(self.send_first(request, upload, patience)).await;
-        };
-        patience.answer(connection, request, upload).await
+            None => Either::Right(Box::pin(self.send_first(request, upload, patience))),
+        }
     }
 
     /// Sends a request over a connection that is made for it.
@@ -194,9 +195,10 @@ impl Patience<'_> {
         request: Request<RequestBody>,
         upload: &Upload,
     ) -> impl Future<Output = Result<Response<Arriving>, Reason>> {
-        let call = Call::new(connection, request);
+        // Encoded here, so that the request itself is not carried about.
+        let mut call = Call::new(connection, request);
         async move {
-            let answer = self.wait(pin!(call), upload).await?;
+            let answer = self.wait(Pin::new(&mut call), upload).await?;
             answer.map_err(|broken| fault::of_send(broken, upload))
         }
     }

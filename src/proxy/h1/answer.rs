@@ -37,15 +37,23 @@ pub(super) struct Answer {
     pub(super) keeps_alive: bool,
 }
 
+/// What is asked of a head.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    /// The request's method was HEAD.
+    pub(super) is_head: bool,
+    /// Where the fields go: an empty map with room.
+    pub(super) headers: &'a mut HeaderMap,
+}
+
 /// Where a field stands in the head: beginnings and ends of its name and its value.
 type Place = [u16; 4];
 
-/// Takes a head from the front of the buffer; none until all of it is there. `is_head` tells that
-/// the request's method was HEAD.
+/// Takes a head from the front of the buffer; none until all of it is there.
 ///
 /// # Errors
 /// What is there is no head, has one that is too large, or one that can be read in two ways.
-pub(super) fn take(buffer: &mut BytesMut, is_head: bool) -> Result<Option<Head>, Broken> {
+pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Option<Head>, Broken> {
     let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut places: [Place; MAX_FIELDS] = [[0; 4]; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
@@ -72,7 +80,7 @@ pub(super) fn take(buffer: &mut BytesMut, is_head: bool) -> Result<Option<Head>,
     let reason = reason.map(|reason| Bytes::copy_from_slice(reason.as_bytes()));
     let start = buffer.as_ptr().addr();
     let place = |part: &[u8]| {
-        let at = part.as_ptr().addr() - start;
+        let at = part.as_ptr().addr().checked_sub(start)?;
         Some((u16::try_from(at).ok()?, u16::try_from(at + part.len()).ok()?))
     };
     let count = parsed.headers.len();
@@ -85,9 +93,10 @@ pub(super) fn take(buffer: &mut BytesMut, is_head: bool) -> Result<Option<Head>,
     let mut answer = Answer::new(status, version);
     let reason = reason.and_then(|reason| ReasonPhrase::try_from(reason).ok());
     reason.map(|reason| answer.response.extensions_mut().insert(reason));
-    let said = fill(answer.response.headers_mut(), &bytes, &places[..count])?;
-    answer.keeps_alive = said.keeps_alive(version);
-    answer.framing = said.framing(status, version, is_head)?;
+    let said = fill(wanted.headers, &bytes, &places[..count])?;
+    std::mem::swap(answer.response.headers_mut(), wanted.headers);
+    answer.framing = said.framing(status, version, wanted.is_head)?;
+    answer.keeps_alive = answer.framing != Framing::UntilClose && said.keeps_alive(version);
     Ok(Some(Head::Final(answer)))
 }
 
@@ -181,9 +190,14 @@ fn number(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Broken, Framing, Head, MAX_BYTES, MAX_FIELDS, take};
+    use super::{Answer, Broken, Framing, Head, MAX_BYTES, MAX_FIELDS, Wanted};
     use bytes::BytesMut;
+    use http::HeaderMap;
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+
+    fn take(buffer: &mut BytesMut, is_head: bool) -> Result<Option<Head>, Broken> {
+        super::take(buffer, &mut Wanted { is_head, headers: &mut HeaderMap::new() })
+    }
 
     fn taken(text: &str) -> Result<Answer, Broken> {
         match take(&mut BytesMut::from(text), false)? {
@@ -240,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_is_kept_if_both_sides_may() {
+    fn a_connection_is_kept_unless_the_upstream_or_the_body_closes_it() {
         for (head, keeps_alive) in [
             ("HTTP/1.1 200 OK\r\n", true),
             ("HTTP/1.1 200 OK\r\nconnection: close\r\n", false),
@@ -249,7 +263,9 @@ mod tests {
             ("HTTP/1.0 200 OK\r\nconnection: Keep-Alive\r\n", true),
             ("HTTP/1.0 200 OK\r\nconnection: keep-alive, close\r\n", false),
         ] {
-            assert_eq!(taken(&format!("{head}\r\n")).unwrap().keeps_alive, keeps_alive, "{head:?}");
+            let answer = taken(&format!("{head}content-length: 0\r\n\r\n")).unwrap();
+            assert_eq!(answer.keeps_alive, keeps_alive, "{head:?}");
+            assert!(!taken(&format!("{head}\r\n")).unwrap().keeps_alive, "{head:?}");
         }
     }
 
@@ -289,7 +305,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_head_is_taken_when_it_is_whole_and_not_before(cut in 0_usize..58) {
-            let whole = "HTTP/1.1 404 Not Found\r\nX-A: 1\r\nx-b:  2 \r\ncontent-length: 0\r\n\r\n";
+            let whole = "HTTP/1.1 404 Not Found\r\nX-A:\r\nx-b:  2 \r\ncontent-length: 0\r\n\r\n";
             let mut part = BytesMut::from(&whole[..cut]);
             prop_assert!(matches!(take(&mut part, false), Ok(None)));
             prop_assert_eq!(part.len(), cut, "nothing is taken");
@@ -297,6 +313,7 @@ mod tests {
             part.extend_from_slice(b"rest");
             let Ok(Some(Head::Final(answer))) = take(&mut part, false) else { panic!() };
             prop_assert_eq!(answer.response.status(), 404);
+            prop_assert_eq!(&answer.response.headers()["x-a"], "");
             prop_assert_eq!(&answer.response.headers()["x-b"], "2");
             prop_assert_eq!(&part[..], b"rest");
         }

@@ -7,12 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 
 use super::{
     Broken,
-    answer::Answer,
+    answer::{Answer, Wanted},
     arriving::Arriving,
     connection::{Connection, Source},
     sending::Sending,
@@ -25,16 +25,20 @@ pub(in crate::proxy) struct Call<B> {
     /// Gone when the head of the answer is there.
     under_way: Option<(Connection, Sending<B>)>,
     is_sent: bool,
+    /// The request's, empty: the answer's fields go where there is room for them.
+    headers: HeaderMap,
     /// The method was HEAD.
     is_head: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     pub(in crate::proxy) fn new(mut connection: Connection, request: Request<B>) -> Self {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let sending = Sending::new(&head, body, std::mem::take(&mut connection.outflow));
         let is_head = head.method == Method::HEAD;
-        Self { under_way: Some((connection, sending)), is_sent: false, is_head }
+        let mut headers = std::mem::take(&mut head.headers);
+        headers.clear();
+        Self { under_way: Some((connection, sending)), is_sent: false, headers, is_head }
     }
 
     /// The head of the answer is there.
@@ -61,7 +65,8 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Future for Call<B> {
         if !this.is_sent {
             this.is_sent = sending.poll(&mut connection.stream, cx)?.is_ready();
         }
-        let answer = ready!(connection.inflow.poll_head(&mut connection.stream, this.is_head, cx))?;
+        let wanted = Wanted { is_head: this.is_head, headers: &mut this.headers };
+        let answer = ready!(connection.inflow.poll_head(&mut connection.stream, wanted, cx))?;
         Poll::Ready(this.answered(answer))
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     Broken,
-    answer::{self, Answer, Head},
+    answer::{self, Answer, Head, Wanted},
 };
 
 /// Room for a read: most answers are smaller.
@@ -115,7 +115,7 @@ impl Inflow {
     pub(super) fn poll_head(
         &mut self,
         stream: &mut TcpStream,
-        is_head: bool,
+        mut wanted: Wanted<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, Broken>> {
         loop {
@@ -132,7 +132,7 @@ impl Inflow {
                 continue;
             }
             while !self.buffer.is_empty() {
-                match answer::take(&mut self.buffer, is_head)? {
+                match answer::take(&mut self.buffer, &mut wanted)? {
                     None => break,
                     Some(Head::Final(answer)) => return Poll::Ready(Ok(answer)),
                     Some(Head::Interim) if self.interims == MAX_INTERIM => {
@@ -164,8 +164,8 @@ impl Inflow {
 #[cfg(test)]
 mod tests {
     use super::{Connection, MAX_INTERIM};
-    use crate::proxy::h1::Broken;
-    use http::StatusCode;
+    use crate::proxy::h1::{Broken, answer::Wanted};
+    use http::{HeaderMap, StatusCode};
     use std::future::poll_fn;
     use tokio::{
         io::AsyncWriteExt,
@@ -180,7 +180,12 @@ mod tests {
 
     async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
         let Connection { stream, inflow, .. } = connection;
-        let answer = poll_fn(|cx| inflow.poll_head(stream, false, cx)).await;
+        let mut headers = HeaderMap::new();
+        let answer = poll_fn(|cx| {
+            let wanted = Wanted { is_head: false, headers: &mut headers };
+            inflow.poll_head(stream, wanted, cx)
+        })
+        .await;
         answer.map(|answer| answer.response.status())
     }
 

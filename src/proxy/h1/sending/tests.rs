@@ -177,7 +177,7 @@ proptest! {
         let total: usize = sizes.iter().map(|(size, _)| size).sum();
         let (mut body, mut steps) = (Vec::<u8>::new(), VecDeque::new());
         for (size, waits) in sizes {
-            let data: Vec<u8> = (body.len()..body.len() + size).map(|at| b'a' + (at % 26) as u8).collect();
+            let data: Vec<u8> = (b'a'..=b'z').cycle().skip(body.len() % 26).take(size).collect();
             body.extend(&data);
             steps.extend(waits.then_some(None));
             steps.push_back(Some(Ok(data)));
