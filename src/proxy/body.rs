@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, timeout};
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, h1::Arriving};
 use crate::{clock, domain::outcome::Reason};
 
 /// For so long the rest of a request is taken that is not sent on.
@@ -175,7 +175,7 @@ pub(super) enum Outgoing {
 /// The upstream's body on its way to the caller. The exchange ends with it.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
-    incoming: Incoming,
+    incoming: Arriving,
     idle: Idle,
     exchange: Box<Exchange>,
     /// It has failed, which hyper is not told before it has sent what came before.
@@ -184,9 +184,9 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     /// `idle` bounds the time between two frames.
-    pub(super) fn new(incoming: Incoming, idle: Duration, mut exchange: Box<Exchange>) -> Self {
+    pub(super) fn new(mut incoming: Arriving, idle: Duration, mut exchange: Box<Exchange>) -> Self {
         if incoming.is_end_stream() {
-            exchange.body_ended();
+            exchange.body_ended(incoming.take_connection());
         }
         Self { incoming, idle: Idle::new(idle), exchange, failed: None }
     }
@@ -207,8 +207,8 @@ impl ResponseBody {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
-                if is_last(&self.incoming, &frame) {
-                    self.exchange.body_ended();
+                if self.incoming.is_end_stream() {
+                    self.exchange.body_ended(self.incoming.take_connection());
                 }
                 Some(Ok(frame))
             }
@@ -221,7 +221,7 @@ impl ResponseBody {
                 return Poll::Pending;
             }
             None => {
-                self.exchange.body_ended();
+                self.exchange.body_ended(self.incoming.take_connection());
                 None
             }
         })

@@ -11,14 +11,13 @@ use std::{
 };
 
 use http::{Method, Response, header};
-use hyper::body::Incoming;
 
 use super::{
     body::{Outgoing, ResponseBody, Upload},
     connection::Connection,
     fields::{Fields, Present},
+    h1::{Arriving, Connection as Outbound},
     headers::{self, CORRELATION_ID, TASK_ID},
-    pool::Sender,
     reply::Problem,
     routes::{Place, Route},
 };
@@ -64,8 +63,8 @@ pub(super) struct Exchange {
     /// What the status said, for when the body ends well.
     at_head: Option<Reason>,
     upload: Rc<Upload>,
-    /// The connection of the last attempt and the place of its endpoint.
-    sender: Option<(Sender, usize)>,
+    /// The place of the endpoint that answered.
+    endpoint: usize,
 }
 
 impl Exchange {
@@ -129,7 +128,7 @@ impl Exchange {
             recorded: None,
             at_head: None,
             upload: Rc::default(),
-            sender: None,
+            endpoint: 0,
         })
     }
 
@@ -207,14 +206,14 @@ impl Exchange {
     /// Passes the upstream's answer on. The exchange goes with its body.
     pub(super) fn pass(
         mut self: Box<Self>,
-        mut response: Response<Incoming>,
+        mut response: Response<Arriving>,
         present: Present,
-        sender: (Sender, usize),
+        endpoint: usize,
         recorded: Recorded,
         at_head: Option<Reason>,
         now: Instant,
     ) -> Response<Outgoing> {
-        self.sender = Some(sender);
+        self.endpoint = endpoint;
         self.recorded = Some(recorded);
         self.at_head = at_head;
         let first_byte_us = micros(now, self.started);
@@ -241,8 +240,8 @@ impl Exchange {
         self.note(|record| record.response_bytes += bytes);
     }
 
-    /// The body is complete.
-    pub(super) fn body_ended(&mut self) {
+    /// The body is complete, and its connection free if it can carry another call.
+    pub(super) fn body_ended(&mut self, connection: Option<Outbound>) {
         let at_head = self.at_head;
         self.note(|record| {
             record.outcome = at_head.map_or(Outcome::Success, Reason::outcome);
@@ -250,11 +249,8 @@ impl Exchange {
         });
         let now = clock::now();
         self.ended = Some(now);
-        // Only a connection on which both messages are complete can carry another call.
-        if let (Some((sender, at)), Some(route)) = (self.sender.take(), &self.route)
-            && self.upload.done_at.get().is_some()
-        {
-            route.upstream.endpoint(at).keep(sender, now);
+        if let (Some(connection), Some(route)) = (connection, &self.route) {
+            route.upstream.endpoint(self.endpoint).keep(connection, now);
         }
         if let Some(recorded) = self.recorded.take() {
             recorded.settle();
@@ -272,7 +268,6 @@ impl Exchange {
         {
             recorded.reclassify(clock::now());
         }
-        self.sender = None;
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {

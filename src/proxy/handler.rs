@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+    HeaderValue, Method, Request, Response, Uri, Version, header,
     uri::{Parts, PathAndQuery},
 };
 use hyper::body::Incoming;
@@ -13,11 +13,12 @@ use super::{
     connection::Connection,
     exchange::Exchange,
     fields::{Fields, Present},
+    h1::Arriving,
     headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
     inbound,
     reply::Problem,
     routes::Route,
-    upstream::{Answer, Endpoint, Patience},
+    upstream::{Endpoint, Patience},
 };
 use crate::{
     breakers::Admission,
@@ -186,14 +187,12 @@ fn attempt_ended(
     route: &Route,
     admission: Admission,
     at: usize,
-    sent: Result<Answer, Reason>,
+    sent: Result<Response<Arriving>, Reason>,
 ) -> Response<Outgoing> {
     let now = clock::now();
-    let (sent, retry_after) = judged(sent);
+    let (present, retry_after) = sent.as_ref().map(said).unwrap_or_default();
     let reason = match &sent {
-        Ok((answer, _)) => {
-            Reason::of_status(answer.response.status(), &route.upstream.failure_statuses)
-        }
+        Ok(answer) => Reason::of_status(answer.status(), &route.upstream.failure_statuses),
         Err(reason) => Some(*reason),
     };
     let verdict = reason.map_or(Verdict::Success, Reason::verdict);
@@ -214,37 +213,15 @@ fn attempt_ended(
     };
     let recorded = admission.record(observed, now);
     match sent {
-        Ok((Answer { response, sender }, present)) => {
-            exchange.pass(response, present, (sender, at), recorded, reason, now)
-        }
+        Ok(answer) => exchange.pass(answer, present, at, recorded, reason, now),
         Err(reason) => exchange.refuse(Problem::new(reason, explanation(reason))),
     }
 }
 
-/// An answer with what its fields say; none that is unsound.
-fn judged(sent: Result<Answer, Reason>) -> (Result<(Answer, Present), Reason>, Option<Duration>) {
-    let answer = match sent {
-        Ok(answer) => answer,
-        Err(reason) => return (Err(reason), None),
-    };
-    let fields = Fields::of(answer.response.headers());
-    if !is_sound(answer.response.status(), &fields) {
-        return (Err(Reason::ProtocolError), None);
-    }
-    let (retry_after, present) = (retry_after(&fields), fields.present);
-    (Ok((answer, present)), retry_after)
-}
-
-/// Whether an answer is framed in one way only, and answers what was asked. What another client
-/// might read differently is not passed on, nor a switch to a protocol that nobody asked for.
-fn is_sound(status: StatusCode, fields: &Fields<'_>) -> bool {
-    let Fields { transfer_encoding, content_length, .. } = fields;
-    let is_chunked_only = !transfer_encoding.is_repeated
-        && transfer_encoding.first.is_none_or(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-    is_chunked_only
-        && content_length.is_absent_or_digits()
-        && !(transfer_encoding.first.is_some() && content_length.first.is_some())
-        && status != StatusCode::SWITCHING_PROTOCOLS
+/// What the fields of an answer say.
+fn said(answer: &Response<Arriving>) -> (Present, Option<Duration>) {
+    let fields = Fields::of(answer.headers());
+    (fields.present, retry_after(&fields))
 }
 
 /// `Retry-After` in seconds; dates are not read.
@@ -272,8 +249,8 @@ const fn explanation(reason: Reason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, is_sound, target};
-    use http::{Response, Uri};
+    use super::target;
+    use http::Uri;
 
     #[test]
     fn the_target_keeps_its_bytes_and_loses_prefix_and_authority() {
@@ -290,23 +267,5 @@ mod tests {
             assert_eq!(sent.to_string(), expected, "{received}");
             assert_eq!(sent.authority(), None);
         }
-    }
-
-    #[test]
-    fn an_answer_that_can_be_read_in_two_ways_is_unsound() {
-        let sound = |headers: &[(&str, &str)]| {
-            let mut response = Response::builder();
-            for (name, value) in headers {
-                response = response.header(*name, *value);
-            }
-            let response = response.body(()).unwrap();
-            is_sound(response.status(), &Fields::of(response.headers()))
-        };
-        assert!(sound(&[("content-length", "5")]));
-        assert!(sound(&[("transfer-encoding", "chunked")]));
-        assert!(!sound(&[("content-length", "5"), ("content-length", "5")]));
-        assert!(!sound(&[("content-length", "5"), ("transfer-encoding", "chunked")]));
-        assert!(!sound(&[("transfer-encoding", "gzip, chunked")]));
-        assert!(!sound(&[("content-length", "5, 5")]));
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Reading order: [`plane`] starts and drains the threads, `worker` accepts, `connection` speaks
 //! HTTP with the caller, `handler` is the life of a call, `exchange` owns its moments, `upstream`
-//! sends it on.
+//! sends it on, over `h1`.
 
 mod alarm;
 mod body;
@@ -16,10 +16,10 @@ mod exchange;
 mod fault;
 mod fields;
 mod framing;
+mod h1;
 mod handler;
 mod headers;
 mod inbound;
-mod outbound;
 pub mod plane;
 mod pool;
 mod reply;

@@ -8,13 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use hyper::client::conn::http1::SendRequest;
-
-use super::body::RequestBody;
+use super::h1::Connection;
 use crate::config;
-
-/// The sending half of an upstream connection.
-pub(super) type Sender = SendRequest<RequestBody>;
 
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -25,7 +20,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    sender: Sender,
+    connection: Connection,
     since: Instant,
 }
 
@@ -39,32 +34,32 @@ impl Pool {
     }
 
     /// The youngest connection that still stands.
-    pub(super) fn take(&self, now: Instant) -> Option<Sender> {
+    pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { sender, since }) = idle.pop() {
+        while let Some(Idle { connection, since }) = idle.pop() {
             if now.saturating_duration_since(since) > self.max_age {
                 // The ones below are older still.
                 idle.clear();
                 return None;
             }
-            if sender.is_ready() {
-                return Some(sender);
+            if connection.is_quiet() {
+                return Some(connection);
             }
         }
         None
     }
 
     /// Keeps a connection whose exchange is over.
-    pub(super) fn put(&self, sender: Sender, now: Instant) {
+    pub(super) fn put(&self, connection: Connection, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.limit && !sender.is_closed() {
-            idle.push(Idle { sender, since: now });
+        if idle.len() < self.limit {
+            idle.push(Idle { connection, since: now });
         }
     }
 
     /// Closes what has been idle for too long, or was closed by the other side.
     pub(super) fn sweep(&self, now: Instant) {
         let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;
-        self.idle.borrow_mut().retain(|idle| young(idle) && !idle.sender.is_closed());
+        self.idle.borrow_mut().retain(|idle| young(idle) && idle.connection.is_quiet());
     }
 }

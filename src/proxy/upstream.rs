@@ -4,23 +4,22 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     net::SocketAddr,
-    pin::{Pin, pin},
+    pin::Pin,
     sync::Arc,
     task::Poll,
     time::Instant,
 };
 
+use futures_util::future::Either;
 use http::{HeaderValue, Request, Response, StatusCode};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     alarm::Alarm,
     body::{self, RequestBody, Upload},
     fault,
-    outbound::Outbound,
-    pool::{Pool, Sender},
+    h1::{Arriving, Call, Connection},
+    pool::Pool,
 };
 use crate::{breakers::Circuit, clock, config, domain::outcome::Reason};
 
@@ -64,13 +63,6 @@ pub(super) struct Patience<'a> {
     pub(super) deadline: Instant,
     /// The connection's, borrowed while it is polled only.
     pub(super) alarm: &'a RefCell<Alarm>,
-}
-
-/// An answer, and the connection that it comes over.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) response: Response<Incoming>,
-    pub(super) sender: Sender,
 }
 
 impl Upstream {
@@ -120,8 +112,8 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next call.
-    pub(super) fn keep(&self, sender: Sender, now: Instant) {
-        self.pool.put(sender, now);
+    pub(super) fn keep(&self, connection: Connection, now: Instant) {
+        self.pool.put(connection, now);
     }
 
     /// Sends a request and waits for the response head.
@@ -129,26 +121,17 @@ impl Endpoint {
     /// # Errors
     /// Why there is none. Timeouts of the upstream are among the reasons, and so is a fault of the
     /// caller's body.
-    pub(super) async fn send(
+    pub(super) fn send(
         &self,
-        mut request: Request<RequestBody>,
+        request: Request<RequestBody>,
         upload: &Upload,
         patience: Patience<'_>,
-    ) -> Result<Answer, Reason> {
-        while let Some(mut sender) = self.pool.take(patience.began) {
-            let sending = pin!(sender.try_send_request(request));
-            match patience.wait(sending, upload).await? {
-                Ok(response) => return Ok(Answer { response, sender }),
-                // The upstream closed the idle connection before a byte was written: not its fault,
-                // and not an attempt. Every turn of the loop uses one connection up.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(fault::of_send(error.error(), upload)),
-                },
-            }
+    ) -> impl Future<Output = Result<Response<Arriving>, Reason>> {
+        match self.pool.take(patience.began) {
+            Some(connection) => Either::Left(patience.answer(connection, request, upload)),
+            // In a box because it is large and rare: every call would carry its room about.
+            None => Either::Right(Box::pin(self.send_first(request, upload, patience))),
         }
-        // In a box because it is large and rare: every call would carry its room about.
-        Box::pin(self.send_first(request, upload, patience)).await
     }
 
     /// Sends a request over a connection that is made for it.
@@ -157,9 +140,9 @@ impl Endpoint {
         request: Request<RequestBody>,
         upload: &Upload,
         mut patience: Patience<'_>,
-    ) -> Result<Answer, Reason> {
-        let mut sender = match self.connect(&patience).await {
-            Ok(sender) => sender,
+    ) -> Result<Response<Arriving>, Reason> {
+        let connection = match self.connect(&patience).await {
+            Ok(connection) => connection,
             Err(reason) => {
                 if !upload.is_on_hold.get() {
                     body::discard(request.into_body());
@@ -168,29 +151,17 @@ impl Endpoint {
             }
         };
         patience.began = clock::now();
-        let sending = pin!(sender.try_send_request(request));
-        match patience.wait(sending, upload).await? {
-            Ok(response) => Ok(Answer { response, sender }),
-            Err(error) => Err(fault::of_send(error.error(), upload)),
-        }
+        patience.answer(connection, request, upload).await
     }
 
-    async fn connect(&self, patience: &Patience<'_>) -> Result<Sender, Reason> {
+    async fn connect(&self, patience: &Patience<'_>) -> Result<Connection, Reason> {
         let limit = patience.timeouts.connect;
         let left = patience.deadline.saturating_duration_since(clock::now());
         let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
         let stream = timeout(limit.min(left), self.dial()).await.map_err(|_| reason)??;
         // Without it a small request may wait for the acknowledgement of the one before.
         let _unsupported = stream.set_nodelay(true);
-        let (sender, connection) = http1::handshake(TokioIo::new(Outbound::new(stream)))
-            .await
-            .map_err(|_| Reason::ConnectReset)?;
-        tokio::task::spawn_local(async move {
-            // Its errors reach the exchange through the sender; an idle connection that fails is
-            // found closed when it is next taken.
-            let _reported = connection.await;
-        });
-        Ok(sender)
+        Ok(Connection::new(stream))
     }
 
     async fn dial(&self) -> Result<TcpStream, Reason> {
@@ -217,6 +188,21 @@ impl Endpoint {
 }
 
 impl Patience<'_> {
+    /// Sends a request over this connection and waits for the response head.
+    fn answer(
+        self,
+        connection: Connection,
+        request: Request<RequestBody>,
+        upload: &Upload,
+    ) -> impl Future<Output = Result<Response<Arriving>, Reason>> {
+        // Encoded here, so that the request itself is not carried about.
+        let mut call = Call::new(connection, request);
+        async move {
+            let answer = self.wait(Pin::new(&mut call), upload).await?;
+            answer.map_err(|broken| fault::of_send(broken, upload))
+        }
+    }
+
     /// Waits for the response head: until the deadline, and for `first_byte` from when the sending
     /// began, or from when the caller's body has been sent.
     async fn wait<T>(

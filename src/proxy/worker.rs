@@ -35,7 +35,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// How long a closing listener looks for one more connection that the kernel has completed.
 const LAST_LOOK: Duration = Duration::from_millis(10);
 
-/// Polls of tasks, about four per call, between two looks at the sockets while there is work. Each
+/// Polls of tasks, about two per call, between two looks at the sockets while there is work. Each
 /// look is a system call; a thread that has nothing to do looks at once.
 const POLLS_PER_LOOK: u32 = 128;
 

@@ -56,6 +56,10 @@ fn an_answer_that_is_no_http_or_can_be_read_in_two_ways_is_502() {
         "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        &format!("HTTP/1.1 200 OK\r\n{}\r\n", "x-a: 1\r\n".repeat(101)),
+        &format!("HTTP/1.1 200 OK\r\nx-a: {}", "a".repeat(1 << 20)),
+        &"HTTP/1.1 100 Continue\r\n\r\n".repeat(100),
     ] {
         upstream.answer(vec![Step::ReadBody, raw(bytes), Step::Close]);
         assert_is_ours(&fusebox.get("/", &[]), 502, "http_protocol_error");
@@ -67,9 +71,11 @@ fn an_answer_that_is_no_http_or_can_be_read_in_two_ways_is_502() {
 #[test]
 fn a_body_that_is_cut_short_is_never_passed_on_as_whole() {
     let (upstream, fusebox) = start();
-    for head in
-        ["content-length: 10\r\n\r\npart", "transfer-encoding: chunked\r\n\r\n4\r\npart\r\n"]
-    {
+    for head in [
+        "content-length: 10\r\n\r\npart",
+        "transfer-encoding: chunked\r\n\r\n4\r\npart\r\n",
+        "transfer-encoding: chunked\r\n\r\n4\r\npart\r\nZZ\r\nwhole\r\n0\r\n\r\n",
+    ] {
         let head = format!("HTTP/1.1 200 OK\r\n{head}");
         upstream.answer(vec![Step::ReadBody, raw(&head), Step::Close]);
         let mut connection = fusebox.connect();

@@ -212,6 +212,24 @@ fn a_caller_of_http_1_0_gets_a_body_that_it_can_read() {
 }
 
 #[test]
+fn an_upload_goes_on_when_its_answer_has_begun() {
+    let (upstream, fusebox) = start();
+    let head = raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart");
+    upstream.answer_on("/early", vec![head, Step::ReadBody, raw("whole!")]);
+    let large = vec![b'x'; 5_000_000];
+    let mut connection = fusebox.connect();
+    for _ in 0..2 {
+        connection.send("POST /early HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000\r\n\r\n");
+        let (status, headers) = connection.head();
+        connection.send(&large);
+        assert_eq!(connection.body("POST", status, &headers).unwrap(), b"partwhole!");
+        assert!(upstream.last().body == large, "it arrived as it was sent");
+    }
+    let received = upstream.received();
+    assert_ne!(received[0].connection, received[1].connection, "it may not be in step");
+}
+
+#[test]
 fn a_final_answer_in_the_middle_of_an_upload_is_the_answer() {
     let (upstream, fusebox) = start();
     let refusal = raw("HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");

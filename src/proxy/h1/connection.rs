@@ -1,0 +1,229 @@
+//! A connection to an upstream, and what has been read from it ahead.
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::BytesMut;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+
+use super::{
+    Broken,
+    answer::{self, Answer, Head, Wanted},
+};
+
+/// Room for a read: most answers are smaller.
+const ROOM: usize = 4 << 10;
+/// Room for a read of a large body.
+const MAX_ROOM: usize = 64 << 10;
+/// More room than this is not kept for the next call.
+const KEPT_ROOM: usize = 16 << 10;
+/// The most interim answers (1xx) to one request.
+const MAX_INTERIM: u8 = 16;
+
+/// A connection that carries one call at a time.
+#[derive(Debug)]
+pub(in crate::proxy) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) inflow: Inflow,
+    /// Kept for its room.
+    pub(super) outflow: Vec<u8>,
+}
+
+impl Connection {
+    pub(in crate::proxy) fn new(stream: TcpStream) -> Self {
+        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new() }
+    }
+
+    /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
+    /// for. Costs a system call only if the runtime has heard of something.
+    pub(in crate::proxy) fn is_quiet(&self) -> bool {
+        let heard = self.stream.try_read(&mut [0]);
+        matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Makes it ready for the next call; none if something is left of this one.
+    pub(super) fn rested(mut self) -> Option<Self> {
+        if !self.inflow.buffer.is_empty() {
+            return None;
+        }
+        let buffer = Some(self.inflow.buffer).filter(|buffer| buffer.capacity() <= KEPT_ROOM);
+        self.inflow = Inflow::new(buffer.unwrap_or_default());
+        if self.outflow.capacity() > KEPT_ROOM {
+            self.outflow = Vec::new();
+        }
+        Some(self)
+    }
+}
+
+/// Where the rest of an answer is read from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Connection(Connection),
+    /// A connection on which the request is still being written.
+    Half(OwnedReadHalf, Inflow),
+}
+
+impl Source {
+    /// The half of a connection to read from, and the one to write to.
+    pub(super) fn split(connection: Connection) -> (Self, OwnedWriteHalf) {
+        let (reading, writing) = connection.stream.into_split();
+        (Self::Half(reading, connection.inflow), writing)
+    }
+
+    /// What has been read.
+    pub(super) const fn buffer(&mut self) -> &mut BytesMut {
+        match self {
+            Self::Connection(connection) => &mut connection.inflow.buffer,
+            Self::Half(_, inflow) => &mut inflow.buffer,
+        }
+    }
+
+    /// Reads more. Zero is the end.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
+            Self::Half(reading, inflow) => inflow.poll_read(reading, cx),
+        }
+    }
+}
+
+/// What has been read and not taken, and how much to read next.
+#[derive(Debug)]
+pub(super) struct Inflow {
+    buffer: BytesMut,
+    /// Grows while reads fill it.
+    room: usize,
+    interims: u8,
+}
+
+impl Inflow {
+    const fn new(buffer: BytesMut) -> Self {
+        Self { buffer, room: ROOM, interims: 0 }
+    }
+
+    /// Reads the head of the answer.
+    pub(super) fn poll_head(
+        &mut self,
+        stream: &mut TcpStream,
+        mut wanted: Wanted<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, Broken>> {
+        loop {
+            let before = self.buffer.len();
+            match ready!(self.poll_read(stream, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Connection)),
+                Ok(_) => {}
+            }
+            // A head that comes byte by byte is looked at once per line.
+            if before > 0 && memchr::memchr(b'\n', &self.buffer[before..]).is_none() {
+                if self.buffer.len() > answer::MAX_BYTES {
+                    return Poll::Ready(Err(Broken::Answer));
+                }
+                continue;
+            }
+            while !self.buffer.is_empty() {
+                match answer::take(&mut self.buffer, &mut wanted)? {
+                    None => break,
+                    Some(Head::Final(answer)) => return Poll::Ready(Ok(answer)),
+                    Some(Head::Interim) if self.interims == MAX_INTERIM => {
+                        return Poll::Ready(Err(Broken::Answer));
+                    }
+                    Some(Head::Interim) => self.interims += 1,
+                }
+            }
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        // What is left of the last room will do as long as it is not too little.
+        if self.buffer.capacity() - self.buffer.len() < self.room / 4 {
+            self.buffer.reserve(self.room);
+        }
+        let read = ready!(pin!(stream.read_buf(&mut self.buffer)).poll(cx))?;
+        if self.buffer.len() == self.buffer.capacity() {
+            self.room = (self.room * 2).min(MAX_ROOM);
+        }
+        Poll::Ready(Ok(read))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, MAX_INTERIM};
+    use crate::proxy::h1::{Broken, answer::Wanted};
+    use http::{HeaderMap, StatusCode};
+    use std::future::poll_fn;
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    async fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Connection::new(stream), listener.accept().await.unwrap().0)
+    }
+
+    async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
+        let Connection { stream, inflow, .. } = connection;
+        let mut headers = HeaderMap::new();
+        let answer = poll_fn(|cx| {
+            let wanted = Wanted { is_head: false, headers: &mut headers };
+            inflow.poll_head(stream, wanted, cx)
+        })
+        .await;
+        answer.map(|answer| answer.response.status())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_quiet_until_something_comes() {
+        let (connection, mut upstream) = pair().await;
+        assert!(connection.is_quiet());
+        upstream.write_all(b"x").await.unwrap();
+        connection.stream.readable().await.unwrap();
+        assert!(!connection.is_quiet());
+        let (connection, upstream) = pair().await;
+        drop(upstream);
+        connection.stream.readable().await.unwrap();
+        assert!(!connection.is_quiet());
+    }
+
+    #[tokio::test]
+    async fn interim_answers_are_passed_over_up_to_a_limit() {
+        let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+        for (count, expected) in [
+            (0, Ok(StatusCode::CREATED)),
+            (MAX_INTERIM, Ok(StatusCode::CREATED)),
+            (MAX_INTERIM + 1, Err(Broken::Answer)),
+        ] {
+            let (mut connection, mut upstream) = pair().await;
+            let wire = interim.repeat(count.into()) + "HTTP/1.1 201 Created\r\n\r\n";
+            upstream.write_all(wire.as_bytes()).await.unwrap();
+            assert_eq!(status(&mut connection).await, expected, "{count}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_before_the_head_is_the_connections() {
+        for wire in ["", "HTTP/1.1 200 OK\r\n"] {
+            let (mut connection, mut upstream) = pair().await;
+            upstream.write_all(wire.as_bytes()).await.unwrap();
+            drop(upstream);
+            assert_eq!(status(&mut connection).await, Err(Broken::Connection));
+        }
+    }
+}
