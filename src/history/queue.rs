@@ -32,6 +32,8 @@ pub(super) struct Queue {
     losses: Losses,
     /// Whether it was told that rows are in memory only.
     is_told: bool,
+    /// Segments that were full before the next was made, as last told.
+    hasty_told: usize,
 }
 
 impl Queue {
@@ -39,7 +41,7 @@ impl Queue {
         let mut tick = tokio::time::interval(COLLECT_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (shared, losses) = (Arc::clone(shared), Losses::default());
-        Self { shared, spool, tick, losses, is_told: false }
+        Self { shared, spool, tick, losses, is_told: false, hasty_told: 0 }
     }
 
     /// Waits until the lanes are worth looking at. Losing this future loses nothing.
@@ -207,6 +209,15 @@ impl Queue {
             (None, true) => tracing::info!("the journal is on disk again"),
             _ => {}
         }
+        let hasty = self.spool.supply().hasty();
+        if hasty > self.hasty_told && why.is_none() {
+            let segments = hasty - self.hasty_told;
+            warn!(
+                segments,
+                "segments filled faster than they were made: until they are stored, their rows do not survive this process"
+            );
+        }
+        self.hasty_told = hasty;
         self.is_told = why.is_some();
         self.shared.counters.is_in_memory_because(why);
     }

@@ -132,6 +132,8 @@ struct Delivery {
     aside: Aside,
     /// Whether the store's cursors are known.
     is_sure: bool,
+    /// Whether somebody moved our cursor since rows were last written.
+    was_moved: bool,
     /// What was sent without an answer.
     doubt: Option<Doubt>,
     away: Backoff,
@@ -160,6 +162,7 @@ impl Delivery {
             sample_successes: limits.sample_successes.get(),
             aside,
             is_sure: false,
+            was_moved: false,
             doubt: None,
             away: AWAY,
             refusing: REFUSING,
@@ -214,12 +217,15 @@ impl Delivery {
             if lot.is_empty() {
                 return Ok(());
             }
-            let written = self.deliver(&lot).await;
-            if let Err(error) = written {
+            if let Err(error) = self.deliver(&lot).await {
                 self.is_sure = false;
-                if !matches!(error, Error::CursorMoved) {
+                // Once is a failover. Again and again is somebody else with a copy of our journal.
+                let is_first = !std::mem::replace(&mut self.was_moved, true);
+                if !matches!(error, Error::CursorMoved) || !is_first {
                     return Err(error);
                 }
+            } else {
+                self.was_moved = false;
             }
         }
     }
@@ -328,8 +334,8 @@ impl Delivery {
         let error = LastError { at_us: clock::wall_us(), message: causes(cause) };
         self.shared.counters.went_wrong(false, error);
         let waits = match cause {
-            Error::Refused(_) | Error::BadData(_) => &mut self.refusing,
-            Error::Unavailable(_) | Error::CursorMoved => &mut self.away,
+            Error::Refused(_) | Error::BadData(_) | Error::CursorMoved => &mut self.refusing,
+            Error::Unavailable(_) => &mut self.away,
         };
         let wait = waits.next(fastrand::u64(..));
         let stopping = &mut self.stopping;

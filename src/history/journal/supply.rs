@@ -29,6 +29,7 @@ pub(in crate::history) struct Supply {
     /// Segments in memory, and how many there may be.
     in_memory: AtomicUsize,
     memory_limit: usize,
+    hasty: AtomicUsize,
     /// Of these, so many are left to the tails.
     memory_reserve: usize,
     /// Why the last segment is none on disk.
@@ -55,6 +56,7 @@ impl Supply {
             segment_bytes,
             in_memory: AtomicUsize::new(0),
             memory_limit,
+            hasty: AtomicUsize::new(0),
             memory_reserve,
             trouble: Mutex::new(trouble),
         }
@@ -82,6 +84,19 @@ impl Supply {
             self.in_memory.fetch_sub(1, Relaxed);
         }
         page.ok()
+    }
+
+    /// A segment in memory, because the last one was full before the next was made.
+    pub(super) fn in_haste(&self, worker: u32) -> Option<Page> {
+        if self.directory.is_some() {
+            self.hasty.fetch_add(1, Relaxed);
+        }
+        self.memory(worker)
+    }
+
+    /// How often a segment was full before the next was made.
+    pub(in crate::history) fn hasty(&self) -> usize {
+        self.hasty.load(Relaxed)
     }
 
     /// A page that nobody needs any more.

@@ -159,8 +159,13 @@ impl Tail {
 
     /// Whether the next page is still to be made.
     pub(in crate::history) fn wants_spare(&self) -> bool {
-        let usable = (self.supply.segment_bytes / 2).max(1);
-        self.spares.len() <= self.open.bytes() / usable
+        // One is at hand while the other is made.
+        self.spares.len() <= 1 + self.needed_to_turn()
+    }
+
+    /// Pages beside the next that what is open will take.
+    fn needed_to_turn(&self) -> usize {
+        self.open.bytes() / (self.supply.segment_bytes / 2).max(1)
     }
 
     /// Whether a page for later is one in memory, for which there should be a file.
@@ -178,7 +183,7 @@ impl Tail {
         let in_memory = self.spares.iter().position(|spare| is_file && !spare.is_file());
         let given_back = in_memory.and_then(|at| self.spares.remove(at));
         self.spares.push_back(page);
-        if is_file && self.page.as_ref().is_some_and(|now| !now.is_file()) && !self.wants_spare() {
+        if is_file && self.page.as_ref().is_some_and(|now| !now.is_file()) && self.spares.len() > self.needed_to_turn() {
             self.turn();
         }
         given_back
@@ -237,7 +242,7 @@ impl Tail {
     /// Turns to the next page, which begins with all names.
     fn next_page(&mut self) -> bool {
         let spare = self.spares.pop_front();
-        let Some(mut page) = spare.or_else(|| self.supply.memory(self.worker)) else {
+        let Some(mut page) = spare.or_else(|| self.supply.in_haste(self.worker)) else {
             return false;
         };
         for name in self.names.all() {

@@ -75,8 +75,9 @@ async fn apply(db: &Client, statements: &Statements) -> Result<(), tokio_postgre
         let (copied, ended) = join(sink.as_mut().finish(), db.batch_execute(&statements.end)).await;
         copied.and(ended)
     };
-    let (begun, done) = join(db.batch_execute("begin"), work).await;
-    let result = begun.and(done);
+    // Waited for, unlike the rest: behind one that failed, a COPY would stand on its own.
+    db.batch_execute("begin").await?;
+    let result = work.await;
     if result.is_err() && !db.is_closed() {
         db.batch_execute("rollback").await?;
     }
