@@ -118,15 +118,15 @@ impl Tail {
 
     /// Rows were dropped for want of room: their sums, and the segment that held them.
     pub(in crate::history) fn lose(&mut self, segment: u64, sums: &[(RollupKey, Rollup)]) {
-        for lot in sums.chunks(SUMS_PER_RECORD) {
+        let mut rest = sums;
+        while !rest.is_empty() {
             self.record.clear();
-            let mut to = Writer(&mut self.record);
-            to.u64(segment);
-            to.u32(u32::try_from(lot.len()).unwrap_or(0));
-            lot.iter().for_each(|sum| codec::put_rollup(&mut self.record, sum));
+            let fitting = codec::put_lost(&mut self.record, segment, rest);
+            let (lot, others) = rest.split_at(fitting);
             if self.append(Kind::Lost).is_none() {
                 lot.iter().for_each(|(key, sum)| self.lost.merge(key.clone(), sum));
             }
+            rest = others;
         }
     }
 
@@ -261,6 +261,3 @@ fn put_name(page: &mut Page, new: &New) -> bool {
     };
     page.put(kind, &record).is_some()
 }
-
-/// Sums of one record: with the longest names and every bin it stays within a frame.
-const SUMS_PER_RECORD: usize = 16;
