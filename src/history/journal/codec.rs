@@ -10,7 +10,7 @@ use http::Method;
 
 use super::{
     bytes::{Reader, Writer},
-    frame::SUMS,
+    frame::{MAX_PAYLOAD, SUMS},
     vocabulary::Vocabulary,
 };
 use crate::domain::{
@@ -153,7 +153,7 @@ fn read_attempts(from: &mut Reader<'_>, words: &Vocabulary) -> Option<Attempts> 
 }
 
 /// Writes the sum of some calls.
-pub(super) fn put_rollup(out: &mut Vec<u8>, (key, sum): &(RollupKey, Rollup)) {
+fn put_rollup(out: &mut Vec<u8>, (key, sum): &(RollupKey, Rollup)) {
     let mut out = Writer(out);
     out.i64(key.minute);
     for text in [&*key.service, &*key.upstream, &*key.domain, &*key.action] {
@@ -212,6 +212,25 @@ pub(super) struct Lost {
     /// The segment that held them; zero for rows that had none.
     pub(super) segment: u64,
     pub(super) sums: Vec<(RollupKey, Rollup)>,
+}
+
+/// Writes a record of dropped rows, with as many of their sums as fit a frame, but one at least.
+/// Returns how many.
+pub(super) fn put_lost(out: &mut Vec<u8>, segment: u64, sums: &[(RollupKey, Rollup)]) -> usize {
+    Writer(out).u64(segment);
+    let count_at = out.len();
+    Writer(out).u32(0);
+    let (mut end, mut count) = (out.len(), 0_u32);
+    for sum in sums {
+        put_rollup(out, sum);
+        if out.len() > MAX_PAYLOAD && count > 0 {
+            break;
+        }
+        (end, count) = (out.len(), count + 1);
+    }
+    out.truncate(end);
+    out[count_at..count_at + size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
+    usize::try_from(count).unwrap_or(sums.len())
 }
 
 /// Reads a record of dropped rows.

@@ -118,15 +118,15 @@ impl Tail {
 
     /// Rows were dropped for want of room: their sums, and the segment that held them.
     pub(in crate::history) fn lose(&mut self, segment: u64, sums: &[(RollupKey, Rollup)]) {
-        for lot in sums.chunks(SUMS_PER_RECORD) {
+        let mut rest = sums;
+        while !rest.is_empty() {
             self.record.clear();
-            let mut to = Writer(&mut self.record);
-            to.u64(segment);
-            to.u32(u32::try_from(lot.len()).unwrap_or(0));
-            lot.iter().for_each(|sum| codec::put_rollup(&mut self.record, sum));
+            let fitting = codec::put_lost(&mut self.record, segment, rest);
+            let (lot, others) = rest.split_at(fitting);
             if self.append(Kind::Lost).is_none() {
                 lot.iter().for_each(|(key, sum)| self.lost.merge(key.clone(), sum));
             }
+            rest = others;
         }
     }
 
@@ -183,7 +183,10 @@ impl Tail {
         let in_memory = self.spares.iter().position(|spare| is_file && !spare.is_file());
         let given_back = in_memory.and_then(|at| self.spares.remove(at));
         self.spares.push_back(page);
-        if is_file && self.page.as_ref().is_some_and(|now| !now.is_file()) && self.spares.len() > self.needed_to_turn() {
+        if is_file
+            && self.page.as_ref().is_some_and(|now| !now.is_file())
+            && self.spares.len() > self.needed_to_turn()
+        {
             self.turn();
         }
         given_back
@@ -273,6 +276,3 @@ fn put_name(page: &mut Page, new: &New) -> bool {
     };
     page.put(kind, &record).is_some()
 }
-
-/// Sums of one record: with the longest names and every bin it stays within a frame.
-const SUMS_PER_RECORD: usize = 16;

@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 use super::{Directory, Process, ids};
 use crate::{
     clock,
-    domain::task::Origin,
+    domain::{
+        learn::{
+            histogram::Histogram,
+            rollup::{Ledger, Rollup, RollupKey},
+        },
+        task::{CallRecord, Origin},
+    },
     history::{
         journal::{Journal, KEPT, Limits, Tail, home::Home},
         samples,
@@ -157,4 +163,33 @@ fn what_is_in_memory_goes_on_in_a_file_as_soon_as_there_is_one() {
     let mut expected = [early.id, late.id];
     expected.sort_unstable();
     assert_eq!(rows, expected, "what was open is told again in the file");
+}
+
+#[test]
+fn sums_of_every_duration_there_is_reach_the_store() {
+    let directory = Directory::new();
+    let mut process = Process::start(&directory);
+    let durations = Histogram::from_bins((0..400).map(|bin| (bin, 1)));
+    let sums: Vec<_> = (0..50)
+        .map(|minute| {
+            let key = RollupKey { minute, ..rollup_key(&samples::success(&samples::site("a"))) };
+            (key, Rollup { count: 400, durations: durations.clone(), ..Rollup::default() })
+        })
+        .collect();
+    process.tail.lose(7, &sums);
+    process.collect();
+    let (mut told, mut lots) = (Vec::new(), 0);
+    while let Some(lot) = Some(process.journal.spool.next(1_000).unwrap()).filter(|l| !l.is_empty())
+    {
+        told.extend(lot.sums);
+        lots += 1;
+    }
+    assert_eq!(told, sums);
+    assert!(lots < 10, "{lots} records for {} sums", sums.len());
+}
+
+fn rollup_key(call: &CallRecord) -> RollupKey {
+    let mut ledger = Ledger::default();
+    ledger.add_lost("orders", call);
+    ledger.into_sums().remove(0).0
 }
