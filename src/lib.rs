@@ -13,7 +13,7 @@
 //! - [`proxy`]: the data plane. One straight function per call.
 //! - [`checks`]: active health checks, through the same breakers.
 //! - [`fleet`]: breaker state to and from the store.
-//! - [`history`]: rows from the data plane to the store, in batches.
+//! - [`history`]: calls from the data plane to a journal, from there to the store, each once.
 //! - [`admin`]: the admin port: JSON, health, metrics, dashboard.
 //! - [`app`]: the composition root. [`cli`]: one file per family of subcommands.
 //!

@@ -145,7 +145,7 @@ fn a_limit_of_the_length_of_files_ends_no_process_and_losses_are_counted() {
     let callers = world.callers(SOME);
     world.fusebox.limit_file_bytes(100_000);
     wait_until("it is told", world::PATIENCE, || why_in_memory(&world));
-    world.wait_for_calls(&callers, 10_000);
+    world.wait_for_calls(&callers, 40_000);
     world.fusebox.limit_file_bytes(u64::MAX >> 1);
     world.wait_for_calls(&callers, 1_000);
     world.end(callers, SOME.callers).judge().assert_losses_are_counted();
