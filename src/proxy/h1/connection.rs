@@ -23,8 +23,8 @@ use super::{
 
 /// Room for a read: most answers are smaller.
 const ROOM: usize = 4 << 10;
-/// Room for a read of a large body.
-const MAX_ROOM: usize = 64 << 10;
+/// Room for a read of a large body. With less, small pieces wake the caller more often.
+const MAX_ROOM: usize = 256 << 10;
 /// More room than this is not kept for the next call.
 const KEPT_ROOM: usize = 16 << 10;
 /// The most interim answers (1xx) to one request.
