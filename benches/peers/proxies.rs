@@ -238,8 +238,6 @@ workers: 1
 admin: {{ listen: \"{admin}\" }}
 data_dir: {}
 database: {{ url: \"{database}\" }}
-# Postgres shares its core with the load, so that a round's rows may all have to wait.
-history: {{ queue_rows: 1000000 }}
 logs: {{ calls: all }}
 listeners:
   egress: {{ listen: \"{listen}\", upstream: backend }}
