@@ -85,7 +85,13 @@ pub fn dump(directory: &Path, mut say: impl FnMut(Value)) -> io::Result<Vec<(Pat
                 _ => return true,
             };
             let Some(call) = call else { return false };
-            let row = serde_json::from_str::<Value>(&line(&call)).unwrap_or_default();
+            let mut row = serde_json::from_str::<Value>(&line(&call)).unwrap_or_default();
+            if frame.kind == Kind::Began
+                && let Some(columns) = row.as_object_mut()
+            {
+                // How it ended stands in another record, if it did.
+                columns.retain(|name, _| !AT_THE_END.contains(&name.as_str()));
+            }
             let header = &segment.header;
             say(json!({
                 "record": kind,
@@ -150,6 +156,20 @@ fn walk(
     }
     Ok(scan.damaged)
 }
+
+/// What is not known when a call begins.
+const AT_THE_END: [&str; 10] = [
+    "status",
+    "outcome",
+    "failureReason",
+    "attempts",
+    "durationUs",
+    "upstreamUs",
+    "firstByteUs",
+    "requestBytes",
+    "responseBytes",
+    "weight",
+];
 
 type Opened = (Vec<Segment>, Vec<(PathBuf, String)>);
 

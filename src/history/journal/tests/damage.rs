@@ -104,6 +104,8 @@ fn a_dump_tells_what_began_and_what_ended() {
     let told: Vec<_> = lines.iter().map(|line| line["record"].as_str().unwrap()).collect();
     assert_eq!(told, ["began", "ended", "began"]);
     assert_eq!(lines[1]["call"]["taskId"], call.id.to_string());
+    let outcomes: Vec<_> = lines.iter().map(|line| line["call"].get("outcome").is_some()).collect();
+    assert_eq!(outcomes, [false, true, false], "what began has none yet");
     let report = inspect::report(&directory.0).unwrap();
     assert_eq!((report.under_way, report.segments[0].rows), (1, 1));
     drop(ticket);
