@@ -9,6 +9,7 @@ use super::{
     client::Error,
     exit::Exit,
     follow, history, migrate,
+    output::complain,
     rows::Source,
     screen::Screen,
     settings::{self, Settings},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     admin::Questions,
     domain::units::parse_duration,
-    store::{self, Identity},
+    store::{self, Identity, migrate::Progress},
 };
 
 /// `fusebox history`.
@@ -113,6 +114,7 @@ impl Origin {
         }
         let settings = Settings::of_file(self.config.clone());
         let place = migrate::place(&settings)?;
+        look(&place)?;
         let namespace = self.namespace.clone().unwrap_or(place.namespace);
         let stores = store::reader(&place.database, &place.data_dir, reader(namespace));
         match stores {
@@ -120,6 +122,27 @@ impl Origin {
             Err(error) => Err(super::ask::broken(Error::Store(error))),
         }
     }
+}
+
+/// Looks whether there is a store with tables at a place, and says what is wrong with it if not: a
+/// command has no log where the reason could stand.
+fn look(place: &migrate::Place) -> Result<(), Exit> {
+    if place.database.url.is_none() {
+        // The embedded store says it by itself, and must not be made by a question.
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| super::ask::broken(Error::Output(error)))?;
+    let looking = store::migrate::status(&place.database, &place.data_dir);
+    let found =
+        runtime.block_on(looking).map_err(|error| super::ask::broken(Error::Store(error)))?;
+    if found.iter().any(|migration| migration.progress != Progress::Pending) {
+        return Ok(());
+    }
+    Err(complain(
+        Exit::Unreachable,
+        "fusebox: the database has no tables of Fusebox: `fusebox migrate up` makes them",
+    ))
 }
 
 /// Who reads: only the namespace matters.

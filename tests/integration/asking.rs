@@ -136,6 +136,18 @@ fn a_question_that_cannot_be_answered_has_an_exit_code_and_a_reason() {
 }
 
 #[test]
+fn a_command_says_itself_why_the_database_does_not_answer() {
+    let empty = Database::new();
+    let (base, _) = empty.url.rsplit_once('/').expect("a URL ends with the database");
+    let missing = format!("{base}/nobody_made_it?sslmode=disable");
+    for (url, says) in [(&empty.url, "fusebox migrate up"), (&missing, "does not exist")] {
+        let finished = run(&["history", "--database"], &[("DATABASE_URL", url)]);
+        assert_eq!(finished.code, Some(4), "{}", finished.text);
+        assert!(finished.text.contains(says), "{}", finished.text);
+    }
+}
+
+#[test]
 fn following_prints_every_new_row_once_also_those_of_long_calls() {
     const CALLS: usize = 60;
     let upstream = ScriptedUpstream::start();
