@@ -1,14 +1,15 @@
 //! The body of an answer, read from its connection as it is asked for.
 
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{net::tcp::OwnedWriteHalf, task::JoinHandle};
+use tokio::{net::tcp::OwnedWriteHalf, task::JoinHandle, time::timeout};
 
 use super::{
     Broken,
@@ -16,6 +17,10 @@ use super::{
     decoder::{Decoder, Framing},
     sending::Sending,
 };
+
+/// For so long an upstream that has answered may leave the rest of the request unread, before it is
+/// given up.
+const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 /// A body on its way in.
 #[derive(Debug)]
@@ -35,14 +40,25 @@ impl Arriving {
     }
 
     /// Lets the rest of the request go on by itself: the caller may read nothing before it has
-    /// written all. It ends with the caller's body, which has its limits, and that with the caller.
+    /// written all. It ends with the caller's body, which has its limits, and that with the caller;
+    /// or when the upstream, which has answered, takes nothing more for [`UNREAD_FOR`].
     pub(super) fn during<B: Body<Data = Bytes> + Unpin + 'static>(
         mut self,
         mut sending: Sending<B>,
         mut writing: OwnedWriteHalf,
     ) -> Self {
         self.upload = Some(tokio::task::spawn_local(async move {
-            let sent = std::future::poll_fn(|cx| sending.poll(&mut writing, cx)).await;
+            let mut before = sending.progress();
+            let sent = loop {
+                let rest = poll_fn(|cx| sending.poll(&mut writing, cx));
+                match timeout(UNREAD_FOR, rest).await {
+                    Ok(sent) => break sent,
+                    Err(_) if sending.is_held_up() && sending.progress() == before => {
+                        break Err(Broken::Connection);
+                    }
+                    Err(_) => before = sending.progress(),
+                }
+            };
             // To some upstreams a connection that is closed in one direction is closed.
             writing.forget();
             sent
@@ -114,5 +130,66 @@ impl Body for Arriving {
 
     fn size_hint(&self) -> SizeHint {
         self.decoder.left().map_or_else(SizeHint::new, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arriving;
+    use crate::proxy::h1::{
+        connection::{Connection, Source},
+        decoder::Framing,
+        sending::Sending,
+    };
+    use bytes::Bytes;
+    use http::Request;
+    use http_body::{Body, Frame};
+    use std::{
+        pin::Pin,
+        rc::{Rc, Weak},
+        task::{Context, Poll},
+        time::Duration,
+    };
+    use tokio::net::{TcpListener, TcpStream};
+
+    /// A caller that has more to send for ever.
+    struct Endless(#[expect(dead_code, reason = "tells when it is gone")] Rc<()>);
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = ();
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[7; 1 << 16])))))
+        }
+    }
+
+    /// The rest of an upload that the upstream has answered and reads nothing more of.
+    async fn unread_upload() -> (Weak<()>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let upstream = listener.accept().await.unwrap().0;
+        let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
+        let is_there = Rc::downgrade(&caller);
+        let sending = Sending::new(&parts, Endless(caller), Vec::new());
+        let (source, writing) = Source::split(Connection::new(stream));
+        drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
+        (is_there, upstream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_was_answered_and_that_nobody_reads_ends() {
+        tokio::task::LocalSet::new()
+            .run_until(async {
+                let (is_there, _upstream) = unread_upload().await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                assert!(is_there.upgrade().is_some(), "it is given time");
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+                assert!(is_there.upgrade().is_none(), "and not for ever");
+            })
+            .await;
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Sending<B> {
     body: B,
     framing: Framing,
     stage: Stage,
+    /// How often something was written.
+    taken: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,16 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         };
         room.clear();
         head::encode(request, framing, &mut room);
-        Self { joined: room, written: 0, data: Bytes::new(), tail: b"", body, framing, stage }
+        Self {
+            joined: room,
+            written: 0,
+            data: Bytes::new(),
+            tail: b"",
+            body,
+            framing,
+            stage,
+            taken: 0,
+        }
     }
 
     /// Gives the room back for the next request.
@@ -93,6 +104,16 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             }
             ready!(self.poll_write(stream, cx))?;
         }
+    }
+
+    /// Whether there is something in hand that the upstream does not take.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.has_more()
+    }
+
+    /// A number that grows with what is written.
+    pub(super) const fn progress(&self) -> u64 {
+        self.taken
     }
 
     fn has_more(&self) -> bool {
@@ -184,6 +205,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// So much has been written, joined pieces first.
     fn advance(&mut self, count: usize) {
+        self.taken += 1;
         let of_joined = count.min(self.joined.len() - self.written);
         self.written += of_joined;
         let of_data = (count - of_joined).min(self.data.len());
