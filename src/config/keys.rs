@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderName, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Workers,
+    CallLines, Endpoint, Forwarded, Protocol, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
@@ -120,6 +120,8 @@ keys! {
         .default("60s").bounds("100ms", "1h");
     CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
         .default("10000").bounds("1", "1000000");
+    STREAMS: NonZeroU32 = key("listeners.*.limits.streams")
+        .default("100").bounds("1", "10000");
 
     ROUTES: List<Section> = section("listeners.*.routes").bounds("1", "1000");
     ROUTE_NAME: Title = key("listeners.*.routes[].name");
@@ -144,6 +146,7 @@ keys! {
 
     UPSTREAMS: Named = section("upstreams").bounds("1", "1000");
     UPSTREAM: Section = section("upstreams.*");
+    PROTOCOL: Protocol = key("upstreams.*.protocol").default("auto");
     ENDPOINTS: List<Endpoint> = key("upstreams.*.endpoints").bounds("1", "256");
     HEALTH_CHECK: Section = section("upstreams.*.health_check");
     HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path");

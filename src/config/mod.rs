@@ -243,6 +243,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Connections at a time; beyond, new ones wait to be accepted.
     pub connections: NonZeroUsize,
+    /// Calls at a time on one connection of HTTP/2.
+    pub streams: NonZeroU32,
 }
 
 /// One route.
@@ -284,6 +286,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// Its addresses, tried in turn. At least one.
     pub endpoints: Vec<Endpoint>,
+    /// What is spoken with them.
+    pub protocol: Protocol,
     /// Its active check.
     pub health_check: Option<HealthCheck>,
     /// How long its parts may take.
@@ -305,6 +309,17 @@ pub struct Endpoint {
     pub authority: Arc<str>,
     /// The Host header that the endpoint sees: the authority as written.
     pub host: HeaderValue,
+}
+
+/// What is spoken with an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over TLS what the endpoint chooses; without, HTTP/2 for gRPC and HTTP/1.1 for all else.
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// An active check.

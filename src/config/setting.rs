@@ -10,7 +10,7 @@ use std::{
 
 use http::{Method, StatusCode};
 
-use super::{CallLines, Forwarded, Workers, suggest::did_you_mean};
+use super::{CallLines, Forwarded, Protocol, Workers, suggest::did_you_mean};
 use crate::domain::{
     breaker::Scope,
     units::{Percent, parse_duration, parse_percent, parse_size},
@@ -130,6 +130,8 @@ choices! {
         ["all" => Self::All, "failures" => Self::Failures, "none" => Self::None];
     Forwarded, "`off`, `replace` or `append`",
         ["off" => Self::Off, "replace" => Self::Replace, "append" => Self::Append];
+    Protocol, "`auto`, `http1` or `http2`",
+        ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
     Method, "a method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `TRACE`", [
         "GET" => Self::GET, "HEAD" => Self::HEAD, "POST" => Self::POST, "PUT" => Self::PUT,

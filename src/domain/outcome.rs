@@ -146,6 +146,8 @@ reasons! {
     TimeoutTotal = "timeout_total", Failure, Timeout, 504, "http_response_timeout";
     /// No body frame of the upstream within the body-idle timeout.
     TimeoutIdle = "timeout_idle", Failure, Timeout, 504, "connection_read_timeout";
+    /// Nothing went through a tunnel for too long.
+    TunnelIdle = "tunnel_idle", Neutral, Timeout, 504, "connection_read_timeout";
     /// The caller's own, shorter deadline passed.
     CallerDeadline = "caller_deadline", Neutral, Timeout, 504, "http_response_timeout";
     /// The upstream closed or reset before a response head.
@@ -215,6 +217,18 @@ impl Reason {
             _ if is_exhausted(error) => Self::Internal,
             _ => Self::ConnectReset,
         }
+    }
+
+    /// Whether no connection came about, or none that could be used.
+    pub const fn is_connections(self) -> bool {
+        matches!(
+            self,
+            Self::DnsFailure
+                | Self::ConnectRefused
+                | Self::ConnectTimeout
+                | Self::ConnectReset
+                | Self::TlsFailure
+        )
     }
 
     /// The reason that a response status stands for, when it is no success.

@@ -93,6 +93,13 @@ pub(super) fn is_connection_word(token: &[u8]) -> bool {
     token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
 }
 
+/// Whether a list of tokens has this one. What follows a semicolon is about the token.
+pub(super) fn has_token(list: &[u8], token: &[u8]) -> bool {
+    let tokens = list.split(|&byte| byte == b',');
+    let names = tokens.filter_map(|entry| entry.split(|&byte| byte == b';').next());
+    names.map(<[u8]>::trim_ascii).any(|name| name.eq_ignore_ascii_case(token))
+}
+
 /// Whether the call has come through here too often.
 pub(super) fn is_loop(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
@@ -110,14 +117,14 @@ pub(super) fn add_via(headers: &mut HeaderMap) {
 pub(super) fn forward(
     headers: &mut HeaderMap,
     mode: Forwarded,
-    peer: SocketAddr,
-    local_port: u16,
+    peer: Option<SocketAddr>,
+    local_port: Option<u16>,
     host: &HeaderValue,
 ) {
     if mode == Forwarded::Off {
         return;
     }
-    let mut chain = peer.ip().to_string();
+    let mut chain = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string());
     if mode == Forwarded::Append {
         let received =
             headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
@@ -137,7 +144,9 @@ pub(super) fn forward(
     };
     set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
     set(X_FORWARDED_HOST, host.clone());
-    set(X_FORWARDED_PORT, HeaderValue::from(local_port));
+    if let Some(port) = local_port {
+        set(X_FORWARDED_PORT, HeaderValue::from(port));
+    }
     if !keep {
         headers.remove(header::FORWARDED);
     }
@@ -210,7 +219,8 @@ mod tests {
         let host = HeaderValue::from_static("shop.example");
         let seen = |mode| {
             let mut headers = map(&received);
-            forward(&mut headers, mode, "10.0.0.9:55".parse().unwrap(), 8080, &host);
+            let peer = "10.0.0.9:55".parse().ok();
+            forward(&mut headers, mode, peer, Some(8080), &host);
             let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
             (
                 text("x-forwarded-for").unwrap(),

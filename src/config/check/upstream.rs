@@ -23,6 +23,7 @@ pub(super) fn read(
     taken: &mut BTreeMap<String, String>,
 ) -> Option<Upstream> {
     let endpoints = endpoints(upstream);
+    let protocol = upstream.get(&keys::PROTOCOL);
     let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
     let health_check = health_check.and_then(|check| read_health_check(&check));
     let timeouts = upstream.mapping(&keys::TIMEOUTS);
@@ -49,6 +50,7 @@ pub(super) fn read(
     Some(Upstream {
         name: Arc::from(name),
         endpoints,
+        protocol,
         health_check,
         timeouts,
         pool,

@@ -39,8 +39,10 @@ pub(super) struct Sending<B> {
     body: B,
     framing: Framing,
     stage: Stage,
-    /// How often something was written.
+    /// How often the upstream took something.
     taken: u64,
+    /// Something that was written is not in hand any more.
+    is_gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             framing,
             stage,
             taken: 0,
+            is_gone: false,
         }
     }
 
@@ -116,6 +119,16 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.taken
     }
 
+    /// Whether all of it, or all that has come of it, can be written again.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.is_gone
+    }
+
+    /// Begins anew. It must be whole.
+    pub(super) const fn rewind(&mut self) {
+        self.written = 0;
+    }
+
     fn has_more(&self) -> bool {
         self.written < self.joined.len() || self.has_data()
     }
@@ -126,6 +139,11 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// Takes as much of the body as belongs into the next write. Ready when the body is complete.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Broken> {
+        if self.stage != Stage::Complete && self.written > 0 && self.written == self.joined.len() {
+            self.joined.clear();
+            self.written = 0;
+            self.is_gone = true;
+        }
         while self.stage != Stage::Complete && !self.has_data() && self.joined.len() < SMALL {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
@@ -191,7 +209,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             stream.poll_write(cx, joined)
         };
         match ready!(polled) {
-            Ok(count) if count > 0 => self.advance(count),
+            Ok(count) if count > 0 => {
+                self.taken += 1;
+                self.advance(count);
+            }
             Err(error)
                 if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
             {
@@ -205,17 +226,13 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// So much has been written, joined pieces first.
     fn advance(&mut self, count: usize) {
-        self.taken += 1;
         let of_joined = count.min(self.joined.len() - self.written);
         self.written += of_joined;
         let of_data = (count - of_joined).min(self.data.len());
         self.data.advance(of_data);
         let of_tail = (count - of_joined - of_data).min(self.tail.len());
         self.tail = &self.tail[of_tail..];
-        if self.written == self.joined.len() {
-            self.joined.clear();
-            self.written = 0;
-        }
+        self.is_gone |= of_data + of_tail > 0;
     }
 }
 
