@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Forwarded, HeaderRules, Listener, Route, Secret, Upstream, Workers,
+        CallLines, Config, Forwarded, HeaderRules, Listener, Protocol, Route, Secret, Upstream,
+        Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
@@ -94,6 +95,7 @@ fn listener(listener: &Listener) -> Value {
             "head_bytes": listener.limits.head_bytes,
             "head_timeout": show_duration(listener.limits.head_timeout),
             "connections": listener.limits.connections,
+            "streams": listener.limits.streams,
         },
         "routes": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })
@@ -137,6 +139,11 @@ fn upstream(upstream: &Upstream) -> Value {
     });
     json!({
         "endpoints": endpoints.collect::<Vec<_>>(),
+        "protocol": match upstream.protocol {
+            Protocol::Auto => "auto",
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+        },
         "health_check": health_check,
         "timeouts": {
             "connect": show_duration(upstream.timeouts.connect),

@@ -144,6 +144,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     Upstream {
         name: "payments".into(),
         endpoints: endpoints.iter().map(endpoint).collect(),
+        protocol: crate::config::Protocol::Auto,
         health_check: Some(HealthCheck {
             path: "/health?deep=1".to_owned(),
             every: Duration::from_millis(20),
