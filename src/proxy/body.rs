@@ -15,6 +15,7 @@ use http_body_util::Full;
 use super::{
     answer::Answer,
     exchange::Exchange,
+    headers,
     idle::{Idle, TimedOut},
 };
 use crate::domain::outcome::Reason;
@@ -65,7 +66,8 @@ impl ResponseBody {
             }),
         };
         Poll::Ready(match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                frame.trailers_mut().map(headers::strip_trailers);
                 self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
                 if self.incoming.is_end_stream() {
                     self.exchange.body_ended(self.incoming.take_connection());

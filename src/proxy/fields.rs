@@ -70,7 +70,6 @@ pub(super) struct Present {
     pub(super) tracestate: bool,
     /// Trailers are welcome.
     pub(super) te_trailers: bool,
-    pub(super) trailer: bool,
     pub(super) grpc: bool,
     pub(super) idempotency_key: bool,
 }
@@ -112,10 +111,6 @@ impl<'a> Fields<'a> {
             "idempotency-key" => self.present.idempotency_key = true,
             "te" => {
                 self.present.te_trailers |= headers::has_token(value, b"trailers");
-                self.present.hop_by_hop = true;
-            }
-            "trailer" => {
-                self.present.trailer = true;
                 self.present.hop_by_hop = true;
             }
             "upgrade" => {

@@ -30,7 +30,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// How many of them there are.
-const HOPS: usize = 9;
+const HOPS: usize = 8;
 /// Headers that are about one connection (RFC 9110 §7.6.1) and end here.
 static HOP_BY_HOP: [HeaderName; HOPS] = [
     KEEP_ALIVE,
@@ -39,7 +39,6 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
@@ -71,6 +70,30 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, present: Present) {
         for (name, _) in HOP_BY_HOP.iter().zip(found).filter(|(_, found)| *found) {
             headers.remove(name);
         }
+    }
+}
+
+/// Removes from trailers what decides about the message, its route or its caller (RFC 9110 §6.5.1):
+/// whoever merges them into the head must not be led astray.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    const HEADS_ONLY: [HeaderName; 14] = [
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::HOST,
+        header::RANGE,
+        header::SET_COOKIE,
+        header::TRAILER,
+        header::WWW_AUTHENTICATE,
+    ];
+    for name in HEADS_ONLY.iter().chain(&HOP_BY_HOP) {
+        trailers.remove(name);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::{
     body::Aborted,
+    headers,
     idle::{Idle, TimedOut},
     replay::Replay,
 };
@@ -163,7 +164,8 @@ impl Source {
             Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
         };
         Poll::Ready(match frame {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                frame.trailers_mut().map(headers::strip_trailers);
                 let length = frame.data_ref().map_or(0, Bytes::len) as u64;
                 self.upload.bytes.set(self.upload.bytes.get() + length);
                 if is_last(&self.incoming, &frame) {

@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -128,11 +128,17 @@ impl Body for Arriving {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.get_mut().poll_data(cx).map_ok(Frame::data)
+        let this = self.get_mut();
+        match ready!(this.poll_data(cx)) {
+            Some(data) => Poll::Ready(Some(data.map(Frame::data))),
+            None => Poll::Ready(
+                this.decoder.take_trailers().transpose().map(|t| t.map(Frame::trailers)),
+            ),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_done()
+        self.decoder.is_done() && !self.decoder.has_trailers()
     }
 
     fn size_hint(&self) -> SizeHint {

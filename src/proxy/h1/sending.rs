@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
@@ -147,7 +147,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         while self.stage != Stage::Complete && !self.has_data() && self.joined.len() < SMALL {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(None) => self.complete()?,
+                Poll::Ready(None) => self.complete(None)?,
                 Poll::Ready(Some(frame)) => self.add(frame.map_err(|_| Broken::Request)?)?,
             }
         }
@@ -156,8 +156,11 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     fn add(&mut self, frame: Frame<Bytes>) -> Result<(), Broken> {
         self.stage = Stage::Open;
-        // Trailers end a body. They are not passed on: a server takes them only if announced.
-        let Ok(data) = frame.into_data() else { return self.complete() };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            // Trailers end a body.
+            Err(frame) => return self.complete(frame.trailers_ref()),
+        };
         let length = data.len() as u64;
         match &mut self.framing {
             Framing::Length(left) => *left = left.checked_sub(length).ok_or(Broken::Request)?,
@@ -172,7 +175,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if self.joined.len() + self.data.len() <= SMALL {
             self.join();
         }
-        if self.body.is_end_stream() { self.complete() } else { Ok(()) }
+        if self.body.is_end_stream() { self.complete(None) } else { Ok(()) }
     }
 
     fn join(&mut self) {
@@ -180,13 +183,14 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.joined.extend_from_slice(std::mem::take(&mut self.tail));
     }
 
-    /// The body has come to its end.
-    fn complete(&mut self) -> Result<(), Broken> {
+    /// The body has come to its end. Without chunks there is no place for trailers.
+    fn complete(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Broken> {
         self.stage = Stage::Complete;
         match self.framing {
             Framing::Length(left) if left > 0 => return Err(Broken::Request),
             Framing::Chunked if self.data.is_empty() => {
-                self.joined.extend_from_slice(b"0\r\n\r\n");
+                self.joined.extend_from_slice(b"0\r\n");
+                head::encode_fields(trailers.unwrap_or(&HeaderMap::new()), &mut self.joined);
             }
             Framing::Chunked => self.tail = b"\r\n0\r\n\r\n",
             Framing::Length(_) | Framing::Nothing => {}
