@@ -102,6 +102,7 @@ impl Exchange {
             endpoint: None,
             method: told(method),
             status: None,
+            grpc_status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
             attempts: Default::default(),
