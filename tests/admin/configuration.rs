@@ -8,9 +8,13 @@ use std::{
 
 use fusebox::{
     config::{self, Config, Secret},
-    domain::{breaker::Policy, route::Match},
+    domain::{
+        breaker::Policy,
+        fallback::{Occasion, Occasions},
+        route::Match,
+    },
 };
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 
 pub(crate) const DATABASE_PASSWORD: &str = "hunter2-database";
 pub(crate) const HEADER_SECRET: &str = "hunter2-header";
@@ -72,6 +76,14 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
                 remove: vec![header::COOKIE],
             },
             response_headers: config::HeaderRules::default(),
+            fallback: Some(config::Fallback {
+                to: config::Instead::Answer(config::FixedAnswer {
+                    status: StatusCode::OK,
+                    content_type: HeaderValue::from_static("application/json"),
+                    body: "[]".into(),
+                }),
+                on: Occasions::of([Occasion::Refused]),
+            }),
             domain: "payments".to_owned(),
             action: "payments".to_owned(),
         }],
@@ -96,6 +108,8 @@ fn upstream() -> config::Upstream {
             first_byte: SECOND * 30,
             total: SECOND * 60,
             body_idle: SECOND * 60,
+            attempt: None,
+            tunnel_idle: SECOND * 60,
         },
         pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
         breaker: Policy::default(),

@@ -77,8 +77,8 @@ impl Code {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Reads the value of `grpc-status`. What is no code of gRPC is unknown.
-    pub fn read(value: &[u8]) -> Self {
+    /// The code in a `grpc-status`. What is no code of gRPC is unknown.
+    pub fn of_field(value: &[u8]) -> Self {
         let number = |text: &str| text.parse::<u8>().ok().filter(|_| is_number(text));
         let number = std::str::from_utf8(value).ok().and_then(number);
         number.and_then(Self::from_number).unwrap_or(Self::Unknown)
@@ -144,7 +144,7 @@ mod tests {
         for (number, code) in (0_u8..).zip(Code::ALL) {
             assert_eq!(code.number(), number);
             assert_eq!(code.value(), number.to_string());
-            assert_eq!(Code::read(code.value().as_bytes()), code);
+            assert_eq!(Code::of_field(code.value().as_bytes()), code);
             assert_eq!(Code::parse(&number.to_string()), Some(code));
             assert_eq!(Code::parse(code.as_str()), Some(code));
         }
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn what_is_no_code_is_unknown_to_callers_and_an_error_to_people() {
         for text in ["", "17", "255", "256", "-1", "+1", " 0", "0x1", "OK ", "ok", "é"] {
-            assert_eq!(Code::read(text.as_bytes()), Code::Unknown, "{text:?}");
+            assert_eq!(Code::of_field(text.as_bytes()), Code::Unknown, "{text:?}");
             assert_eq!(Code::parse(text), None, "{text:?}");
         }
-        assert_eq!(Code::read(b"\xff"), Code::Unknown);
+        assert_eq!(Code::of_field(b"\xff"), Code::Unknown);
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_value_is_read_as_some_code(value in proptest::collection::vec(any::<u8>(), 0..40)) {
-            assert!(Code::ALL.contains(&Code::read(&value)));
+            assert!(Code::ALL.contains(&Code::of_field(&value)));
         }
     }
 }
