@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Forwarded, HeaderRules, Listener, Protocol, Route, Secret, Upstream,
-        Workers,
+        CallLines, Config, Fallback, Forwarded, HeaderRules, Instead, Listener, Protocol, Route,
+        Secret, Upstream, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
+        fallback::Occasion,
         units::show_duration,
     },
 };
@@ -115,8 +116,23 @@ fn route(route: &Route) -> Value {
         "preserve_host": route.preserve_host,
         "request_headers": header_rules(&route.request_headers),
         "response_headers": header_rules(&route.response_headers),
+        "fallback": route.fallback.as_ref().map(fallback),
         "task": { "domain": route.domain, "action": route.action },
     })
+}
+
+fn fallback(fallback: &Fallback) -> Value {
+    let on: Vec<_> = Occasion::ALL.into_iter().filter(|&one| fallback.on.has(one)).collect();
+    let on: Vec<_> = on.into_iter().map(Occasion::as_str).collect();
+    match &fallback.to {
+        Instead::Upstream(name) => json!({ "on": on, "upstream": &**name }),
+        Instead::Answer(answer) => json!({
+            "on": on,
+            "status": answer.status.as_u16(),
+            "content_type": answer.content_type.to_str().unwrap_or_default(),
+            "body": String::from_utf8_lossy(&answer.body),
+        }),
+    }
 }
 
 fn header_rules(rules: &HeaderRules) -> Value {
@@ -150,6 +166,8 @@ fn upstream(upstream: &Upstream) -> Value {
             "first_byte": show_duration(upstream.timeouts.first_byte),
             "total": show_duration(upstream.timeouts.total),
             "body_idle": show_duration(upstream.timeouts.body_idle),
+            "attempt": upstream.timeouts.attempt.map(show_duration),
+            "tunnel_idle": show_duration(upstream.timeouts.tunnel_idle),
         },
         "pool": {
             "idle": upstream.pool.idle,
@@ -161,6 +179,8 @@ fn upstream(upstream: &Upstream) -> Value {
 
 fn breaker(policy: &Policy, key: &str) -> Value {
     let statuses: Vec<_> = policy.failure_statuses.iter().map(|status| status.as_u16()).collect();
+    let grpc_statuses: Vec<_> =
+        policy.failure_grpc_statuses.iter().map(|code| code.as_str()).collect();
     let slow_calls = policy.slow_calls.map(|rule| {
         let mut shown = rate_rule(&rule.rate);
         shown["slower_than"] = show_duration(rule.slower_than).into();
@@ -177,6 +197,7 @@ fn breaker(policy: &Policy, key: &str) -> Value {
         "slow_calls": slow_calls,
         "probe_lease": show_duration(policy.probe_lease),
         "failure_statuses": statuses,
+        "failure_grpc_statuses": grpc_statuses,
         "scope": match policy.scope {
             Scope::Fleet => "fleet",
             Scope::Instance => "instance",

@@ -155,6 +155,8 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             first_byte: second,
             total: second,
             body_idle: second,
+            attempt: None,
+            tunnel_idle: second,
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
         breaker: Policy { ramp: Duration::ZERO, ..Policy::default() },

@@ -4,6 +4,7 @@
 //! addresses that must differ, a port that must not stand open.
 
 mod breaker;
+mod fallback;
 mod header_rules;
 mod listener;
 mod route;

@@ -10,18 +10,19 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
     CallLines, Endpoint, Forwarded, Protocol, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
+    fallback::{AnswerBody, AnswerStatus},
     key::{About, Key, key, section},
     setting::{Bytes, List, Named, Section},
     text::{BreakerKey, Label, LogFilter, Name, PathPrefix, RequestPath, Schema, Title, Token},
 };
-use crate::domain::{breaker::Scope, units::Percent};
+use crate::domain::{breaker::Scope, fallback::Occasion, grpc::Code, units::Percent};
 
 /// What the key `name` is in a mapping at `parent`. None when there is no such key.
 pub(super) fn find(parent: &str, name: &str) -> Option<&'static About> {
@@ -140,6 +141,14 @@ keys! {
     RESPONSE_HEADERS_SET: Named = key("listeners.*.routes[].response_headers.set").secret();
     RESPONSE_HEADERS_REMOVE: List<HeaderName> = key("listeners.*.routes[].response_headers.remove")
         .default("[]").bounds("0", "64");
+    FALLBACK: Section = section("listeners.*.routes[].fallback");
+    FALLBACK_ON: List<Occasion> = key("listeners.*.routes[].fallback.on")
+        .default("[refused, failed]").bounds("1", "2");
+    FALLBACK_UPSTREAM: Name = key("listeners.*.routes[].fallback.upstream");
+    FALLBACK_STATUS: AnswerStatus = key("listeners.*.routes[].fallback.status").default("200");
+    FALLBACK_CONTENT_TYPE: HeaderValue = key("listeners.*.routes[].fallback.content_type")
+        .default("text/plain; charset=utf-8");
+    FALLBACK_BODY: AnswerBody = key("listeners.*.routes[].fallback.body").default("");
     TASK: Section = section("listeners.*.routes[].task");
     TASK_DOMAIN: Title = key("listeners.*.routes[].task.domain");
     TASK_ACTION: Title = key("listeners.*.routes[].task.action");
@@ -160,6 +169,9 @@ keys! {
         .default("30s").bounds("1ms", "1d");
     TOTAL: Duration = key("upstreams.*.timeouts.total").default("60s").bounds("1ms", "1d");
     BODY_IDLE: Duration = key("upstreams.*.timeouts.body_idle").default("60s").bounds("1ms", "1d");
+    ATTEMPT: Duration = key("upstreams.*.timeouts.attempt").bounds("1ms", "1d");
+    TUNNEL_IDLE: Duration = key("upstreams.*.timeouts.tunnel_idle")
+        .default("5m").bounds("100ms", "1d");
     POOL: Section = section("upstreams.*.pool");
     POOL_IDLE: usize = key("upstreams.*.pool.idle").default("64").bounds("0", "10000");
     POOL_IDLE_TIMEOUT: Duration = key("upstreams.*.pool.idle_timeout")
@@ -192,6 +204,8 @@ keys! {
         .default("20").bounds("1", "1000000");
     FAILURE_STATUSES: List<StatusCode> = key("upstreams.*.breaker.failure_statuses")
         .default("[500, 502, 503, 504]").bounds("0", "100");
+    FAILURE_GRPC_STATUSES: List<Code> = key("upstreams.*.breaker.failure_grpc_statuses")
+        .default("[UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS]").bounds("0", "16");
     SCOPE: Scope = key("upstreams.*.breaker.scope").default("fleet");
 }
 

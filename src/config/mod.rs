@@ -12,6 +12,7 @@ mod check;
 mod database_url;
 mod environment;
 mod expand;
+mod fallback;
 mod file;
 mod flags;
 mod headers;
@@ -47,6 +48,7 @@ use secrets::Secrets;
 use crate::domain::{breaker::Policy, route::Match};
 
 pub use environment::Environment;
+pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
@@ -264,6 +266,8 @@ pub struct Route {
     pub request_headers: HeaderRules,
     /// What is done to response headers.
     pub response_headers: HeaderRules,
+    /// What a call gets that is refused or fails.
+    pub fallback: Option<Fallback>,
     /// The task's domain; the upstream's name unless given.
     pub domain: String,
     /// The task's action; the route's name unless given.
@@ -344,6 +348,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// Between two frames of a body, in either direction.
     pub body_idle: Duration,
+    /// From the beginning of one attempt to the response head; none for as long as `total`.
+    pub attempt: Option<Duration>,
+    /// Without a byte in either direction, after which a tunnel ends.
+    pub tunnel_idle: Duration,
 }
 
 /// Connections kept idle.

@@ -13,6 +13,8 @@ use http::{Method, StatusCode};
 use super::{CallLines, Forwarded, Protocol, Workers, suggest::did_you_mean};
 use crate::domain::{
     breaker::Scope,
+    fallback::Occasion,
+    grpc::Code,
     units::{Percent, parse_duration, parse_percent, parse_size},
 };
 
@@ -77,7 +79,7 @@ fn size(text: &str) -> Result<Bytes, String> {
     usize::try_from(bytes).map(Bytes).map_err(|_| "the number is too large".to_owned())
 }
 
-fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+pub(super) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return Err("expected a whole number without a unit, such as `5`".to_owned());
@@ -132,6 +134,7 @@ choices! {
         ["off" => Self::Off, "replace" => Self::Replace, "append" => Self::Append];
     Protocol, "`auto`, `http1` or `http2`",
         ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
+    Occasion, "`refused` or `failed`", ["refused" => Self::Refused, "failed" => Self::Failed];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
     Method, "a method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `TRACE`", [
         "GET" => Self::GET, "HEAD" => Self::HEAD, "POST" => Self::POST, "PUT" => Self::PUT,
@@ -150,9 +153,21 @@ impl Setting for StatusCode {
     }
 }
 
+impl Setting for Code {
+    const WHAT: &'static str = "a gRPC code other than OK, such as `UNAVAILABLE` or `14`";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let code = Self::parse(text).filter(|&code| code != Self::Ok);
+        code.ok_or_else(|| {
+            let names = Self::ALL[1..].iter().map(|code| code.as_str());
+            format!("expected {}{}", Self::WHAT, did_you_mean(text, names))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Setting, Workers};
+    use super::{Bytes, Code, Setting, Workers};
     use crate::config::Forwarded;
 
     #[test]
@@ -160,6 +175,17 @@ mod tests {
         let fault = Forwarded::read("apend").unwrap_err();
         assert_eq!(fault, "expected `off`, `replace` or `append`; did you mean `append`?");
         assert_eq!(bool::read("yes").unwrap_err(), "expected `true` or `false`");
+    }
+
+    #[test]
+    fn a_grpc_code_is_a_name_or_a_number_and_no_success() {
+        assert_eq!(Code::read("UNAVAILABLE"), Ok(Code::Unavailable));
+        assert_eq!(Code::read("14"), Ok(Code::Unavailable));
+        for text in ["OK", "0", "17", "unavailable", ""] {
+            assert!(Code::read(text).is_err(), "{text}");
+        }
+        let fault = Code::read("UNAVAILBLE").unwrap_err();
+        assert!(fault.ends_with("did you mean `UNAVAILABLE`?"), "{fault}");
     }
 
     #[test]

@@ -44,9 +44,6 @@ const MAX_METHOD: usize = 32;
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
 
-/// TODO
-const TUNNEL_IDLE: Duration = Duration::from_secs(300);
-
 /// What is known when the head of an answer has come.
 #[derive(Debug)]
 pub(super) struct AtHead {
@@ -123,6 +120,7 @@ impl Exchange {
             endpoint: None,
             method: told(method),
             status: None,
+            grpc_status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
             attempts: Default::default(),
@@ -244,16 +242,17 @@ impl Exchange {
             record.reason = Some(reason);
         });
         headers::strip_hop_by_hop(response.headers_mut(), present);
-        let timeouts = self.route.as_ref().map(|route| {
+        let idle = self.route.as_ref().map(|route| {
             headers::apply(response.headers_mut(), &route.response_headers);
-            route.upstream.timeouts
+            let timeouts = &route.upstream.timeouts;
+            if upgrade.is_some() { timeouts.tunnel_idle } else { timeouts.body_idle }
         });
+        let idle = idle.unwrap_or_default();
         *response.version_mut() = http::Version::HTTP_11;
         self.add_ids(&mut response);
         if let Some(upgrade) = upgrade {
-            return self.switch(response, &upgrade, TUNNEL_IDLE);
+            return self.switch(response, &upgrade, idle);
         }
-        let idle = timeouts.map(|timeouts| timeouts.body_idle).unwrap_or_default();
         response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
     }
 

@@ -6,6 +6,7 @@
 use http::HeaderMap;
 
 use super::headers;
+use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl<'a> Fields<'a> {
                     self.present.upgrade |= headers::has_token(value, b"upgrade");
                 }
             }
-            "content-type" => self.present.grpc |= value.starts_with(b"application/grpc"),
+            "content-type" => self.present.grpc |= grpc::is_grpc(value),
             "idempotency-key" => self.present.idempotency_key = true,
             "te" => {
                 self.present.te_trailers |= headers::has_token(value, b"trailers");

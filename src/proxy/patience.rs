@@ -90,6 +90,8 @@ mod tests {
             first_byte: 2 * SECOND,
             total: 60 * SECOND,
             body_idle: SECOND,
+            attempt: None,
+            tunnel_idle: SECOND,
         };
         upload.done_at.set(Some(asked));
         tokio::time::advance(10 * SECOND).await;

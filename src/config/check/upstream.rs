@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -32,6 +33,8 @@ pub(super) fn read(
         first_byte: timeouts.get(&keys::FIRST_BYTE),
         total: timeouts.get(&keys::TOTAL),
         body_idle: timeouts.get(&keys::BODY_IDLE),
+        attempt: attempt(&timeouts),
+        tunnel_idle: timeouts.get(&keys::TUNNEL_IDLE),
     };
     let pool = upstream.mapping(&keys::POOL);
     let pool =
@@ -72,6 +75,17 @@ fn endpoints(upstream: &Mapping<'_>) -> Vec<Endpoint> {
         endpoints.push(endpoint.value);
     }
     endpoints
+}
+
+/// The timeout of one attempt, which only tells something below that of all.
+fn attempt(timeouts: &Mapping<'_>) -> Option<Duration> {
+    let (attempt, total) = (timeouts.optional(&keys::ATTEMPT)?, timeouts.get(&keys::TOTAL));
+    if attempt >= total {
+        let (attempt, total) = (show_duration(attempt), show_duration(total));
+        let message = format!("{attempt} are never reached: all attempts together have {total}");
+        timeouts.warning(&keys::ATTEMPT, &message);
+    }
+    Some(attempt)
 }
 
 fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
