@@ -6,6 +6,7 @@
 mod breaker;
 mod header_rules;
 mod listener;
+mod resilience;
 mod route;
 mod upstream;
 

@@ -32,6 +32,16 @@ pub struct Policy {
     pub max_share: Percent,
 }
 
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: NonZeroU32::MIN.saturating_add(4),
+            ejected_for: Duration::from_secs(30),
+            max_share: Percent::of(50),
+        }
+    }
+}
+
 impl Policy {
     /// How many of `hosts` may be out at a time.
     pub fn room(&self, hosts: usize) -> usize {

@@ -91,6 +91,21 @@ pub fn is_repeatable(method: &Method, has_idempotency_key: bool) -> bool {
     has_idempotency_key || method.is_idempotent()
 }
 
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            attempts: NonZeroU32::MIN.saturating_add(1),
+            on: vec![Condition::Unsent],
+            statuses: Vec::new(),
+            budget: Percent::of(20),
+            min: 3,
+            backoff: Duration::from_millis(25),
+            backoff_max: Duration::from_millis(250),
+            body_bytes: 64 * 1024,
+        }
+    }
+}
+
 impl Policy {
     /// How long to wait before the next attempt; none when there is to be none.
     pub fn wait(&self, facts: &Facts, ending: Ending, random: u64) -> Option<Duration> {
@@ -142,11 +157,7 @@ mod tests {
             attempts: NonZeroU32::new(3).unwrap(),
             on: on.to_vec(),
             statuses: vec![StatusCode::SERVICE_UNAVAILABLE],
-            budget: Percent::from_basis_points(2_000).unwrap(),
-            min: 3,
-            backoff: 25 * MS,
-            backoff_max: 250 * MS,
-            body_bytes: 0,
+            ..Policy::default()
         }
     }
 
