@@ -38,6 +38,7 @@ pub mod clock;
 pub mod config;
 pub mod store;
 pub mod telemetry;
+pub mod upstreams;
 
 pub mod proxy;
 
