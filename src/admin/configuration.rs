@@ -156,7 +156,7 @@ fn upstream(upstream: &Upstream) -> Value {
         "limits": {
             "connections": upstream.limits.connections,
             "pending": upstream.limits.pending,
-            "concurrency": upstream.limits.concurrency.map_or(json!("off"), |limit| json!(limit)),
+            "concurrency": upstream.limits.concurrency.map_or_else(|| json!("off"), |limit| json!(limit)),
             "queue": upstream.limits.queue,
             "queue_timeout": show_duration(upstream.limits.queue_timeout),
         },

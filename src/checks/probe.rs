@@ -166,3 +166,22 @@ async fn connect(location: &Location) -> Result<Box<dyn Stream>, Reason> {
 fn broken(error: &hyper::Error) -> Reason {
     if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+    use crate::{config::Location, domain::outcome::Reason};
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn a_socket_is_asked_where_it_is() {
+        let name = format!("fusebox-probe-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let location = Location::Unix(path.clone());
+        let service = UnixListener::bind(&path).unwrap();
+        assert!(connect(&location).await.is_ok());
+        drop(service);
+        assert_eq!(connect(&location).await.err(), Some(Reason::ConnectRefused));
+        std::fs::remove_file(&path).unwrap();
+    }
+}
