@@ -15,12 +15,13 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Fallback, Forwarded, HeaderRules, Instead, Listener, Protocol, Route,
-        Secret, Upstream, Workers,
+        CallLines, Config, Fallback, Forwarded, HeaderRules, Instead, Listener, Location, Protocol,
+        Route, Secret, Upstream, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
         fallback::Occasion,
+        retry::{self, Condition},
         units::show_duration,
     },
 };
@@ -144,6 +145,9 @@ fn header_rules(rules: &HeaderRules) -> Value {
 fn upstream(upstream: &Upstream) -> Value {
     let endpoints = upstream.endpoints.iter().map(|endpoint| {
         // Put together from parts, so that a password in the URL cannot come along.
+        if matches!(endpoint.location, Location::Unix(_)) {
+            return endpoint.authority.to_string();
+        }
         format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
     });
     let health_check = upstream.health_check.as_ref().map(|check| {
@@ -173,7 +177,40 @@ fn upstream(upstream: &Upstream) -> Value {
             "idle": upstream.pool.idle,
             "idle_timeout": show_duration(upstream.pool.idle_timeout),
         },
+        "limits": {
+            "connections": upstream.limits.connections,
+            "pending": upstream.limits.pending,
+            "concurrency": upstream.limits.concurrency.map_or_else(|| json!("off"), |limit| json!(limit)),
+            "queue": upstream.limits.queue,
+            "queue_timeout": show_duration(upstream.limits.queue_timeout),
+        },
+        "dns": { "refresh": show_duration(upstream.dns_refresh) },
+        "retry": retry(&upstream.retry),
+        "ejection": {
+            "consecutive_failures": upstream.ejection.consecutive_failures,
+            "for": show_duration(upstream.ejection.ejected_for),
+            "max_share": upstream.ejection.max_share.to_string(),
+        },
         "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn retry(policy: &retry::Policy) -> Value {
+    let on = policy.on.iter().map(|condition| match condition {
+        Condition::Unsent => "unsent",
+        Condition::Reset => "reset",
+        Condition::Timeout => "timeout",
+    });
+    let statuses: Vec<_> = policy.statuses.iter().map(|status| status.as_u16()).collect();
+    json!({
+        "attempts": policy.attempts,
+        "on": on.collect::<Vec<_>>(),
+        "statuses": statuses,
+        "budget": policy.budget.to_string(),
+        "min": policy.min,
+        "backoff": show_duration(policy.backoff),
+        "backoff_max": show_duration(policy.backoff_max),
+        "body_bytes": policy.body_bytes,
     })
 }
 

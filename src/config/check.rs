@@ -7,6 +7,7 @@ mod breaker;
 mod fallback;
 mod header_rules;
 mod listener;
+mod resilience;
 mod route;
 mod upstream;
 

@@ -15,6 +15,7 @@ use crate::domain::{
     breaker::Scope,
     fallback::Occasion,
     grpc::Code,
+    retry::Condition,
     units::{Percent, parse_duration, parse_percent, parse_size},
 };
 
@@ -44,6 +45,10 @@ pub(super) trait Setting: Sized {
 /// A size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bytes(pub(super) usize);
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ceiling(pub(super) Option<NonZeroU32>);
 
 /// Settings that have an order, and so bounds.
 macro_rules! ordered {
@@ -110,6 +115,23 @@ impl Setting for Workers {
     }
 }
 
+impl Setting for Ceiling {
+    const WHAT: &'static str = "`off` or a whole number";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let limit = whole::<u32>(text)
+            .map_err(|_| "expected `off` or a whole number, such as `100`".to_owned())?;
+        NonZeroU32::new(limit).map(|limit| Self(Some(limit))).ok_or_else(|| NOT_ZERO.to_owned())
+    }
+
+    fn is_outside(&self, least: &Self, most: &Self) -> bool {
+        self.0.is_some() && (self.0 < least.0 || self.0 > most.0)
+    }
+}
+
 /// Settings that are one of a few words.
 macro_rules! choices {
     ($($kind:ty, $what:literal, [$($word:literal => $value:expr),*];)*) => {$(
@@ -136,6 +158,8 @@ choices! {
         ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
     Occasion, "`refused` or `failed`", ["refused" => Self::Refused, "failed" => Self::Failed];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
+    Condition, "`unsent`, `reset` or `timeout`",
+        ["unsent" => Self::Unsent, "reset" => Self::Reset, "timeout" => Self::Timeout];
     Method, "a method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `TRACE`", [
         "GET" => Self::GET, "HEAD" => Self::HEAD, "POST" => Self::POST, "PUT" => Self::PUT,
         "PATCH" => Self::PATCH, "DELETE" => Self::DELETE, "OPTIONS" => Self::OPTIONS,
@@ -167,7 +191,7 @@ impl Setting for Code {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Code, Setting, Workers};
+    use super::{Bytes, Ceiling, Code, Setting, Workers};
     use crate::config::Forwarded;
 
     #[test]
@@ -197,5 +221,7 @@ mod tests {
         assert_eq!(Bytes::read("64KiB"), Ok(Bytes(65_536)));
         assert_eq!(Workers::read("auto"), Ok(Workers::Auto));
         assert!(Workers::read("0").is_err());
+        assert_eq!(Ceiling::read("off"), Ok(Ceiling(None)));
+        assert!(Ceiling::read("0").is_err() && Ceiling::read("none").is_err());
     }
 }

@@ -174,6 +174,10 @@ reasons! {
     BreakerOpen = "breaker_open", Neutral, Refused, 503, "destination_unavailable";
     /// The limit of calls in flight is reached.
     BulkheadFull = "bulkhead_full", Neutral, Refused, 503, "connection_limit_reached";
+    /// The call waited too long for others to end.
+    QueueTimeout = "queue_timeout", Neutral, Refused, 503, "connection_limit_reached";
+    /// All connections that the upstream may have are in use.
+    NoConnection = "no_connection", Neutral, Refused, 503, "connection_limit_reached";
     /// No route matches.
     NoRoute = "no_route", Neutral, Refused, 404, "http_request_error";
     /// A route matches, but not for this method.

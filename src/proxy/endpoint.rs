@@ -296,6 +296,8 @@ fn named(
     own: &HeaderValue,
 ) -> Request<RequestBody> {
     let host = request.headers_mut().remove(header::HOST);
+    // It has no such field; what it names is said without.
+    request.headers_mut().remove(header::CONNECTION);
     let host = host.as_ref().unwrap_or(own);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(scheme.clone());

@@ -58,7 +58,7 @@ pub(super) fn outgoing(
         Some(host) if route.preserve_host => Some(host.clone()),
         _ => headers.insert(header::HOST, endpoint.host.clone()),
     };
-    headers::add_via(headers);
+    headers::add_via(headers, parts.version);
     let host = host.as_ref().unwrap_or(&endpoint.host);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, host);

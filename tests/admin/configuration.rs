@@ -96,6 +96,7 @@ fn upstream() -> config::Upstream {
         name: Arc::from("payments"),
         endpoints: vec![config::Endpoint {
             uri: Uri::from_static("http://payments:8080"),
+            location: config::Location::Name("payments".to_owned(), 8080),
             authority: Arc::from("payments:8080"),
             host: HeaderValue::from_static("payments:8080"),
         }],
@@ -114,6 +115,10 @@ fn upstream() -> config::Upstream {
             tunnel_idle: SECOND * 60,
         },
         pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
+        limits: Default::default(),
+        dns_refresh: SECOND * 5,
+        retry: Default::default(),
+        ejection: Default::default(),
         breaker: Policy::default(),
         breaker_key: "payments-0123456789abcdef".to_owned(),
     }

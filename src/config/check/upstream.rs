@@ -1,4 +1,4 @@
-//! An upstream: its endpoints, its check, its timeouts, its pool, its breaker.
+//! An upstream: its endpoints, its check, its timeouts, its pool, and the parts that read themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::breaker;
+use super::{breaker, resilience};
 use crate::{
     config::{
         Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
@@ -39,6 +39,10 @@ pub(super) fn read(
     let pool = upstream.mapping(&keys::POOL);
     let pool =
         Pool { idle: pool.get(&keys::POOL_IDLE), idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT) };
+    let limits = resilience::limits(&upstream.mapping(&keys::UPSTREAM_LIMITS));
+    let dns_refresh = upstream.mapping(&keys::DNS).get(&keys::DNS_REFRESH);
+    let retry = resilience::retry(&upstream.mapping(&keys::RETRY));
+    let ejection = resilience::ejection(&upstream.mapping(&keys::EJECTION));
     let breaker = upstream.mapping(&keys::BREAKER);
     let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
     let policy = breaker::read(&breaker, timeouts.total);
@@ -57,6 +61,10 @@ pub(super) fn read(
         health_check,
         timeouts,
         pool,
+        limits,
+        dns_refresh,
+        retry,
+        ejection,
         breaker: policy,
         breaker_key,
     })
