@@ -55,7 +55,7 @@ impl Condition {
             | Reason::ConnectReset
             | Reason::TlsFailure => Some(Self::Unsent),
             Reason::ResetBeforeHeaders => Some(Self::Reset),
-            Reason::TimeoutFirstByte => Some(Self::Timeout),
+            Reason::TimeoutFirstByte | Reason::TimeoutAttempt => Some(Self::Timeout),
             _ => None,
         }
     }

@@ -65,6 +65,14 @@ pub struct CallRecord {
     pub weight: u32,
 }
 
+impl CallRecord {
+    /// It ended for this reason.
+    pub const fn end_with(&mut self, reason: Reason) {
+        self.outcome = reason.outcome();
+        self.reason = Some(reason);
+    }
+}
+
 /// Who carried a call: what is the same for all calls of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Origin {

@@ -137,13 +137,12 @@ pub(super) fn add_via(headers: &mut HeaderMap, version: Version) {
     headers.append(header::VIA, if version == Version::HTTP_2 { VIA_HTTP2 } else { VIA });
 }
 
-/// Sets `X-Forwarded-*` by the listener's rule. `host` is what the caller sent as Host.
+/// Sets `X-Forwarded-*` by the listener's rule. The Host is the caller's still.
 pub(super) fn forward(
     headers: &mut HeaderMap,
     mode: Forwarded,
     peer: Option<SocketAddr>,
     local_port: Option<u16>,
-    host: &HeaderValue,
 ) {
     if mode == Forwarded::Off {
         return;
@@ -161,13 +160,16 @@ pub(super) fn forward(
         headers.insert(X_FORWARDED_FOR, chain);
     }
     let keep = mode == Forwarded::Append;
+    let host = headers.get(header::HOST).cloned();
     let mut set = |name: HeaderName, value: HeaderValue| {
         if !(keep && headers.contains_key(&name)) {
             headers.insert(name, value);
         }
     };
     set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    set(X_FORWARDED_HOST, host.clone());
+    if let Some(host) = host {
+        set(X_FORWARDED_HOST, host);
+    }
     if let Some(port) = local_port {
         set(X_FORWARDED_PORT, HeaderValue::from(port));
     }
@@ -244,7 +246,8 @@ mod tests {
         let seen = |mode| {
             let mut headers = map(&received);
             let peer = "10.0.0.9:55".parse().ok();
-            forward(&mut headers, mode, peer, Some(8080), &host);
+            headers.insert(header::HOST, host.clone());
+            forward(&mut headers, mode, peer, Some(8080));
             let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
             (
                 text("x-forwarded-for").unwrap(),

@@ -12,10 +12,11 @@
 
 mod alarm;
 mod answer;
+mod answered;
+mod attempts;
 mod body;
 mod closing;
 mod connection;
-mod dial;
 mod endpoint;
 mod exchange;
 mod fault;
@@ -37,6 +38,7 @@ mod reply;
 mod routes;
 mod serve;
 pub mod socket;
+mod spare;
 mod stream;
 mod transport;
 mod tunnel;
