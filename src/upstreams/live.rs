@@ -4,6 +4,8 @@
 //! each of these is a guard that gives back what it holds when it is dropped, on whatever thread.
 
 use std::{
+    any::Any,
+    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -17,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     Host, Hosts,
     directory::Directory,
-    gate::{Entry, Gate, Place, Turned},
+    gate::{Entry, Gate, Place, Turn, Turned, Wish},
 };
 use crate::{
     clock,
@@ -28,6 +30,9 @@ use crate::{
         retry,
     },
 };
+
+/// A connection of whatever kind the data plane has.
+type Kept = Box<dyn Any + Send>;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -43,8 +48,8 @@ pub struct Live {
     /// Woken when names were resolved, or were not.
     news: Notify,
     /// None when calls are not limited.
-    calls: Option<Arc<Gate>>,
-    connections: Arc<Gate>,
+    calls: Option<Arc<Gate<Infallible>>>,
+    connections: Arc<Gate<Kept>>,
     hunger: watch::Sender<()>,
     retries: AtomicU32,
     /// Held while it is decided whether there is room for one more ejection.
@@ -147,7 +152,8 @@ impl Live {
         let Some(gate) = &self.calls else { return Ok(Call { _place: None }) };
         let until = deadline.min(clock::now() + self.limits.queue_timeout);
         match gate.enter(until).await {
-            Ok(place) => Ok(Call { _place: Some(place) }),
+            Ok(Turn::Place(place)) => Ok(Call { _place: Some(place) }),
+            Ok(Turn::Gift(never)) => match never {},
             Err(Turned::Away) => Err(Reason::BulkheadFull),
             Err(Turned::Late) => Err(Reason::QueueTimeout),
         }
@@ -168,15 +174,60 @@ impl Live {
         host: &Arc<Host>,
         until: Instant,
     ) -> Result<ConnectionPermit, Reason> {
-        let place = match self.connections.join().map_err(|_| Reason::NoConnection)? {
-            Entry::Inside(place) => place,
+        match self.turn(None, until).await? {
+            Turn::Place(place) => Ok(ConnectionPermit::new(place, host)),
+            // Nobody gives what was not wished for.
+            Turn::Gift(_) => Err(Reason::NoConnection),
+        }
+    }
+
+    /// The same, or a connection to the host that the same thread does not need any more: see
+    /// [`Live::keep`], which must be given the same `thread` and the same kind of connection.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn connection_or_kept<C: Any + Send>(
+        &self,
+        host: &Arc<Host>,
+        thread: usize,
+        until: Instant,
+    ) -> Result<Leave<C>, Reason> {
+        match self.turn(Some(wish(host, thread)), until).await? {
+            Turn::Place(place) => Ok(Leave::Make(ConnectionPermit::new(place, host))),
+            Turn::Gift(kept) => {
+                kept.downcast().map(|c| Leave::Use(*c)).map_err(|_| Reason::NoConnection)
+            }
+        }
+    }
+
+    /// What to do with a connection (its permit in it) whose exchange is over: keep it if it comes
+    /// back. It does not when others wait: then it is given to one of this thread that waits for
+    /// just that, or closed so that another can be made.
+    pub fn keep<C: Any + Send>(
+        &self,
+        host: &Arc<Host>,
+        thread: usize,
+        connection: C,
+        now: Instant,
+    ) -> Option<C> {
+        if !self.is_hungry() {
+            return Some(connection);
+        }
+        let refused = self.connections.give(wish(host, thread), Box::new(connection), now);
+        // Closing it calls the first in line, if somebody still waits.
+        drop(refused);
+        None
+    }
+
+    async fn turn(&self, wish: Option<Wish>, until: Instant) -> Result<Turn<Kept>, Reason> {
+        match self.connections.join(wish).map_err(|_| Reason::NoConnection)? {
+            Entry::Inside(place) => Ok(Turn::Place(place)),
             Entry::InLine(wait) => {
                 self.hunger.send_replace(());
                 let waited = tokio::time::timeout_at(until.into(), wait).await;
-                waited.map_err(|_| Reason::NoConnection)?
+                waited.map_err(|_| Reason::NoConnection)
             }
-        };
-        Ok(ConnectionPermit::new(place, host))
+        }
     }
 
     /// Whether somebody waits for leave to make a connection, so that none is to be kept idle.
@@ -288,7 +339,7 @@ impl Live {
 #[must_use = "a call that is not held is not counted"]
 pub struct Call {
     /// None when calls are not limited.
-    _place: Option<Place>,
+    _place: Option<Place<Infallible>>,
 }
 
 /// Leave for one connection, to be kept with it. Dropped, another may be made.
@@ -296,11 +347,11 @@ pub struct Call {
 #[must_use = "a permit that is not held allows nothing"]
 pub struct ConnectionPermit {
     host: Arc<Host>,
-    _place: Place,
+    _place: Place<Kept>,
 }
 
 impl ConnectionPermit {
-    fn new(place: Place, host: &Arc<Host>) -> Self {
+    fn new(place: Place<Kept>, host: &Arc<Host>) -> Self {
         host.connections.fetch_add(1, Ordering::Relaxed);
         Self { host: Arc::clone(host), _place: place }
     }
@@ -315,6 +366,20 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.host.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What one got who waited for a connection.
+#[derive(Debug)]
+pub enum Leave<C> {
+    /// Leave to make one.
+    Make(ConnectionPermit),
+    /// One that has carried others.
+    Use(C),
+}
+
+/// What tells connections apart that can be given: a host is where it is for as long as one waits.
+fn wish(host: &Arc<Host>, thread: usize) -> Wish {
+    Wish { host: Arc::as_ptr(host).addr(), thread }
 }
 
 /// A retry under way, until it is dropped.
