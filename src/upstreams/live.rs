@@ -4,7 +4,6 @@
 //! each of these is a guard that gives back what it holds when it is dropped, on whatever thread.
 
 use std::{
-    any::Any,
     convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,8 +17,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Host, Hosts,
+    connections::Kept,
     directory::Directory,
-    gate::{Entry, Gate, Place, Turn, Turned, Wish},
+    gate::{Gate, Place, Turn, Turned},
 };
 use crate::{
     clock,
@@ -30,9 +30,6 @@ use crate::{
         retry,
     },
 };
-
-/// A connection of whatever kind the data plane has.
-type Kept = Box<dyn Any + Send>;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -49,8 +46,8 @@ pub struct Live {
     news: Notify,
     /// None when calls are not limited.
     calls: Option<Arc<Gate<Infallible>>>,
-    connections: Arc<Gate<Kept>>,
-    hunger: watch::Sender<()>,
+    pub(super) connections: Arc<Gate<Kept>>,
+    pub(super) hunger: watch::Sender<()>,
     retries: AtomicU32,
     /// Held while it is decided whether there is room for one more ejection.
     ejecting: Mutex<()>,
@@ -159,82 +156,6 @@ impl Live {
         }
     }
 
-    /// Leave to make a connection to a host if there is room and nobody waits for it.
-    pub fn try_connection(&self, host: &Arc<Host>) -> Option<ConnectionPermit> {
-        self.connections.try_enter().map(|place| ConnectionPermit::new(place, host))
-    }
-
-    /// Leave to make a connection to a host; waits until then at most. All threads are told to close
-    /// idle connections.
-    ///
-    /// # Errors
-    /// `no_connection` when too many wait, or when it waited for too long.
-    pub async fn connection(
-        &self,
-        host: &Arc<Host>,
-        until: Instant,
-    ) -> Result<ConnectionPermit, Reason> {
-        match self.turn(None, until).await? {
-            Turn::Place(place) => Ok(ConnectionPermit::new(place, host)),
-            // Nobody gives what was not wished for.
-            Turn::Gift(_) => Err(Reason::NoConnection),
-        }
-    }
-
-    /// The same, or a connection to the host that the same thread does not need any more: see
-    /// [`Live::keep`], which must be given the same `thread` and the same kind of connection.
-    ///
-    /// # Errors
-    /// As above.
-    pub async fn connection_or_kept<C: Any + Send>(
-        &self,
-        host: &Arc<Host>,
-        thread: usize,
-        until: Instant,
-    ) -> Result<Leave<C>, Reason> {
-        match self.turn(Some(wish(host, thread)), until).await? {
-            Turn::Place(place) => Ok(Leave::Make(ConnectionPermit::new(place, host))),
-            Turn::Gift(kept) => {
-                kept.downcast().map(|c| Leave::Use(*c)).map_err(|_| Reason::NoConnection)
-            }
-        }
-    }
-
-    /// What to do with a connection (its permit in it) whose exchange is over: keep it if it comes
-    /// back. It does not when others wait: then it is given to one of this thread that waits for
-    /// just that, or closed so that another can be made.
-    pub fn keep<C: Any + Send>(
-        &self,
-        host: &Arc<Host>,
-        thread: usize,
-        connection: C,
-        now: Instant,
-    ) -> Option<C> {
-        if !self.is_hungry() {
-            return Some(connection);
-        }
-        let refused = self.connections.give(wish(host, thread), Box::new(connection), now);
-        // Closing it calls the first in line, if somebody still waits.
-        drop(refused);
-        None
-    }
-
-    async fn turn(&self, wish: Option<Wish>, until: Instant) -> Result<Turn<Kept>, Reason> {
-        match self.connections.join(wish).map_err(|_| Reason::NoConnection)? {
-            Entry::Inside(place) => Ok(Turn::Place(place)),
-            Entry::InLine(wait) => {
-                self.hunger.send_replace(());
-                let waited = tokio::time::timeout_at(until.into(), wait).await;
-                waited.map_err(|_| Reason::NoConnection)
-            }
-        }
-    }
-
-    /// Whether somebody waits for leave to make a connection, so that none is to be kept idle.
-    pub fn is_hungry(&self) -> bool {
-        self.connections.waiting() > 0
-    }
-
     /// Leave to make an attempt again, if that is within the budget.
     pub fn retry(self: &Arc<Self>) -> Option<Retry> {
         let in_flight = self.in_flight();
@@ -298,16 +219,6 @@ impl Live {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// Connections, idle ones included.
-    pub fn connections(&self) -> u32 {
-        self.connections.inside()
-    }
-
-    /// Attempts that wait for a connection.
-    pub fn pending(&self) -> u32 {
-        self.connections.waiting()
-    }
-
     /// Calls that wait for others to end.
     pub fn queued(&self) -> u32 {
         self.calls.as_ref().map_or(0, |gate| gate.waiting())
@@ -340,46 +251,6 @@ impl Live {
 pub struct Call {
     /// None when calls are not limited.
     _place: Option<Place<Infallible>>,
-}
-
-/// Leave for one connection, to be kept with it. Dropped, another may be made.
-#[derive(Debug)]
-#[must_use = "a permit that is not held allows nothing"]
-pub struct ConnectionPermit {
-    host: Arc<Host>,
-    _place: Place<Kept>,
-}
-
-impl ConnectionPermit {
-    fn new(place: Place<Kept>, host: &Arc<Host>) -> Self {
-        host.connections.fetch_add(1, Ordering::Relaxed);
-        Self { host: Arc::clone(host), _place: place }
-    }
-
-    /// Where the connection goes.
-    pub const fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.host.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What one got who waited for a connection.
-#[derive(Debug)]
-pub enum Leave<C> {
-    /// Leave to make one.
-    Make(ConnectionPermit),
-    /// One that has carried others.
-    Use(C),
-}
-
-/// What tells connections apart that can be given: a host is where it is for as long as one waits.
-fn wish(host: &Arc<Host>, thread: usize) -> Wish {
-    Wish { host: Arc::as_ptr(host).addr(), thread }
 }
 
 /// A retry under way, until it is dropped.

@@ -12,6 +12,7 @@
 //! is recorded ([`Live::record`]); another attempt needs [`Live::retry`]. Afterwards the connection is
 //! kept, if it may be ([`Live::keep`]).
 
+mod connections;
 mod dial;
 mod directory;
 mod gate;
@@ -42,10 +43,11 @@ use crate::{
 };
 use names::Name;
 
+pub use connections::{ConnectionPermit, Leave};
 pub use dial::Socket;
 pub use host::{Address, Host, InFlight};
 pub use hosts::Hosts;
-pub use live::{Call, ConnectionPermit, Leave, Live, Retry};
+pub use live::{Call, Live, Retry};
 pub use names::{Lookup, System};
 
 /// How soon the log tells that a host has returned.
