@@ -35,13 +35,22 @@ impl Live {
     /// There is none.
     pub async fn dial(&self, host: &Host) -> Result<Socket, Reason> {
         let dialled = match host.address() {
-            Address::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix),
-            Address::Tcp(address) => self.dial_tcp(host, *address).await.map(Socket::Tcp),
+            Address::Unix(path) => {
+                // A socket that is not there is as good as a port that nobody listens on.
+                return UnixStream::connect(path).await.map(Socket::Unix).map_err(|error| {
+                    let is_missing = error.kind() == io::ErrorKind::NotFound;
+                    if is_missing { Reason::ConnectRefused } else { Reason::of_connect(&error) }
+                });
+            }
+            Address::Tcp(address) => self.dial_tcp(host, *address).await,
         };
-        dialled.map_err(|error| {
+        let stream = dialled.map_err(|error| {
             host.connect_failed();
             Reason::of_connect(&error)
-        })
+        })?;
+        // Without it a small request may wait for the acknowledgement of the one before.
+        let _unsupported = stream.set_nodelay(true);
+        Ok(Socket::Tcp(stream))
     }
 
     async fn dial_tcp(&self, host: &Host, address: SocketAddr) -> io::Result<TcpStream> {

@@ -4,6 +4,7 @@
 //! each of these is a guard that gives back what it holds when it is dropped, on whatever thread.
 
 use std::{
+    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -16,8 +17,9 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     Host, Hosts,
+    connections::Kept,
     directory::Directory,
-    gate::{Entry, Gate, Place, Turned},
+    gate::{Gate, Place, Turn, Turned},
 };
 use crate::{
     clock,
@@ -43,9 +45,9 @@ pub struct Live {
     /// Woken when names were resolved, or were not.
     news: Notify,
     /// None when calls are not limited.
-    calls: Option<Arc<Gate>>,
-    connections: Arc<Gate>,
-    hunger: watch::Sender<()>,
+    calls: Option<Arc<Gate<Infallible>>>,
+    pub(super) connections: Arc<Gate<Kept>>,
+    pub(super) hunger: watch::Sender<()>,
     retries: AtomicU32,
     /// Held while it is decided whether there is room for one more ejection.
     ejecting: Mutex<()>,
@@ -147,41 +149,11 @@ impl Live {
         let Some(gate) = &self.calls else { return Ok(Call { _place: None }) };
         let until = deadline.min(clock::now() + self.limits.queue_timeout);
         match gate.enter(until).await {
-            Ok(place) => Ok(Call { _place: Some(place) }),
+            Ok(Turn::Place(place)) => Ok(Call { _place: Some(place) }),
+            Ok(Turn::Gift(never)) => match never {},
             Err(Turned::Away) => Err(Reason::BulkheadFull),
             Err(Turned::Late) => Err(Reason::QueueTimeout),
         }
-    }
-
-    /// Leave to make a connection to a host if there is room and nobody waits for it.
-    pub fn try_connection(&self, host: &Arc<Host>) -> Option<ConnectionPermit> {
-        self.connections.try_enter().map(|place| ConnectionPermit::new(place, host))
-    }
-
-    /// Leave to make a connection to a host; waits until then at most. All threads are told to close
-    /// idle connections.
-    ///
-    /// # Errors
-    /// `no_connection` when too many wait, or when it waited for too long.
-    pub async fn connection(
-        &self,
-        host: &Arc<Host>,
-        until: Instant,
-    ) -> Result<ConnectionPermit, Reason> {
-        let place = match self.connections.join().map_err(|_| Reason::NoConnection)? {
-            Entry::Inside(place) => place,
-            Entry::InLine(wait) => {
-                self.hunger.send_replace(());
-                let waited = tokio::time::timeout_at(until.into(), wait).await;
-                waited.map_err(|_| Reason::NoConnection)?
-            }
-        };
-        Ok(ConnectionPermit::new(place, host))
-    }
-
-    /// Whether somebody waits for leave to make a connection, so that none is to be kept idle.
-    pub fn is_hungry(&self) -> bool {
-        self.connections.waiting() > 0
     }
 
     /// Leave to make an attempt again, if that is within the budget.
@@ -247,16 +219,6 @@ impl Live {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// Connections, idle ones included.
-    pub fn connections(&self) -> u32 {
-        self.connections.inside()
-    }
-
-    /// Attempts that wait for a connection.
-    pub fn pending(&self) -> u32 {
-        self.connections.waiting()
-    }
-
     /// Calls that wait for others to end.
     pub fn queued(&self) -> u32 {
         self.calls.as_ref().map_or(0, |gate| gate.waiting())
@@ -288,33 +250,7 @@ impl Live {
 #[must_use = "a call that is not held is not counted"]
 pub struct Call {
     /// None when calls are not limited.
-    _place: Option<Place>,
-}
-
-/// Leave for one connection, to be kept with it. Dropped, another may be made.
-#[derive(Debug)]
-#[must_use = "a permit that is not held allows nothing"]
-pub struct ConnectionPermit {
-    host: Arc<Host>,
-    _place: Place,
-}
-
-impl ConnectionPermit {
-    fn new(place: Place, host: &Arc<Host>) -> Self {
-        host.connections.fetch_add(1, Ordering::Relaxed);
-        Self { host: Arc::clone(host), _place: place }
-    }
-
-    /// Where the connection goes.
-    pub const fn host(&self) -> &Arc<Host> {
-        &self.host
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.host.connections.fetch_sub(1, Ordering::Relaxed);
-    }
+    _place: Option<Place<Infallible>>,
 }
 
 /// A retry under way, until it is dropped.

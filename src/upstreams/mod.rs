@@ -4,7 +4,15 @@
 //! upstream has, how busy each is and which is left out, how many calls and connections there may
 //! be, and how many retries. The rules are in [`crate::domain`]; the shell here adds atomics, the
 //! clock and the resolver. An ordinary call meets no lock.
+//!
+//! In the order of a call: it is admitted ([`Live::try_admit`], [`Live::admit`]); the thread's own
+//! list is brought up to date when [`Live::generation`] moved; each attempt picks a host
+//! ([`Hosts::pick`]) and counts there ([`Host::begin`]); without an idle connection it gets leave to
+//! make one ([`Live::try_connection`], [`Live::connection`]) and makes it ([`Live::dial`]); its verdict
+//! is recorded ([`Live::record`]); another attempt needs [`Live::retry`]. Afterwards the connection is
+//! kept, if it may be ([`Live::keep`]).
 
+mod connections;
 mod dial;
 mod directory;
 mod gate;
@@ -35,10 +43,11 @@ use crate::{
 };
 use names::Name;
 
+pub use connections::{ConnectionPermit, Leave};
 pub use dial::Socket;
 pub use host::{Address, Host, InFlight};
 pub use hosts::Hosts;
-pub use live::{Call, ConnectionPermit, Live, Retry};
+pub use live::{Call, Live, Retry};
 pub use names::{Lookup, System};
 
 /// How soon the log tells that a host has returned.

@@ -16,10 +16,18 @@ use proptest::{
     prelude::{prop_assert, prop_assert_eq, proptest},
 };
 
-use super::{Entry, Gate, Place, Turned, Wait};
+use super::{Entry, PATIENCE, Turn, Turned, Wish};
 use crate::clock;
 
 const MS: Duration = Duration::from_millis(1);
+
+type Gate = super::Gate<u32>;
+type Place = super::Place<u32>;
+type Wait = super::Wait<u32>;
+
+const fn wish(host: usize, thread: usize) -> Option<Wish> {
+    Some(Wish { host, thread })
+}
 
 #[tokio::test(start_paused = true)]
 async fn who_finds_no_room_waits_and_is_late_in_time() {
@@ -38,7 +46,7 @@ async fn a_full_line_turns_away_at_once() {
     let gate = Gate::new(1, 1);
     let until = clock::now() + 250 * MS;
     let _place = gate.try_enter().unwrap();
-    let Ok(Entry::InLine(_first)) = gate.join() else { panic!("a line") };
+    let Ok(Entry::InLine(_first)) = gate.join(None) else { panic!("a line") };
     assert_eq!(gate.enter(until).now_or_never().unwrap().unwrap_err(), Turned::Away);
 }
 
@@ -46,7 +54,7 @@ async fn a_full_line_turns_away_at_once() {
 async fn nobody_overtakes_the_line() {
     let gate = Gate::new(1, 8);
     let place = gate.try_enter().unwrap();
-    let Ok(Entry::InLine(mut wait)) = gate.join() else { panic!("a line") };
+    let Ok(Entry::InLine(mut wait)) = gate.join(None) else { panic!("a line") };
     drop(place);
     assert!(gate.try_enter().is_none(), "the place is handed on");
     assert!((&mut wait).now_or_never().is_some());
@@ -56,13 +64,47 @@ async fn nobody_overtakes_the_line() {
 async fn a_turn_that_is_not_taken_is_the_next_ones() {
     let gate = Gate::new(1, 8);
     let place = gate.try_enter().unwrap();
-    let (Ok(Entry::InLine(first)), Ok(Entry::InLine(second))) = (gate.join(), gate.join()) else {
+    let (Ok(Entry::InLine(first)), Ok(Entry::InLine(second))) = (gate.join(None), gate.join(None))
+    else {
         panic!("a line")
     };
     drop(place);
     drop(first);
     assert!(second.now_or_never().is_some());
     assert_eq!((gate.inside(), gate.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gift_goes_to_the_first_who_wishes_for_it_unless_the_very_first_has_lost_its_patience() {
+    let gate = Gate::new(1, 8);
+    let _place = gate.try_enter().unwrap();
+    let mut waits = [wish(1, 1), None, wish(2, 1), wish(2, 2), wish(2, 1)].map(|wish| {
+        let Ok(Entry::InLine(wait)) = gate.join(wish) else { panic!("a line") };
+        wait
+    });
+    let give = |host, thread, gift| gate.give(wish(host, thread).unwrap(), gift, clock::now());
+    let mut got = |at: usize| match (&mut waits[at]).now_or_never() {
+        Some(Turn::Gift(gift)) => Some(gift),
+        _ => None,
+    };
+    assert_eq!((give(2, 1, 7), got(2), got(4)), (Ok(()), Some(7), None));
+    assert_eq!(give(3, 1, 8), Err(8), "nobody wishes for that");
+    tokio::time::advance(PATIENCE + MS).await;
+    assert_eq!(give(2, 2, 9), Err(9), "the first has waited for too long");
+    assert_eq!((give(1, 1, 10), got(0)), (Ok(()), Some(10)));
+    assert_eq!((gate.inside(), gate.waiting()), (1, 3));
+}
+
+#[tokio::test]
+async fn a_gift_that_is_not_taken_is_lost_and_nothing_else() {
+    let gate = Gate::new(1, 8);
+    let place = gate.try_enter().unwrap();
+    let Ok(Entry::InLine(wait)) = gate.join(wish(1, 1)) else { panic!("a line") };
+    assert_eq!(gate.give(wish(1, 1).unwrap(), 7, clock::now()), Ok(()));
+    drop(wait);
+    assert_eq!((gate.inside(), gate.waiting()), (1, 0));
+    drop(place);
+    assert_eq!(gate.inside(), 0);
 }
 
 /// What a gate should do, without any cleverness: numbers of those inside and of those in line.
@@ -94,7 +136,9 @@ impl Held {
     fn let_in(&mut self) {
         for (who, mut wait) in std::mem::take(&mut self.waits) {
             match (&mut wait).now_or_never() {
-                Some(place) => self.places.push((who, place)),
+                Some(Turn::Place(place)) => self.places.push((who, place)),
+                // Then it is gone, as in the model.
+                Some(Turn::Gift(_)) => {}
                 None => self.waits.push((who, wait)),
             }
         }
@@ -113,14 +157,14 @@ proptest! {
         limit in 1..4_u32,
         longest in 0..5_u32,
         // 0 and 1: somebody comes. 2: one inside leaves. 3: one in line gives up; whether it has
-        // looked for its turn before makes no difference.
-        events in vec((0..4_u8, 0..8_usize, proptest::bool::ANY), 0..80),
+        // looked for its turn before makes no difference. 4: a gift for every other one.
+        events in vec((0..5_u8, 0..8_usize, proptest::bool::ANY), 0..80),
     ) {
         let (gate, room) = (Gate::new(limit, longest), limit as usize);
-        let (mut model, mut held) = (Model::default(), Held::default());
+        let (mut model, mut held, began) = (Model::default(), Held::default(), clock::now());
         for (who, (event, at, looks)) in events.into_iter().enumerate() {
             match event {
-                0 | 1 => match gate.join() {
+                0 | 1 => match gate.join(wish(who % 2, 0)) {
                     Ok(Entry::Inside(place)) => {
                         prop_assert!(model.inside.len() < room && model.line.is_empty());
                         model.inside.push(who);
@@ -137,6 +181,12 @@ proptest! {
                         prop_assert_eq!(model.line.len(), longest as usize);
                     }
                 },
+                4 => {
+                    let first = model.line.iter().position(|other| other % 2 == at % 2);
+                    let given = gate.give(wish(at % 2, 0).unwrap(), 7, began);
+                    prop_assert_eq!(given.is_ok(), first.is_some());
+                    first.map(|first| model.line.remove(first));
+                }
                 2 if !held.places.is_empty() => {
                     let (who, place) = held.places.remove(at % held.places.len());
                     drop(place);

@@ -67,5 +67,5 @@ async fn a_socket_is_an_address_like_any_other() {
     drop(service);
     assert_eq!(live.dial(&hosts[0]).await.unwrap_err(), Reason::ConnectRefused);
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(live.dial(&hosts[0]).await.unwrap_err(), Reason::ConnectReset);
+    assert_eq!(live.dial(&hosts[0]).await.unwrap_err(), Reason::ConnectRefused);
 }

@@ -1,7 +1,7 @@
 //! Several threads, each with idle connections of its own, under one cap.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::{
         Arc,
@@ -17,7 +17,7 @@ use tokio::{runtime::Builder, sync::Barrier, task::LocalSet};
 use super::start;
 use crate::{
     clock,
-    upstreams::{ConnectionPermit, Live, Upstreams},
+    upstreams::{ConnectionPermit, Leave, Live, Upstreams},
 };
 
 /// Never reached: it only ends a test that would hang.
@@ -25,11 +25,19 @@ const FOREVER: Duration = Duration::from_secs(10);
 
 /// A data-plane thread, reduced to its idle connections.
 struct Worker {
+    number: usize,
     live: Arc<Live>,
     idle: RefCell<Vec<ConnectionPermit>>,
+    /// Connections that were made, and not used again.
+    made: Cell<usize>,
 }
 
 impl Worker {
+    fn new(number: usize, live: &Arc<Live>) -> Rc<Self> {
+        let live = Arc::clone(live);
+        Rc::new(Self { number, live, idle: RefCell::default(), made: Cell::default() })
+    }
+
     /// A call: takes an idle connection or makes one, and keeps it for the next.
     async fn call(&self, host: usize, busy: &AtomicU32, cap: u32) {
         let host = Arc::clone(&self.live.hosts()[host]);
@@ -40,14 +48,22 @@ impl Worker {
         };
         let permit = match idle {
             Some(permit) => permit,
-            None => self.live.connection(&host, clock::now() + FOREVER).await.unwrap(),
+            None => {
+                let until = clock::now() + FOREVER;
+                match self.live.connection_or_kept(&host, self.number, until).await.unwrap() {
+                    Leave::Make(permit) => {
+                        self.made.set(self.made.get() + 1);
+                        permit
+                    }
+                    Leave::Use(permit) => permit,
+                }
+            }
         };
         assert!(busy.fetch_add(1, Ordering::SeqCst) < cap, "more connections than the cap");
         tokio::task::yield_now().await;
         busy.fetch_sub(1, Ordering::SeqCst);
-        if !self.live.is_hungry() {
-            self.idle.borrow_mut().push(permit);
-        }
+        let kept = self.live.keep(&host, self.number, permit, clock::now());
+        self.idle.borrow_mut().extend(kept);
     }
 
     /// Closes idle connections for as long as others wait.
@@ -81,7 +97,7 @@ fn idle_connections_of_one_thread_never_starve_another() {
             let runtime = Builder::new_current_thread().enable_time().build().unwrap();
             LocalSet::new().block_on(&runtime, async {
                 let live = Arc::clone(upstreams.of("payments").unwrap());
-                let worker = Rc::new(Worker { live, idle: RefCell::default() });
+                let worker = Worker::new(number, &live);
                 tokio::task::spawn_local(Rc::clone(&worker).feed(Arc::clone(&upstreams)));
                 for round in 0..ROUNDS {
                     // One thread after the other has the upstream to itself, and keeps what it made
@@ -99,4 +115,12 @@ fn idle_connections_of_one_thread_never_starve_another() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let live = upstreams.of("payments").unwrap();
     assert_eq!((live.connections(), live.pending()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_thread_that_waits_for_itself_uses_its_connections_again() {
+    let (_, live) = start("endpoints: [\"http://127.0.0.1:1\"], limits: { connections: 2 }");
+    let (worker, busy) = (Worker::new(0, &live), AtomicU32::new(0));
+    join_all((0..500).map(|_| worker.call(0, &busy, 2))).await;
+    assert_eq!((worker.made.get(), live.connections(), live.pending()), (2, 2, 0));
 }
