@@ -15,7 +15,8 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Forwarded, HeaderRules, Listener, Route, Secret, Upstream, Workers,
+        CallLines, Config, Endpoint, Forwarded, HeaderRules, Listener, Route, Secret, Upstream,
+        UpstreamTls, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
@@ -85,6 +86,12 @@ fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
 fn listener(listener: &Listener) -> Value {
     json!({
         "listen": listener.listen,
+        "tls": listener.tls.as_ref().map(|tls| json!({
+            "certificate": tls.identity.certificate,
+            "key": tls.identity.key,
+            "client_ca": tls.client_ca,
+            "min_version": tls.min_version.as_str(),
+        })),
         "forwarded": match listener.forwarded {
             Forwarded::Off => "off",
             Forwarded::Replace => "replace",
@@ -126,8 +133,9 @@ fn header_rules(rules: &HeaderRules) -> Value {
 fn upstream(upstream: &Upstream) -> Value {
     let endpoints = upstream.endpoints.iter().map(|endpoint| {
         // Put together from parts, so that a password in the URL cannot come along.
-        format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
+        format!("{}://{}", endpoint.scheme(), endpoint.authority)
     });
+    let is_tls = upstream.endpoints.iter().any(Endpoint::is_tls);
     let health_check = upstream.health_check.as_ref().map(|check| {
         json!({
             "path": check.path,
@@ -137,6 +145,7 @@ fn upstream(upstream: &Upstream) -> Value {
     });
     json!({
         "endpoints": endpoints.collect::<Vec<_>>(),
+        "tls": is_tls.then(|| upstream_tls(&upstream.tls)),
         "health_check": health_check,
         "timeouts": {
             "connect": show_duration(upstream.timeouts.connect),
@@ -149,6 +158,17 @@ fn upstream(upstream: &Upstream) -> Value {
             "idle_timeout": show_duration(upstream.pool.idle_timeout),
         },
         "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn upstream_tls(tls: &UpstreamTls) -> Value {
+    let identity = tls.identity.as_ref();
+    json!({
+        "ca": tls.ca,
+        "certificate": identity.map(|files| &files.certificate),
+        "key": identity.map(|files| &files.key),
+        "server_name": tls.server_name,
+        "min_version": tls.min_version.as_str(),
     })
 }
 

@@ -156,6 +156,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             body_idle: second,
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
+        tls: config::UpstreamTls::default(),
         breaker: Policy { ramp: Duration::ZERO, ..Policy::default() },
         breaker_key: String::new(),
     }

@@ -7,6 +7,7 @@ mod breaker;
 mod header_rules;
 mod listener;
 mod route;
+mod tls;
 mod upstream;
 
 use std::{

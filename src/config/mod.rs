@@ -27,6 +27,7 @@ mod snippet;
 mod source;
 pub(crate) mod suggest;
 mod text;
+mod tls;
 mod unknown;
 
 use std::{
@@ -50,6 +51,7 @@ pub use environment::Environment;
 pub use flags::{Flags, from_flags};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
+pub use tls::{IdentityFiles, ListenerTls, TlsVersion, UpstreamTls};
 
 /// A configuration, and what is hardly meant about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,6 +217,8 @@ pub struct Listener {
     pub name: String,
     /// Its address.
     pub listen: SocketAddr,
+    /// Its TLS; plain text without.
+    pub tls: Option<ListenerTls>,
     /// What happens to `X-Forwarded-*`.
     pub forwarded: Forwarded,
     /// Limits on what callers may send.
@@ -284,6 +288,8 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// Its addresses, tried in turn. At least one.
     pub endpoints: Vec<Endpoint>,
+    /// TLS towards those that are `https://`.
+    pub tls: UpstreamTls,
     /// Its active check.
     pub health_check: Option<HealthCheck>,
     /// How long its parts may take.

@@ -55,6 +55,7 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
     config::Listener {
         name: "egress".to_owned(),
         listen: ([127, 0, 0, 1], 8080).into(),
+        tls: None,
         forwarded: config::Forwarded::Off,
         limits: config::Limits {
             head_bytes: 32_768,
@@ -86,6 +87,7 @@ fn upstream() -> config::Upstream {
             authority: Arc::from("payments:8080"),
             host: HeaderValue::from_static("payments:8080"),
         }],
+        tls: config::UpstreamTls::default(),
         health_check: Some(config::HealthCheck {
             path: "/health".to_owned(),
             every: SECOND * 5,

@@ -1,4 +1,4 @@
-//! An upstream: its endpoints, its check, its timeouts, its pool, its breaker.
+//! An upstream: its endpoints, TLS towards them, its check, its timeouts, its pool, its breaker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::breaker;
+use super::{breaker, tls};
 use crate::{
     config::{
         Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
@@ -23,6 +23,7 @@ pub(super) fn read(
     taken: &mut BTreeMap<String, String>,
 ) -> Option<Upstream> {
     let endpoints = endpoints(upstream);
+    let tls = tls::of_upstream(upstream, &endpoints);
     let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
     let health_check = health_check.and_then(|check| read_health_check(&check));
     let timeouts = upstream.mapping(&keys::TIMEOUTS);
@@ -49,6 +50,7 @@ pub(super) fn read(
     Some(Upstream {
         name: Arc::from(name),
         endpoints,
+        tls,
         health_check,
         timeouts,
         pool,
@@ -90,8 +92,8 @@ fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
 fn breaker_key(name: &str, endpoints: &[Endpoint]) -> String {
     /// Twelve digits tell any two sets of endpoints apart that bear the same name.
     const DIGEST_BYTES: usize = 6;
-    let uris: BTreeSet<String> =
-        endpoints.iter().map(|endpoint| format!("http://{}", endpoint.authority)).collect();
+    let uri = |endpoint: &Endpoint| format!("{}://{}", endpoint.scheme(), endpoint.authority);
+    let uris: BTreeSet<String> = endpoints.iter().map(uri).collect();
     let uris: Vec<_> = uris.into_iter().collect();
     let digest = Sha256::digest(uris.join("\n"));
     let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
