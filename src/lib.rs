@@ -9,6 +9,7 @@
 //! - [`clock`]: the only reader of clocks.
 //! - [`breakers`]: the live registry around [`domain::breaker`]: a lock, the clock, transitions.
 //! - [`telemetry`]: log lines, metrics.
+//! - [`tls`]: certificates and authorities, read from files and again when they change.
 //! - [`store`]: every SQL statement, for Postgres and for the embedded SQLite file.
 //! - [`proxy`]: the data plane. One straight function per call.
 //! - [`checks`]: active health checks, through the same breakers.
@@ -38,6 +39,7 @@ pub mod clock;
 pub mod config;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 
 pub mod proxy;
 

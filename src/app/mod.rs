@@ -30,6 +30,7 @@ use crate::{
     shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
+    tls::{self, Tls},
 };
 use running::Running;
 
@@ -64,6 +65,9 @@ pub enum BuildError {
     /// The store's settings are wrong.
     #[error("the database cannot be used")]
     Store(#[source] store::Error),
+    /// The certificates, keys and authorities of the configuration cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] tls::Faults),
     /// The path of a health check is none.
     #[error("a health check cannot be made")]
     Check(#[source] InvalidUri),
@@ -82,6 +86,7 @@ pub struct App {
     recorder: Recorder,
     writer: Writer,
     checks: Checks,
+    certificates: tls::Watcher,
     sink: Sink,
 }
 
@@ -124,9 +129,11 @@ impl App {
     /// See [`BuildError`]. A store that is away is none.
     pub fn build(
         config: Config,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
         host_name: &str,
     ) -> Result<Self, BuildError> {
+        let (tls, certificates) = Tls::new(&config).map_err(BuildError::Tls)?;
+        warnings.extend(tls.remarks().iter().map(ToString::to_string));
         let workers = match config.workers {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
@@ -161,7 +168,8 @@ impl App {
             );
         }
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
-        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
+        let lane = recorder.lane(workers);
+        let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane)
             .map_err(BuildError::Check)?;
         let labels =
             Labels { service: config.service.clone(), environment: config.environment.clone() };
@@ -179,6 +187,7 @@ impl App {
             recorder,
             writer,
             checks,
+            certificates,
             sink,
         })
     }

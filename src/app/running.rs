@@ -41,7 +41,7 @@ pub(super) struct Running {
     plane: Plane,
     process: Arc<Process>,
     store_thread: StoreThread,
-    /// Checks and sync end when this becomes true.
+    /// Checks, sync and the watch over certificates end when this becomes true.
     closing: watch::Sender<bool>,
     background: Vec<JoinHandle<()>>,
     /// The admin port ends last, so that it can tell of the drain.
@@ -71,7 +71,8 @@ impl Running {
         let syncing = sync(fleet, &store_thread, closed.clone()).await;
 
         let board = app.checks.board();
-        let checking = tokio::spawn(app.checks.run(until(closed)));
+        let checking = tokio::spawn(app.checks.run(until(closed.clone())));
+        let renewing = tokio::spawn(app.certificates.run(until(closed)));
         let traffic = Arc::new(plane::traffic_board(config, clock::now()));
         let shared = proxy::Shared {
             config: Arc::clone(config),
@@ -100,7 +101,8 @@ impl Running {
         let admin = administer(app.admin, Arc::clone(config), sources, admin_closed)?;
         process.is_ready();
         tracing::info!("ready");
-        let (config, background, _sink) = (Arc::clone(config), vec![syncing, checking], app.sink);
+        let (config, background, _sink) =
+            (Arc::clone(config), vec![syncing, checking, renewing], app.sink);
         Ok(Self {
             config,
             plane,

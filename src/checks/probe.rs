@@ -20,6 +20,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::timeout_at,
 };
@@ -31,6 +32,7 @@ use crate::{
         correlation::{CorrelationId, TraceContext},
         outcome::Reason,
     },
+    tls::{Alpn, EndpointTls, Failure},
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("fusebox/", env!("CARGO_PKG_VERSION")));
@@ -48,14 +50,39 @@ pub(super) struct Answer {
     /// The status, if there was one.
     pub(super) status: Option<StatusCode>,
     /// Why it is not well; none when it is.
-    pub(super) reason: Option<Reason>,
+    pub(super) trouble: Option<Trouble>,
     /// Up to the response head, or the error.
     pub(super) latency: Duration,
 }
 
+/// Why an endpoint is not well.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) reason: Reason,
+    /// More than the reason says, for people.
+    pub(super) words: Option<String>,
+}
+
 impl Answer {
     pub(super) const fn is_ok(&self) -> bool {
-        self.reason.is_none()
+        self.trouble.is_none()
+    }
+
+    /// Why it is not well; none when it is.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.trouble.as_ref().map(|trouble| trouble.reason)
+    }
+}
+
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self { reason, words: None }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { reason: failure.reason, words: Some(failure.words) }
     }
 }
 
@@ -85,20 +112,21 @@ pub(super) fn request(
     request
 }
 
-/// Asks one endpoint; takes no longer than `limit`.
+/// Asks one endpoint, by `tls` if there is one; takes no longer than `limit`.
 pub(super) async fn ask(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     limit: Duration,
 ) -> Answer {
     let began = clock::now();
-    let result = exchange(endpoint, request, began + limit).await;
-    let (status, reason, ended) = match result {
-        Ok((status, head_at)) => (Some(status), reason_of(status), head_at),
-        Err(reason) => (None, Some(reason), clock::now()),
+    let result = exchange(endpoint, tls, request, began + limit).await;
+    let (status, trouble, ended) = match result {
+        Ok((status, head_at)) => (Some(status), reason_of(status).map(Trouble::from), head_at),
+        Err(trouble) => (None, Some(trouble), clock::now()),
     };
     let latency = ended.saturating_duration_since(began);
-    Answer { endpoint: Arc::clone(&endpoint.authority), status, reason, latency }
+    Answer { endpoint: Arc::clone(&endpoint.authority), status, trouble, latency }
 }
 
 /// Why a status is not well.
@@ -112,11 +140,23 @@ fn reason_of(status: StatusCode) -> Option<Reason> {
 /// The status and when its head had come.
 async fn exchange(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     deadline: Instant,
-) -> Result<(StatusCode, Instant), Reason> {
-    let connected = timeout_at(deadline.into(), connect(&endpoint.uri)).await;
-    let stream = connected.unwrap_or(Err(Reason::ConnectTimeout))?;
+) -> Result<(StatusCode, Instant), Trouble> {
+    let late = |_| Trouble::from(Reason::ConnectTimeout);
+    let stream = timeout_at(deadline.into(), connect(endpoint)).await.map_err(late)??;
+    let Some(tls) = tls else { return converse(stream, request, deadline).await };
+    let shaken = timeout_at(deadline.into(), tls.connect(Alpn::Http1, stream)).await;
+    converse(shaken.map_err(late)??, request, deadline).await
+}
+
+/// The same over a connection.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+    deadline: Instant,
+) -> Result<(StatusCode, Instant), Trouble> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     let mut connection = pin!(connection);
@@ -138,10 +178,10 @@ async fn exchange(
     }
 }
 
-async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = uri.port_u16().unwrap_or(80);
-    let found = lookup_host((host, port)).await.map_err(|error| Reason::of_lookup(&error))?;
+async fn connect(endpoint: &Endpoint) -> Result<TcpStream, Reason> {
+    let found = lookup_host((endpoint.host_name(), endpoint.port()))
+        .await
+        .map_err(|error| Reason::of_lookup(&error))?;
     let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {
         return Err(Reason::DnsFailure);
@@ -150,6 +190,9 @@ async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
 }
 
 /// A connection that broke before the response head.
-fn broken(error: &hyper::Error) -> Reason {
-    if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
+fn broken(error: &hyper::Error) -> Trouble {
+    if let Some(failure) = Failure::within(error) {
+        return failure.into();
+    }
+    if error.is_parse() { Reason::ProtocolError.into() } else { Reason::ResetBeforeHeaders.into() }
 }

@@ -11,9 +11,9 @@ pub(crate) struct Layer {
     pub(crate) never: &'static [&'static str],
 }
 
-/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, store, config,
+/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, store, tls, config,
 /// telemetry, clock} → domain`, and what each may not name at its own height.
-pub(crate) const LAYERS: [Layer; 12] = [
+pub(crate) const LAYERS: [Layer; 14] = [
     Layer {
         folder: "src/domain",
         never: &[
@@ -22,6 +22,7 @@ pub(crate) const LAYERS: [Layer; 12] = [
             "breakers",
             "telemetry",
             "store",
+            "tls",
             "proxy",
             "checks",
             "fleet",
@@ -33,6 +34,8 @@ pub(crate) const LAYERS: [Layer; 12] = [
     },
     Layer { folder: "src/clock", never: ABOVE_THE_SHELL },
     Layer { folder: "src/config", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: &["store", "telemetry"] },
     Layer { folder: "src/store", never: ABOVE_THE_SHELL },
     Layer { folder: "src/telemetry", never: ABOVE_THE_SHELL },
     Layer {
@@ -56,12 +59,16 @@ pub(crate) struct Kept {
     pub(crate) inside: &'static [&'static str],
 }
 
-/// Every SQL statement is in `store`; the admin port's router stays off the data path; errors
+/// Every SQL statement is in `store`; what is encrypted how is chosen in `tls`; the admin port's router stays off the data path; errors
 /// keep their types until they leave the program.
-pub(crate) const KEPT: [Kept; 5] = [
+pub(crate) const KEPT: [Kept; 9] = [
     Kept { name: "tokio_postgres", inside: &["src/store"] },
     Kept { name: "deadpool_postgres", inside: &["src/store"] },
     Kept { name: "rusqlite", inside: &["src/store"] },
+    Kept { name: "rustls", inside: &["src/tls", "src/store"] },
+    Kept { name: "tokio_rustls", inside: &["src/tls"] },
+    Kept { name: "rustls_native_certs", inside: &["src/tls"] },
+    Kept { name: "x509_cert", inside: &["src/tls"] },
     Kept { name: "axum", inside: &["src/admin"] },
     Kept { name: "anyhow", inside: &["src/cli", "src/main.rs"] },
 ];
