@@ -21,13 +21,13 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout_at,
 };
 
 use crate::{
     clock,
-    config::Endpoint,
+    config::{Endpoint, Location},
     domain::{
         correlation::{CorrelationId, TraceContext},
         outcome::Reason,
@@ -145,7 +145,7 @@ async fn exchange(
     deadline: Instant,
 ) -> Result<(StatusCode, Instant), Trouble> {
     let late = |_| Trouble::from(Reason::ConnectTimeout);
-    let stream = timeout_at(deadline.into(), connect(endpoint)).await.map_err(late)??;
+    let stream = timeout_at(deadline.into(), connect(&endpoint.location)).await.map_err(late)??;
     let Some(tls) = tls else { return converse(stream, request, deadline).await };
     let shaken = timeout_at(deadline.into(), tls.connect(Alpn::Http1, stream)).await;
     converse(shaken.map_err(late)??, request, deadline).await
@@ -178,15 +178,27 @@ async fn converse(
     }
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<TcpStream, Reason> {
-    let found = lookup_host((endpoint.host_name(), endpoint.port()))
-        .await
-        .map_err(|error| Reason::of_lookup(&error))?;
-    let addresses: Vec<SocketAddr> = found.collect();
+/// A connection of whatever kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(location: &Location) -> Result<Box<dyn Stream>, Reason> {
+    let failed = |error| Reason::of_connect(&error);
+    let addresses: Vec<SocketAddr> = match location {
+        Location::Unix(path) => {
+            return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+        }
+        Location::Address(address) => vec![*address],
+        Location::Name(host, port) => lookup_host((host.as_str(), *port))
+            .await
+            .map_err(|error| Reason::of_lookup(&error))?
+            .collect(),
+    };
     if addresses.is_empty() {
         return Err(Reason::DnsFailure);
     }
-    TcpStream::connect(&*addresses).await.map_err(|error| Reason::of_connect(&error))
+    Ok(Box::new(TcpStream::connect(&*addresses).await.map_err(failed)?))
 }
 
 /// A connection that broke before the response head.
@@ -195,4 +207,23 @@ fn broken(error: &hyper::Error) -> Trouble {
         return failure.into();
     }
     if error.is_parse() { Reason::ProtocolError.into() } else { Reason::ResetBeforeHeaders.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+    use crate::{config::Location, domain::outcome::Reason};
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn a_socket_is_asked_where_it_is() {
+        let name = format!("fusebox-probe-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let location = Location::Unix(path.clone());
+        let service = UnixListener::bind(&path).unwrap();
+        assert!(connect(&location).await.is_ok());
+        drop(service);
+        assert_eq!(connect(&location).await.err(), Some(Reason::ConnectRefused));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -144,6 +144,7 @@ impl Rig {
 fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     let endpoint = |address: &SocketAddr| Endpoint {
         uri: format!("http://{address}").parse().unwrap(),
+        location: config::Location::Address(*address),
         authority: address.to_string().into(),
         host: HeaderValue::from_str(&address.to_string()).unwrap(),
     };
@@ -151,6 +152,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     Upstream {
         name: "payments".into(),
         endpoints: endpoints.iter().map(endpoint).collect(),
+        protocol: config::Protocol::Auto,
         health_check: Some(HealthCheck {
             path: "/health?deep=1".to_owned(),
             every: Duration::from_millis(20),
@@ -161,9 +163,15 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             first_byte: second,
             total: second,
             body_idle: second,
+            attempt: None,
+            tunnel_idle: second,
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
         tls: config::UpstreamTls::default(),
+        limits: Default::default(),
+        dns_refresh: second,
+        retry: Default::default(),
+        ejection: Default::default(),
         breaker: Policy { ramp: Duration::ZERO, ..Policy::default() },
         breaker_key: String::new(),
     }

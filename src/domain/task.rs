@@ -38,6 +38,9 @@ pub struct CallRecord {
     pub method: Method,
     /// The status that the caller saw; none when it went away first.
     pub status: Option<u16>,
+    /// The code in `grpc-status`, of the upstream or of ours; none when the call was no gRPC call,
+    /// or ended before there was one.
+    pub grpc_status: Option<u8>,
     /// How the call ended.
     pub outcome: Outcome,
     /// Why, unless it succeeded.

@@ -13,13 +13,17 @@ use std::{
 use http::{Method, Response, header};
 
 use super::{
-    body::{Outgoing, ResponseBody, Upload},
+    answer::Answer,
+    body::{Outgoing, ResponseBody},
     connection::Connection,
     fields::{Fields, Present},
-    h1::{Arriving, Connection as Outbound},
+    h1::Connection as Outbound,
     headers::{self, CORRELATION_ID, TASK_ID},
     reply::Problem,
     routes::{Place, Route},
+    tunnel::Tunnel,
+    upgrade::Upgrade,
+    upload::Upload,
 };
 use crate::{
     breakers::Recorded,
@@ -39,6 +43,20 @@ const MAX_METHOD: usize = 32;
 
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
+
+/// What is known when the head of an answer has come.
+#[derive(Debug)]
+pub(super) struct AtHead {
+    pub(super) present: Present,
+    /// The place of the endpoint that answered.
+    pub(super) endpoint: usize,
+    /// The verdict, which the body may still turn.
+    pub(super) recorded: Recorded,
+    /// What the status said, for when the body ends well.
+    pub(super) reason: Option<Reason>,
+    /// What the connections become, if it says so.
+    pub(super) upgrade: Option<Upgrade>,
+}
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -88,7 +106,7 @@ impl Exchange {
         );
         let parent =
             fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
-        let place = route.map_or(&connection.routes.nowhere, |route| &route.place);
+        let place = route.map_or(&connection.terms.routes.nowhere, |route| &route.place);
         if route.is_some() {
             place.traffic.begin();
         }
@@ -102,6 +120,7 @@ impl Exchange {
             endpoint: None,
             method: told(method),
             status: None,
+            grpc_status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
             attempts: Default::default(),
@@ -165,7 +184,7 @@ impl Exchange {
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
     pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
         if let (None, Some(record)) = (&self.begun, &self.record) {
-            self.begun = Some(self.connection.worker.begin(record, endpoint));
+            self.begun = Some(self.connection.terms.worker.begin(record, endpoint));
         }
         self.sent = Some(now);
         self.under_way = Some(Arc::clone(endpoint));
@@ -206,13 +225,11 @@ impl Exchange {
     /// Passes the upstream's answer on. The exchange goes with its body.
     pub(super) fn pass(
         mut self: Box<Self>,
-        mut response: Response<Arriving>,
-        present: Present,
-        endpoint: usize,
-        recorded: Recorded,
-        at_head: Option<Reason>,
+        mut response: Response<Answer>,
+        head: AtHead,
         now: Instant,
     ) -> Response<Outgoing> {
+        let AtHead { present, endpoint, recorded, reason: at_head, upgrade } = head;
         self.endpoint = endpoint;
         self.recorded = Some(recorded);
         self.at_head = at_head;
@@ -227,12 +244,33 @@ impl Exchange {
         headers::strip_hop_by_hop(response.headers_mut(), present);
         let idle = self.route.as_ref().map(|route| {
             headers::apply(response.headers_mut(), &route.response_headers);
-            route.upstream.timeouts.body_idle
+            let timeouts = &route.upstream.timeouts;
+            if upgrade.is_some() { timeouts.tunnel_idle } else { timeouts.body_idle }
         });
-        *response.version_mut() = http::Version::HTTP_11;
         let idle = idle.unwrap_or_default();
+        *response.version_mut() = http::Version::HTTP_11;
         self.add_ids(&mut response);
+        if let Some(upgrade) = upgrade {
+            return self.switch(response, &upgrade, idle);
+        }
         response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
+    }
+
+    /// The upstream has switched to another protocol, and so does the caller's connection when the
+    /// answer has been written.
+    fn switch(
+        self: Box<Self>,
+        response: Response<Answer>,
+        upgrade: &Upgrade,
+        idle: Duration,
+    ) -> Response<Outgoing> {
+        let (mut head, body) = response.into_parts();
+        upgrade.put(&mut head.headers);
+        let connection = Rc::clone(&self.connection);
+        if let Some((upstream, ahead)) = body.into_stream() {
+            connection.becomes(Tunnel::new(self, upstream, ahead, idle));
+        }
+        Response::from_parts(head, Outgoing::Reply(Default::default()))
     }
 
     /// Bytes of the body went by.
@@ -279,7 +317,7 @@ impl Exchange {
         if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
             headers.insert(TASK_ID, value);
         }
-        if self.connection.worker.is_leaving() {
+        if self.connection.asks_to_close() {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
     }
@@ -288,7 +326,7 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = self.ended.unwrap_or_else(clock::now);
-        let aborting = self.connection.worker.is_aborting();
+        let aborting = self.connection.terms.worker.is_aborting();
         let cut_off = if aborting { Reason::Shutdown } else { Reason::ClientGoneBeforeHeaders };
         // It ended while it was under way, which says nothing about the upstream.
         self.attempted(cut_off.verdict(), Some(cut_off), now);
@@ -304,7 +342,7 @@ impl Drop for Exchange {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
-        self.connection.worker.finish(&record, self.begun.take(), &self.place.line);
+        self.connection.terms.worker.finish(&record, self.begun.take(), &self.place.line);
         self.connection.end(now);
     }
 }

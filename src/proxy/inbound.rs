@@ -27,19 +27,19 @@ pub(super) struct Host<'a> {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check<'a, B>(
-    request: &Request<B>,
+    request: &'a Request<B>,
     fields: &Fields<'a>,
     had_content_length: bool,
     by_path: bool,
 ) -> Result<Host<'a>, Objection> {
     framing(request, fields, had_content_length)?;
-    let host = Host::read(fields.host)?;
     let uri = request.uri();
+    let host = Host::read(named(request, fields)?)?;
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return Err("the request target has bytes that must be percent-encoded");
     }
-    if let Some(authority) = uri.authority() {
+    if let Some(authority) = uri.authority().filter(|_| request.version() != Version::HTTP_2) {
         if uri.scheme_str() != Some("http") {
             return Err("only http:// targets are carried");
         }
@@ -57,6 +57,20 @@ pub(super) fn check<'a, B>(
         }
         _ => Ok(host),
     }
+}
+
+/// Where the caller named its host: over HTTP/2 in the target, and nothing else in the header.
+fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a>, Objection> {
+    let Some(authority) =
+        request.uri().authority().filter(|_| request.version() == Version::HTTP_2)
+    else {
+        return Ok(fields.host);
+    };
+    let target = authority.as_str().as_bytes();
+    if fields.host.first.is_some_and(|host| !host.eq_ignore_ascii_case(target)) {
+        return Err("`:authority` and the Host header name different hosts");
+    }
+    Ok(Field { first: Some(target), is_repeated: fields.host.is_repeated })
 }
 
 /// Message framing that two servers could read differently.

@@ -17,9 +17,11 @@ use tokio::{
 };
 
 use super::{
-    connection::{self, Terms},
+    connection::Terms,
     plane::{Phase, Shared},
     routes::{self, Upstreams},
+    serve::serve,
+    transport::Transport,
 };
 use crate::{
     clock, config,
@@ -119,7 +121,7 @@ async fn work(assignment: Assignment) -> io::Result<()> {
             worker: Rc::clone(&worker),
             routes: Rc::new(routes),
             forwarded: listener.forwarded,
-            local_port: socket.local_addr()?.port(),
+            local_port: Some(socket.local_addr()?.port()),
             limits: Rc::new(listener.limits.clone()),
         };
         let socket = tokio::net::TcpListener::from_std(socket)?;
@@ -169,7 +171,11 @@ async fn accept(
         // One that finds no room waits here, and those behind it in the kernel. Asking for room
         // first would let a thread without connections keep it from one that has some.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let serving = connection::serve(terms.clone(), stream, peer, phase.clone());
+        // Without it small answers may wait for an acknowledgement. A socket that is gone already
+        // says so at the first read.
+        let _gone = stream.set_nodelay(true);
+        let stream = Transport::Tcp(stream);
+        let serving = serve(terms.clone(), stream, Some(peer), phase.clone());
         let alive = alive.clone();
         tokio::task::spawn_local(async move {
             serving.await;

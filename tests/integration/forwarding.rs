@@ -107,13 +107,14 @@ fn fields_of_the_connection_end_with_the_connection() {
         "keep-alive",
         "proxy-connection",
         "proxy-authorization",
-        "te",
         "upgrade",
         "http2-settings",
     ] {
         assert!(seen.all(gone).is_empty(), "{gone}: {seen:?}");
     }
     assert_eq!(seen.one("x-kept"), Some("1"));
+    let own = (seen.one("connection"), seen.one("te"));
+    assert_eq!(own, (Some("TE"), Some("trailers")), "trailers are welcome here too");
     assert_eq!(seen.one("x-correlation-id"), Some("req-kept"), "a caller cannot take ours away");
     assert_eq!(response.headers.one("x-mine"), None);
     assert_eq!(response.headers.one("keep-alive"), None);

@@ -16,6 +16,7 @@ pub(super) fn read(
         head_bytes: limits.get(&keys::HEAD_BYTES).0,
         head_timeout: limits.get(&keys::HEAD_TIMEOUT),
         connections: limits.get(&keys::CONNECTIONS),
+        streams: limits.get(&keys::STREAMS),
     };
     let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);

@@ -7,19 +7,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{self as stream, AsyncRead, AsyncReadExt, ReadHalf, WriteHalf};
 
 use super::{
     Broken,
     answer::{self, Answer, Head, Wanted},
 };
+use crate::proxy::transport::Transport;
 
 /// Room for a read: most answers are smaller.
 const ROOM: usize = 4 << 10;
@@ -33,22 +28,21 @@ const MAX_INTERIM: u8 = 16;
 /// A connection that carries one call at a time.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Transport,
     pub(super) inflow: Inflow,
     /// Kept for its room.
     pub(super) outflow: Vec<u8>,
 }
 
 impl Connection {
-    pub(in crate::proxy) fn new(stream: TcpStream) -> Self {
+    pub(in crate::proxy) fn new(stream: Transport) -> Self {
         Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new() }
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
-    /// for. Costs a system call only if the runtime has heard of something.
-    pub(in crate::proxy) fn is_quiet(&self) -> bool {
-        let heard = self.stream.try_read(&mut [0]);
-        matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    /// for.
+    pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
+        self.stream.is_quiet()
     }
 
     /// Makes it ready for the next call; none if something is left of this one.
@@ -70,14 +64,24 @@ impl Connection {
 pub(super) enum Source {
     Connection(Connection),
     /// A connection on which the request is still being written.
-    Half(OwnedReadHalf, Inflow),
+    Half(ReadHalf<Transport>, Inflow),
 }
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Connection) -> (Self, OwnedWriteHalf) {
-        let (reading, writing) = connection.stream.into_split();
+    pub(super) fn split(connection: Connection) -> (Self, WriteHalf<Transport>) {
+        let (reading, writing) = stream::split(connection.stream);
         (Self::Half(reading, connection.inflow), writing)
+    }
+
+    /// The stream, and what has been read from it.
+    pub(super) fn into_stream(self) -> Option<(Transport, Bytes)> {
+        match self {
+            Self::Connection(connection) => {
+                Some((connection.stream, connection.inflow.buffer.freeze()))
+            }
+            Self::Half(..) => None,
+        }
     }
 
     /// What has been read.
@@ -111,10 +115,15 @@ impl Inflow {
         Self { buffer, room: ROOM, interims: 0 }
     }
 
+    /// Whether nothing of an answer has come.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.buffer.is_empty() && self.interims == 0
+    }
+
     /// Reads the head of the answer.
     pub(super) fn poll_head(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Transport,
         mut wanted: Wanted<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, Broken>> {
@@ -164,7 +173,10 @@ impl Inflow {
 #[cfg(test)]
 mod tests {
     use super::{Connection, MAX_INTERIM};
-    use crate::proxy::h1::{Broken, answer::Wanted};
+    use crate::proxy::{
+        h1::{Broken, answer::Wanted},
+        transport::Transport,
+    };
     use http::{HeaderMap, StatusCode};
     use std::future::poll_fn;
     use tokio::{
@@ -175,14 +187,14 @@ mod tests {
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(stream), listener.accept().await.unwrap().0)
+        (Connection::new(Transport::Tcp(stream)), listener.accept().await.unwrap().0)
     }
 
     async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
         let Connection { stream, inflow, .. } = connection;
         let mut headers = HeaderMap::new();
         let answer = poll_fn(|cx| {
-            let wanted = Wanted { is_head: false, headers: &mut headers };
+            let wanted = Wanted { is_head: false, is_upgrade: false, headers: &mut headers };
             inflow.poll_head(stream, wanted, cx)
         })
         .await;
@@ -191,14 +203,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_quiet_until_something_comes() {
-        let (connection, mut upstream) = pair().await;
+        let (mut connection, mut upstream) = pair().await;
         assert!(connection.is_quiet());
         upstream.write_all(b"x").await.unwrap();
-        connection.stream.readable().await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(cx)).await.unwrap();
         assert!(!connection.is_quiet());
-        let (connection, upstream) = pair().await;
+        let (mut connection, upstream) = pair().await;
         drop(upstream);
-        connection.stream.readable().await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(cx)).await.unwrap();
         assert!(!connection.is_quiet());
     }
 
