@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Fallback, Forwarded, HeaderRules, Instead, Listener, Location, Protocol,
-        Route, Secret, Upstream, Workers,
+        CallLines, Config, Endpoint, Fallback, Forwarded, HeaderRules, Instead, Listener, Location,
+        Protocol, Route, Secret, Upstream, UpstreamTls, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
@@ -88,6 +88,12 @@ fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
 fn listener(listener: &Listener) -> Value {
     json!({
         "listen": listener.listen,
+        "tls": listener.tls.as_ref().map(|tls| json!({
+            "certificate": tls.identity.certificate,
+            "key": tls.identity.key,
+            "client_ca": tls.client_ca,
+            "min_version": tls.min_version.as_str(),
+        })),
         "forwarded": match listener.forwarded {
             Forwarded::Off => "off",
             Forwarded::Replace => "replace",
@@ -148,8 +154,9 @@ fn upstream(upstream: &Upstream) -> Value {
         if matches!(endpoint.location, Location::Unix(_)) {
             return endpoint.authority.to_string();
         }
-        format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
+        format!("{}://{}", endpoint.scheme(), endpoint.authority)
     });
+    let is_tls = upstream.endpoints.iter().any(Endpoint::is_tls);
     let health_check = upstream.health_check.as_ref().map(|check| {
         json!({
             "path": check.path,
@@ -164,6 +171,7 @@ fn upstream(upstream: &Upstream) -> Value {
             Protocol::Http1 => "http1",
             Protocol::Http2 => "http2",
         },
+        "tls": is_tls.then(|| upstream_tls(&upstream.tls)),
         "health_check": health_check,
         "timeouts": {
             "connect": show_duration(upstream.timeouts.connect),
@@ -192,6 +200,17 @@ fn upstream(upstream: &Upstream) -> Value {
             "max_share": upstream.ejection.max_share.to_string(),
         },
         "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn upstream_tls(tls: &UpstreamTls) -> Value {
+    let identity = tls.identity.as_ref();
+    json!({
+        "ca": tls.ca,
+        "certificate": identity.map(|files| &files.certificate),
+        "key": identity.map(|files| &files.key),
+        "server_name": tls.server_name,
+        "min_version": tls.min_version.as_str(),
     })
 }
 

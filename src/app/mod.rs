@@ -31,6 +31,7 @@ use crate::{
     shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
+    tls::{self, Tls},
     upstreams::Upstreams,
 };
 use running::Running;
@@ -66,6 +67,9 @@ pub enum BuildError {
     /// The store's settings are wrong.
     #[error("the database cannot be used")]
     Store(#[source] store::Error),
+    /// The certificates, keys and authorities of the configuration cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] tls::Faults),
     /// The path of a health check is none.
     #[error("a health check cannot be made")]
     Check(#[source] InvalidUri),
@@ -84,7 +88,9 @@ pub struct App {
     recorder: Recorder,
     writer: Writer,
     checks: Checks,
+    certificates: tls::Watcher,
     upstreams: Arc<Upstreams>,
+    tls: Tls,
     sink: Sink,
 }
 
@@ -127,9 +133,11 @@ impl App {
     /// See [`BuildError`]. A store that is away is none.
     pub fn build(
         config: Config,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
         host_name: &str,
     ) -> Result<Self, BuildError> {
+        let (tls, certificates) = Tls::new(&config).map_err(BuildError::Tls)?;
+        warnings.extend(tls.remarks().iter().map(ToString::to_string));
         let workers = match config.workers {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
@@ -164,7 +172,8 @@ impl App {
             );
         }
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
-        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
+        let lane = recorder.lane(workers);
+        let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane)
             .map_err(BuildError::Check)?;
         let upstreams = Upstreams::new(config.upstreams.values(), clock::now());
         let labels =
@@ -183,7 +192,9 @@ impl App {
             recorder,
             writer,
             checks,
+            certificates,
             upstreams,
+            tls,
             sink,
         })
     }

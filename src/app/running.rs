@@ -42,7 +42,7 @@ pub(super) struct Running {
     plane: Plane,
     process: Arc<Process>,
     store_thread: StoreThread,
-    /// Checks and sync end when this becomes true.
+    /// Checks, sync and the watch over certificates end when this becomes true.
     closing: watch::Sender<bool>,
     background: Vec<JoinHandle<()>>,
     /// The admin port ends last, so that it can tell of the drain.
@@ -73,11 +73,13 @@ impl Running {
 
         let board = app.checks.board();
         let checking = tokio::spawn(app.checks.run(until(closed.clone())));
+        let renewing = tokio::spawn(app.certificates.run(until(closed.clone())));
         let traffic = Arc::new(plane::traffic_board(config, clock::now()));
         let shared = proxy::Shared {
             config: Arc::clone(config),
             breakers: Arc::clone(breakers),
             upstreams: Arc::clone(&app.upstreams),
+            tls: app.tls.clone(),
             traffic: Arc::clone(&traffic),
         };
         let upstreams = Arc::clone(&app.upstreams);
@@ -105,7 +107,7 @@ impl Running {
         process.is_ready();
         tracing::info!("ready");
         let (config, background, _sink) =
-            (Arc::clone(config), vec![syncing, checking, resolving], app.sink);
+            (Arc::clone(config), vec![syncing, checking, renewing, resolving], app.sink);
         Ok(Self {
             config,
             plane,

@@ -32,6 +32,7 @@ use crate::{
         correlation::{CorrelationId, TraceContext},
         outcome::Reason,
     },
+    tls::{Alpn, EndpointTls, Failure},
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("fusebox/", env!("CARGO_PKG_VERSION")));
@@ -49,14 +50,39 @@ pub(super) struct Answer {
     /// The status, if there was one.
     pub(super) status: Option<StatusCode>,
     /// Why it is not well; none when it is.
-    pub(super) reason: Option<Reason>,
+    pub(super) trouble: Option<Trouble>,
     /// Up to the response head, or the error.
     pub(super) latency: Duration,
 }
 
+/// Why an endpoint is not well.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) reason: Reason,
+    /// More than the reason says, for people.
+    pub(super) words: Option<String>,
+}
+
 impl Answer {
     pub(super) const fn is_ok(&self) -> bool {
-        self.reason.is_none()
+        self.trouble.is_none()
+    }
+
+    /// Why it is not well; none when it is.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.trouble.as_ref().map(|trouble| trouble.reason)
+    }
+}
+
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self { reason, words: None }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { reason: failure.reason, words: Some(failure.words) }
     }
 }
 
@@ -86,20 +112,21 @@ pub(super) fn request(
     request
 }
 
-/// Asks one endpoint; takes no longer than `limit`.
+/// Asks one endpoint, by `tls` if there is one; takes no longer than `limit`.
 pub(super) async fn ask(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     limit: Duration,
 ) -> Answer {
     let began = clock::now();
-    let result = exchange(endpoint, request, began + limit).await;
-    let (status, reason, ended) = match result {
-        Ok((status, head_at)) => (Some(status), reason_of(status), head_at),
-        Err(reason) => (None, Some(reason), clock::now()),
+    let result = exchange(endpoint, tls, request, began + limit).await;
+    let (status, trouble, ended) = match result {
+        Ok((status, head_at)) => (Some(status), reason_of(status).map(Trouble::from), head_at),
+        Err(trouble) => (None, Some(trouble), clock::now()),
     };
     let latency = ended.saturating_duration_since(began);
-    Answer { endpoint: Arc::clone(&endpoint.authority), status, reason, latency }
+    Answer { endpoint: Arc::clone(&endpoint.authority), status, trouble, latency }
 }
 
 /// Why a status is not well.
@@ -113,11 +140,23 @@ fn reason_of(status: StatusCode) -> Option<Reason> {
 /// The status and when its head had come.
 async fn exchange(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     deadline: Instant,
-) -> Result<(StatusCode, Instant), Reason> {
-    let connected = timeout_at(deadline.into(), connect(&endpoint.location)).await;
-    let stream = connected.unwrap_or(Err(Reason::ConnectTimeout))?;
+) -> Result<(StatusCode, Instant), Trouble> {
+    let late = |_| Trouble::from(Reason::ConnectTimeout);
+    let stream = timeout_at(deadline.into(), connect(&endpoint.location)).await.map_err(late)??;
+    let Some(tls) = tls else { return converse(stream, request, deadline).await };
+    let shaken = timeout_at(deadline.into(), tls.connect(Alpn::Http1, stream)).await;
+    converse(shaken.map_err(late)??, request, deadline).await
+}
+
+/// The same over a connection.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+    deadline: Instant,
+) -> Result<(StatusCode, Instant), Trouble> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     let mut connection = pin!(connection);
@@ -163,8 +202,11 @@ async fn connect(location: &Location) -> Result<Box<dyn Stream>, Reason> {
 }
 
 /// A connection that broke before the response head.
-fn broken(error: &hyper::Error) -> Reason {
-    if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
+fn broken(error: &hyper::Error) -> Trouble {
+    if let Some(failure) = Failure::within(error) {
+        return failure.into();
+    }
+    if error.is_parse() { Reason::ProtocolError.into() } else { Reason::ResetBeforeHeaders.into() }
 }
 
 #[cfg(test)]

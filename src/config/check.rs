@@ -9,6 +9,7 @@ mod header_rules;
 mod listener;
 mod resilience;
 mod route;
+mod tls;
 mod upstream;
 
 use std::{

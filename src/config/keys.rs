@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Protocol, Workers,
+    CallLines, Endpoint, Forwarded, Protocol, TlsVersion, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
@@ -49,9 +49,7 @@ pub(super) const LATER: &[&str] = &[
     "listeners.*.routes[].task.impact",
     "listeners.*.routes[].task.params",
     "listeners.*.routes[].task.success",
-    "listeners.*.tls",
     "upstreams.*.breaker.quorum",
-    "upstreams.*.tls",
 ];
 
 /// Declares the keys and the list of them.
@@ -114,6 +112,11 @@ keys! {
     LISTENER: Section = section("listeners.*");
     LISTEN: SocketAddr = key("listeners.*.listen");
     LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
+    LISTENER_TLS: Section = section("listeners.*.tls");
+    LISTENER_CERTIFICATE: PathBuf = key("listeners.*.tls.certificate");
+    LISTENER_KEY: PathBuf = key("listeners.*.tls.key");
+    CLIENT_CA: PathBuf = key("listeners.*.tls.client_ca");
+    LISTENER_MIN_VERSION: TlsVersion = key("listeners.*.tls.min_version").default("1.2");
     FORWARDED: Forwarded = key("listeners.*.forwarded");
     LIMITS: Section = section("listeners.*.limits");
     HEAD_BYTES: Bytes = key("listeners.*.limits.head_bytes")
@@ -156,8 +159,14 @@ keys! {
 
     UPSTREAMS: Named = section("upstreams").bounds("1", "1000");
     UPSTREAM: Section = section("upstreams.*");
-    PROTOCOL: Protocol = key("upstreams.*.protocol").default("auto");
     ENDPOINTS: List<Endpoint> = key("upstreams.*.endpoints").bounds("1", "256");
+    PROTOCOL: Protocol = key("upstreams.*.protocol").default("auto");
+    UPSTREAM_TLS: Section = section("upstreams.*.tls");
+    CA: PathBuf = key("upstreams.*.tls.ca");
+    UPSTREAM_CERTIFICATE: PathBuf = key("upstreams.*.tls.certificate");
+    UPSTREAM_KEY: PathBuf = key("upstreams.*.tls.key");
+    SERVER_NAME: HostName = key("upstreams.*.tls.server_name");
+    UPSTREAM_MIN_VERSION: TlsVersion = key("upstreams.*.tls.min_version").default("1.2");
     HEALTH_CHECK: Section = section("upstreams.*.health_check");
     HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path");
     HEALTH_EVERY: Duration = key("upstreams.*.health_check.every")

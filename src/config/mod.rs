@@ -28,6 +28,7 @@ mod snippet;
 mod source;
 pub(crate) mod suggest;
 mod text;
+mod tls;
 mod unknown;
 mod upstream;
 
@@ -53,6 +54,7 @@ pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
+pub use tls::{IdentityFiles, ListenerTls, TlsVersion, UpstreamTls};
 pub use upstream::{Location, UpstreamLimits};
 
 /// A configuration, and what is hardly meant about it.
@@ -219,6 +221,8 @@ pub struct Listener {
     pub name: String,
     /// Its address.
     pub listen: SocketAddr,
+    /// Its TLS; plain text without.
+    pub tls: Option<ListenerTls>,
     /// What happens to `X-Forwarded-*`.
     pub forwarded: Forwarded,
     /// Limits on what callers may send.
@@ -294,6 +298,8 @@ pub struct Upstream {
     pub endpoints: Vec<Endpoint>,
     /// What is spoken with them.
     pub protocol: Protocol,
+    /// TLS towards those that are `https://`.
+    pub tls: UpstreamTls,
     /// Its active check.
     pub health_check: Option<HealthCheck>,
     /// How long its parts may take.

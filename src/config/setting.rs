@@ -10,7 +10,7 @@ use std::{
 
 use http::{Method, StatusCode};
 
-use super::{CallLines, Forwarded, Protocol, Workers, suggest::did_you_mean};
+use super::{CallLines, Forwarded, Protocol, TlsVersion, Workers, suggest::did_you_mean};
 use crate::domain::{
     breaker::Scope,
     fallback::Occasion,
@@ -149,6 +149,7 @@ macro_rules! choices {
 }
 
 choices! {
+    TlsVersion, "`1.2` or `1.3`", ["1.2" => Self::V1_2, "1.3" => Self::V1_3];
     bool, "`true` or `false`", ["true" => true, "false" => false];
     CallLines, "`all`, `failures` or `none`",
         ["all" => Self::All, "failures" => Self::Failures, "none" => Self::None];

@@ -142,6 +142,8 @@ reasons! {
     ConnectReset = "connect_reset", Failure, Failure, 502, "destination_ip_unroutable";
     /// The TLS handshake failed.
     TlsFailure = "tls_failure", Failure, Failure, 502, "tls_protocol_error";
+    /// The upstream's certificate is not to be trusted.
+    TlsCertificate = "tls_certificate", Failure, Failure, 502, "tls_certificate_error";
     /// No response head within the first-byte timeout.
     TimeoutFirstByte = "timeout_first_byte", Failure, Timeout, 504, "http_response_timeout";
     /// No response head within the total timeout.

@@ -21,7 +21,10 @@ use crate::domain::outcome::Reason;
 pub(super) enum Answer {
     Http1(Arriving),
     /// A stream of a connection that others share. It counts there until it is dropped.
-    Http2(Incoming, Streaming),
+    Http2 {
+        incoming: Incoming,
+        _share: Streaming,
+    },
 }
 
 impl Answer {
@@ -29,7 +32,7 @@ impl Answer {
     pub(super) fn take_connection(&mut self) -> Option<Connection> {
         match self {
             Self::Http1(arriving) => arriving.take_connection(),
-            Self::Http2(..) => None,
+            Self::Http2 { .. } => None,
         }
     }
 
@@ -37,7 +40,7 @@ impl Answer {
     pub(super) fn into_switched(self) -> Option<Switched> {
         match self {
             Self::Http1(arriving) => arriving.into_switched(),
-            Self::Http2(..) => None,
+            Self::Http2 { .. } => None,
         }
     }
 }
@@ -55,7 +58,7 @@ impl Body for Answer {
                 let frame = ready!(Pin::new(arriving).poll_frame(cx));
                 frame.map(|frame| frame.map_err(|_| Reason::ResetMidBody))
             }
-            Self::Http2(incoming, _) => {
+            Self::Http2 { incoming, .. } => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
                 frame.map(|frame| frame.map_err(|error| fault::of_body(&error)))
             }
@@ -65,14 +68,14 @@ impl Body for Answer {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Http1(arriving) => arriving.is_end_stream(),
-            Self::Http2(incoming, _) => incoming.is_end_stream(),
+            Self::Http2 { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(arriving) => arriving.size_hint(),
-            Self::Http2(incoming, _) => incoming.size_hint(),
+            Self::Http2 { incoming, .. } => incoming.size_hint(),
         }
     }
 }

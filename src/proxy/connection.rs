@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock,
     config::{Forwarded, Limits},
+    tls::ServerTls,
 };
 
 /// What a listener gives to each of its connections.
@@ -25,6 +26,15 @@ pub(super) struct Terms {
     pub(super) limits: Rc<Limits>,
     /// The listener's; none for a Unix socket.
     pub(super) local_port: Option<u16>,
+    /// None where callers speak in plain text.
+    pub(super) tls: Option<ServerTls>,
+}
+
+impl Terms {
+    /// What addresses of the listener begin with.
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
 }
 
 /// One caller's connection.

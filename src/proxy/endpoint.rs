@@ -1,29 +1,26 @@
 //! One address of an upstream, and its connections: those of HTTP/1.1, which carry a call each, and
 //! those of HTTP/2, which calls share.
 
-use std::{pin::Pin, sync::Arc, time::Instant};
+use std::{cell::Cell, pin::Pin, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
-use http::{
-    HeaderValue, Request, Response, Uri, header,
-    uri::{Authority, Scheme},
-};
+use http::{HeaderValue, Request, Response, uri::Scheme};
 
 use super::{
     answer::Answer,
     fault,
     h1::{Arriving, Broken, Call, Connection},
-    h2::{Line, Lines},
+    h2::{self, Line, Lines},
     patience::Patience,
     pool::Pool,
-    transport::Transport,
-    upload::{self, RequestBody, Upload},
+    upload::{RequestBody, Upload},
 };
 use crate::{
     clock,
     config::{self, Protocol},
     domain::outcome::{Reason, Verdict},
-    upstreams::{ConnectionPermit, Host, Live, Socket},
+    tls::{EndpointTls, Tls},
+    upstreams::{Host, Live},
 };
 
 /// One address of an upstream.
@@ -32,9 +29,25 @@ pub(super) struct Endpoint {
     live: Arc<Live>,
     host: Arc<Host>,
     scheme: Scheme,
+    /// None where it takes plain text.
+    tls: Option<EndpointTls>,
     protocol: Protocol,
+    /// What it chose to speak, where that was its choice.
+    chosen: Cell<Option<Speech>>,
+    /// The thread that this is on.
+    worker: usize,
     pool: Pool,
     lines: Lines,
+}
+
+/// What the endpoints of an upstream have in common.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) live: Arc<Live>,
+    pub(super) tls: Tls,
+    pub(super) settings: Arc<config::Upstream>,
+    /// The thread that they are on.
+    pub(super) worker: usize,
 }
 
 /// What a request asks of its connection.
@@ -68,27 +81,22 @@ pub(super) enum Reached {
 
 type Answered = Result<Response<Answer>, Failed>;
 
-/// What is spoken over a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speech {
-    Http1,
-    Http2,
-}
+mod connecting;
 
-/// A new connection.
-enum New {
-    Http1(Connection),
-    Http2(Line),
-}
+use connecting::{New, Offer, Speech};
 
 impl Endpoint {
-    pub(super) fn new(host: &Arc<Host>, live: &Arc<Live>, upstream: &config::Upstream) -> Self {
+    pub(super) fn new(host: &Arc<Host>, common: &Common) -> Self {
+        let settings = &common.settings;
         Self {
-            live: Arc::clone(live),
+            live: Arc::clone(&common.live),
             host: Arc::clone(host),
             scheme: host.endpoint().uri.scheme().cloned().unwrap_or(Scheme::HTTP),
-            protocol: upstream.protocol,
-            pool: Pool::new(upstream.pool),
+            tls: common.tls.of_endpoint(&settings.name, host.endpoint()),
+            protocol: settings.protocol,
+            chosen: Cell::new(None),
+            worker: common.worker,
+            pool: Pool::new(settings.pool),
             lines: Lines::new(),
         }
     }
@@ -113,9 +121,9 @@ impl Endpoint {
         self.live.record(&self.host, verdict, now);
     }
 
-    /// Keeps a connection for the next call, unless somebody waits for leave to make one.
+    /// Keeps a connection for the next call, unless somebody needs it, or the leave for it, now.
     pub(super) fn keep(&self, connection: Connection, now: Instant) {
-        if !self.live.is_hungry() {
+        if let Some(connection) = self.live.keep(&self.host, self.worker, connection, now) {
             self.pool.put(connection, now);
         }
     }
@@ -126,10 +134,9 @@ impl Endpoint {
         self.lines.sweep();
     }
 
-    /// Closes connections that are idle.
-    pub(super) fn close_idle(&self) {
-        self.pool.clear();
-        self.lines.close_idle();
+    /// Closes a connection that is idle; whether there was one.
+    pub(super) fn close_idle(&self) -> bool {
+        self.pool.close_one() || self.lines.close_one()
     }
 
     /// Sends a request and waits for the response head.
@@ -144,24 +151,13 @@ impl Endpoint {
         upload: &'a Upload,
         patience: Patience<'a>,
     ) -> impl Future<Output = Answered> + 'a {
-        if self.speech(asks) == Speech::Http1
+        if self.offer(asks) != Offer::Only(Speech::Http2)
             && let Some(connection) = self.pool.take(patience.began)
         {
             return Either::Left(self.send_again(connection, request, asks, upload, patience));
         }
         // In a box because it is large and rare: every call would carry its room about.
         Either::Right(Box::pin(self.send_first(request, asks, upload, patience)))
-    }
-
-    /// What this request is to be sent over.
-    fn speech(&self, asks: Asks) -> Speech {
-        match self.protocol {
-            _ if asks.is_upgrade => Speech::Http1,
-            Protocol::Http2 => Speech::Http2,
-            // No gRPC server speaks anything else.
-            Protocol::Auto if asks.is_grpc => Speech::Http2,
-            Protocol::Http1 | Protocol::Auto => Speech::Http1,
-        }
     }
 
     /// Sends a request over a connection that has carried others. The upstream may have closed it
@@ -195,7 +191,8 @@ impl Endpoint {
         upload: &Upload,
         mut patience: Patience<'_>,
     ) -> Answered {
-        call.resend(self.dial(&patience).await.map_err(Failed::after_sending)?);
+        let connection = self.connecting(&patience, self.dial(&patience)).await;
+        call.resend(connection.map_err(Failed::after_sending)?);
         patience.began = clock::now();
         answered(patience.wait(Pin::new(&mut call), upload).await, upload)
     }
@@ -208,23 +205,21 @@ impl Endpoint {
         upload: &Upload,
         mut patience: Patience<'_>,
     ) -> Answered {
-        let connection = match self.speech(asks) {
-            Speech::Http1 => self.dial(&patience).await.map(New::Http1),
-            Speech::Http2 => self.line(&patience).await.map(New::Http2),
-        };
+        let making = self.connection(self.offer(asks), &patience);
+        let connection = self.connecting(&patience, making).await;
         patience.began = clock::now();
         match connection {
             Ok(New::Http1(connection)) => {
                 let mut call = Call::new(connection, request, asks.is_upgrade);
                 answered(patience.wait(Pin::new(&mut call), upload).await, upload)
             }
-            Ok(New::Http2(line)) => self.stream(line, request, upload, patience).await,
+            Ok(New::Http2(line)) => self.send_stream(line, request, upload, patience).await,
             Err(reason) => Err(Failed { reason, reached: Reached::Nothing(Box::new(request)) }),
         }
     }
 
     /// Sends a request as a stream of this connection.
-    async fn stream(
+    async fn send_stream(
         &self,
         line: Line,
         request: Request<RequestBody>,
@@ -232,92 +227,23 @@ impl Endpoint {
         patience: Patience<'_>,
     ) -> Answered {
         let (mut sender, streaming) = line.begin();
-        let request = named(request, &self.scheme, self.name());
+        let request = h2::named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));
         let ended = patience.wait(sending.as_mut(), upload).await;
         match ended.map_err(Failed::after_sending)? {
-            Ok(response) => Ok(response.map(|body| Answer::Http2(body, streaming))),
+            Ok(response) => {
+                Ok(response.map(|incoming| Answer::Http2 { incoming, _share: streaming }))
+            }
             Err(mut failed) => Err(match failed.take_message() {
                 Some(request) => Failed {
                     reason: Reason::ResetBeforeHeaders,
-                    reached: Reached::Nothing(Box::new(unnamed(request))),
+                    reached: Reached::Nothing(Box::new(h2::unnamed(request))),
                 },
                 None if fault::is_refused(failed.error()) => {
                     Failed { reason: Reason::ResetBeforeHeaders, reached: Reached::Refused }
                 }
                 None => Failed::after_sending(fault::of_stream(failed.error(), upload)),
             }),
-        }
-    }
-
-    /// A connection that calls share: one that is there, or a new one.
-    async fn line(&self, patience: &Patience<'_>) -> Result<Line, Reason> {
-        match self.lines.take() {
-            Some(line) => Ok(line),
-            None => self.connecting(patience, self.make_line(patience)).await,
-        }
-    }
-
-    async fn make_line(&self, patience: &Patience<'_>) -> Result<Line, Reason> {
-        let _turn = self.lines.making.acquire().await.map_err(|_| Reason::Internal)?;
-        // Somebody may have made one meanwhile.
-        if let Some(line) = self.lines.take() {
-            return Ok(line);
-        }
-        let (stream, permit) = self.socket(patience).await?;
-        let line = Line::open(stream, permit).await.map_err(|_| Reason::ConnectReset)?;
-        self.lines.add(&line);
-        Ok(line)
-    }
-
-    async fn dial(&self, patience: &Patience<'_>) -> Result<Connection, Reason> {
-        let dialling = async {
-            let (stream, permit) = self.socket(patience).await?;
-            Ok(Connection::new(stream, Some(permit)))
-        };
-        self.connecting(patience, dialling).await
-    }
-
-    /// Makes a connection within the time that there is for it.
-    async fn connecting<T>(
-        &self,
-        patience: &Patience<'_>,
-        making: impl Future<Output = Result<T, Reason>>,
-    ) -> Result<T, Reason> {
-        let made = patience.connect(making).await;
-        if matches!(made, Err(Reason::ConnectTimeout)) {
-            self.host.connect_failed();
-        }
-        made
-    }
-
-    async fn socket(
-        &self,
-        patience: &Patience<'_>,
-    ) -> Result<(Transport, ConnectionPermit), Reason> {
-        let permit = match self.live.try_connection(&self.host) {
-            Some(permit) => permit,
-            None => self.live.connection(&self.host, patience.connect_until()).await?,
-        };
-        let stream = match self.live.dial(&self.host).await? {
-            Socket::Tcp(stream) => {
-                // Without it a small request may wait for the acknowledgement of the one before.
-                let _unsupported = stream.set_nodelay(true);
-                Transport::Tcp(stream)
-            }
-            Socket::Unix(stream) => Transport::Unix(stream),
-        };
-        Ok((stream, permit))
-    }
-}
-
-impl Reached {
-    /// Takes what the caller still sends, unless it waits for leave to.
-    pub(super) fn discard(self, upload: &Upload) {
-        if let Self::Nothing(request) = self
-            && !upload.is_on_hold.get()
-        {
-            upload::discard(request.into_body());
         }
     }
 }
@@ -339,31 +265,4 @@ fn answered(
         Ok(response) => Ok(response.map(Answer::Http1)),
         Err(broken) => Err(Failed::after_sending(fault::of_send(broken, upload))),
     }
-}
-
-/// The request as HTTP/2 wants it: the host in the target.
-fn named(
-    mut request: Request<RequestBody>,
-    scheme: &Scheme,
-    own: &HeaderValue,
-) -> Request<RequestBody> {
-    let host = request.headers_mut().remove(header::HOST);
-    // It has no such field; what it names is said without.
-    request.headers_mut().remove(header::CONNECTION);
-    let host = host.as_ref().unwrap_or(own);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(scheme.clone());
-    parts.authority = Authority::try_from(host.as_bytes()).ok();
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-    request
-}
-
-/// The request as it was before that.
-fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody> {
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    let host = parts.authority.take().and_then(|a| HeaderValue::try_from(a.as_str()).ok());
-    host.map(|host| request.headers_mut().insert(header::HOST, host));
-    parts.scheme = None;
-    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-    request
 }

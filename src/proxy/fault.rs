@@ -5,7 +5,7 @@ use std::error::Error as _;
 use h2::Reason as Code;
 
 use super::{h1::Broken, upload::Upload};
-use crate::domain::outcome::Reason;
+use crate::{domain::outcome::Reason, tls::Failure};
 
 /// The reason behind an attempt that died between sending and the response head.
 ///
@@ -16,13 +16,14 @@ pub(super) fn of_send(broken: Broken, upload: &Upload) -> Reason {
         Broken::Request => Reason::ClientBodyError,
         Broken::Answer => Reason::ProtocolError,
         Broken::Connection => Reason::ResetBeforeHeaders,
+        Broken::Tls(reason) => reason,
     })
 }
 
 /// The same over HTTP/2.
 pub(super) fn of_stream(error: &hyper::Error, upload: &Upload) -> Reason {
     let own = upload.fault.get().or_else(|| error.is_user().then_some(Reason::ClientBodyError));
-    own.unwrap_or_else(|| {
+    own.or_else(|| Failure::within(error).map(|failure| failure.reason)).unwrap_or_else(|| {
         if is_malformed(error) { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
     })
 }

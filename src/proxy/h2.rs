@@ -12,6 +12,10 @@ use std::{
     time::Duration,
 };
 
+use http::{
+    HeaderValue, Request, Uri, header,
+    uri::{Authority, Scheme},
+};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
@@ -77,9 +81,11 @@ impl Lines {
         self.open.borrow_mut().retain(|line| !line.sender.is_closed());
     }
 
-    /// Lets go of connections that carry no call.
-    pub(super) fn close_idle(&self) {
-        self.open.borrow_mut().retain(|line| line.calls.get() > 0);
+    /// Lets go of a connection that carries no call; whether there was one.
+    pub(super) fn close_one(&self) -> bool {
+        let mut open = self.open.borrow_mut();
+        let idle = open.iter().position(|line| line.calls.get() == 0);
+        idle.map(|at| open.swap_remove(at)).is_some()
     }
 }
 
@@ -118,6 +124,33 @@ impl Line {
         self.calls.set(self.calls.get() + 1);
         (self.sender, Streaming(self.calls))
     }
+}
+
+/// The request as HTTP/2 wants it: the host in the target.
+pub(super) fn named(
+    mut request: Request<RequestBody>,
+    scheme: &Scheme,
+    own: &HeaderValue,
+) -> Request<RequestBody> {
+    let host = request.headers_mut().remove(header::HOST);
+    // It has no such field; what it names is said without.
+    request.headers_mut().remove(header::CONNECTION);
+    let host = host.as_ref().unwrap_or(own);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(scheme.clone());
+    parts.authority = Authority::try_from(host.as_bytes()).ok();
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request
+}
+
+/// The request as it was before that.
+pub(super) fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let host = parts.authority.take().and_then(|a| HeaderValue::try_from(a.as_str()).ok());
+    host.map(|host| request.headers_mut().insert(header::HOST, host));
+    parts.scheme = None;
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request
 }
 
 /// Drives a connection to its end, and keeps its limit up to date.

@@ -7,8 +7,6 @@ use hyper::body::Incoming;
 
 use super::{
     alarm::Alarm,
-    answer::Answer,
-    answered::Answered,
     attempts::{Call, Ended, attempts},
     body::Outgoing,
     connection::Connection,
@@ -18,7 +16,7 @@ use super::{
     headers, inbound,
     outgoing::{Wish, outgoing},
     reply::Problem,
-    routes::{Instead, Route},
+    routes::Route,
     spare::Left,
     upgrade::Upgrade,
     upload::{self, RequestBody},
@@ -26,7 +24,6 @@ use super::{
 };
 use crate::{
     clock,
-    config::FixedAnswer,
     domain::{
         deadline::{Deadline, Told},
         outcome::Reason,
@@ -81,60 +78,40 @@ pub(super) async fn handle(
     let wish = Wish { present, route: &route, prefix, kept, upgrade: call.upgrade };
     let request = outgoing(request, wish, &exchange, &connection);
     let ended = carry(&route, request, is_spared, &call, &mut exchange).await;
-    match ended {
-        Carried::Answered(answer, answered) => {
+    if let Some((answer, reason)) = route.fixed_answer(ended.reason, asks) {
+        ended.left.discard(exchange.upload());
+        return exchange.answer_instead(answer, reason);
+    }
+    match ended.end {
+        Ok((answer, answered)) => {
             let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
             let upgrade = upgrade.filter(|_| is_switch);
             let until = deadline.of_caller();
             exchange.pass(answer, answered, Passing { upgrade, until })
         }
-        Carried::Instead(answer, reason) => exchange.answer_instead(answer, reason),
-        Carried::Not(problem) => exchange.refuse(problem),
+        Err(problem) => {
+            ended.left.discard(exchange.upload());
+            exchange.refuse(problem)
+        }
     }
 }
 
-/// What became of a call.
-enum Carried<'a> {
-    Answered(Response<Answer>, Answered),
-    /// It gets the answer that is configured for such a case.
-    Instead(&'a FixedAnswer, Reason),
-    Not(Problem),
-}
-
-/// Sends a call to its upstream, and where that does not help to the fallback.
-async fn carry<'a>(
-    route: &'a Route,
+/// Sends a call to its upstream, and where that does not help to the one that stands in for it.
+async fn carry(
+    route: &Route,
     request: Request<RequestBody>,
     is_spared: bool,
     call: &Call<'_>,
     exchange: &mut Exchange,
-) -> Carried<'a> {
+) -> Ended {
     let mut ended = sent_to(&route.upstream, request, is_spared, call, exchange).await;
-    if let (Some(fallback), Some(reason)) = (&route.fallback, ended.reason)
-        && fallback.on.take(reason, false)
+    if let Some(other) = route.stand_in(ended.reason)
+        && let Some((request, _)) = std::mem::take(&mut ended.left).take()
     {
-        match &fallback.to {
-            Instead::Answer(answer) if !call.asks.is_grpc => {
-                ended.left.discard(exchange.upload());
-                return Carried::Instead(answer, reason);
-            }
-            Instead::Answer(_) => {}
-            Instead::Upstream(other) => {
-                if let Some((request, _)) = std::mem::take(&mut ended.left).take() {
-                    // Boxed: rare, and every call would carry its room about.
-                    let sending = sent_to(other, request, is_spared, call, exchange);
-                    ended = Box::pin(sending).await;
-                }
-            }
-        }
+        // Boxed: rare, and every call would carry its room about.
+        ended = Box::pin(sent_to(other, request, is_spared, call, exchange)).await;
     }
-    match ended.end {
-        Ok((answer, answered)) => Carried::Answered(answer, answered),
-        Err(problem) => {
-            ended.left.discard(exchange.upload());
-            Carried::Not(problem)
-        }
-    }
+    ended
 }
 
 /// Sends a call to an upstream when that has room for it.
@@ -200,8 +177,9 @@ fn route<B>(
     if request.method() == Method::TRACE {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
     }
-    let by_path = connection.terms.routes.by_path;
-    let host = inbound::check(request, fields, head.has_content_length, by_path)
+    let terms = &connection.terms;
+    let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
+    let host = inbound::check(request, fields, head.has_content_length, place)
         .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
     if fields.present.via && headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));

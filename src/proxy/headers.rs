@@ -143,6 +143,7 @@ pub(super) fn forward(
     mode: Forwarded,
     peer: Option<SocketAddr>,
     local_port: Option<u16>,
+    scheme: &'static str,
 ) {
     if mode == Forwarded::Off {
         return;
@@ -166,7 +167,7 @@ pub(super) fn forward(
             headers.insert(name, value);
         }
     };
-    set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     if let Some(host) = host {
         set(X_FORWARDED_HOST, host);
     }
@@ -247,7 +248,7 @@ mod tests {
             let mut headers = map(&received);
             let peer = "10.0.0.9:55".parse().ok();
             headers.insert(header::HOST, host.clone());
-            forward(&mut headers, mode, peer, Some(8080));
+            forward(&mut headers, mode, peer, Some(8080), "http");
             let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
             (
                 text("x-forwarded-for").unwrap(),

@@ -57,7 +57,7 @@ pub(super) fn outgoing(
     exchange.upload().is_on_hold.set(held);
     headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
-    headers::forward(headers, mode, connection.peer, port);
+    headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
     if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
     }

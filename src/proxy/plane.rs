@@ -22,6 +22,7 @@ use crate::{
         log::{Sink, call},
         traffic::Traffic,
     },
+    tls::Tls,
     upstreams::Upstreams,
 };
 
@@ -38,6 +39,8 @@ pub struct Shared {
     pub breakers: Arc<Breakers>,
     /// Hosts, limits and budgets.
     pub upstreams: Arc<Upstreams>,
+    /// What TLS connections are made and accepted with.
+    pub tls: Tls,
     /// Counters by upstream, see [`traffic_board`].
     pub traffic: Arc<TrafficBoard>,
 }
@@ -102,6 +105,7 @@ impl Plane {
                 Some(Door { listener, socket: sockets.pop()?, room })
             });
             let assignment = Assignment {
+                number,
                 shared: shared.clone(),
                 doors: doors.collect(),
                 history: recorder.lane(number),

@@ -57,9 +57,10 @@ impl Pool {
         }
     }
 
-    /// Closes all of them.
-    pub(super) fn clear(&self) {
-        self.idle.borrow_mut().clear();
+    /// Closes one; whether there was one.
+    pub(super) fn close_one(&self) -> bool {
+        let idle = self.idle.borrow_mut().pop();
+        idle.is_some()
     }
 
     /// Closes what has been idle for too long, or was closed by the other side.

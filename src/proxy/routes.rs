@@ -3,18 +3,21 @@
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use crate::{
-    breakers::Breakers,
     config::{self, HeaderRules},
     domain::{
         fallback::{Occasion, Occasions},
+        outcome::Reason,
         route::Table,
         task::CallSite,
     },
     telemetry::{log::call::site_fragment, traffic::Traffic},
-    upstreams,
 };
 
-use super::{endpoint::Asks, upstream::Upstream};
+use super::{
+    endpoint::{Asks, Common},
+    plane::Shared,
+    upstream::Upstream,
+};
 
 /// The traffic of every upstream, and under [`NOWHERE`] of calls that reached none.
 pub type TrafficBoard = HashMap<Arc<str>, Arc<Traffic>>;
@@ -58,6 +61,32 @@ pub(super) enum Instead {
 }
 
 impl Route {
+    /// The upstream that stands in when a call ended so.
+    pub(super) fn stand_in(&self, reason: Option<Reason>) -> Option<&Upstream> {
+        match self.fallback(reason)? {
+            Instead::Upstream(upstream) => Some(upstream),
+            Instead::Answer(_) => None,
+        }
+    }
+
+    /// The answer that a call gets when it ended so. For gRPC there is none: it would not be
+    /// understood.
+    pub(super) fn fixed_answer(
+        &self,
+        reason: Option<Reason>,
+        asks: Asks,
+    ) -> Option<(&config::FixedAnswer, Reason)> {
+        match self.fallback(reason)? {
+            Instead::Answer(answer) if !asks.is_grpc => Some((answer, reason?)),
+            Instead::Answer(_) | Instead::Upstream(_) => None,
+        }
+    }
+
+    fn fallback(&self, reason: Option<Reason>) -> Option<&Instead> {
+        let fallback = self.fallback.as_ref()?;
+        fallback.on.take(reason?, false).then_some(&fallback.to)
+    }
+
     /// Whether a call may have to be sent once more after some of it has been sent.
     pub(super) fn may_need_it_again(&self, asks: Asks) -> bool {
         let falls_back = self.fallback.as_ref().is_some_and(|fallback| {
@@ -87,15 +116,13 @@ impl Place {
 pub(super) type Upstreams = HashMap<Arc<str>, Rc<Upstream>>;
 
 /// Makes a worker's upstreams.
-pub(super) fn upstreams(
-    config: &config::Config,
-    breakers: &Breakers,
-    lives: &upstreams::Upstreams,
-) -> Upstreams {
-    let made = config.upstreams.iter().filter_map(|(name, settings)| {
-        let (circuit, live) = (breakers.of(name)?, lives.of(name)?);
-        let upstream = Upstream::new(settings, Arc::clone(circuit), Arc::clone(live));
-        Some((Arc::clone(name), Rc::new(upstream)))
+pub(super) fn upstreams(shared: &Shared, worker: usize) -> Upstreams {
+    let made = shared.config.upstreams.iter().filter_map(|(name, settings)| {
+        let circuit = Arc::clone(shared.breakers.of(name)?);
+        let live = Arc::clone(shared.upstreams.of(name)?);
+        let common =
+            Common { live, tls: shared.tls.clone(), settings: Arc::clone(settings), worker };
+        Some((Arc::clone(name), Rc::new(Upstream::new(circuit, common))))
     });
     made.collect()
 }

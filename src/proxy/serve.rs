@@ -29,6 +29,7 @@ use super::{
     tunnel::Tunnel,
     wire::Wire,
 };
+use crate::tls::{self, Alpn};
 
 /// How much of a stream's body may be on its way before the upstream has taken it, and of all of a
 /// connection's streams together.
@@ -44,6 +45,8 @@ const MAX_LOCAL_RESETS: usize = 100;
 /// How often a caller that says nothing is asked whether it is there, and how long it may think.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// For so long a connection that is told to go may stay.
 const GOING_FOR: Duration = Duration::from_secs(5);
 
@@ -55,11 +58,44 @@ pub(super) async fn serve(
     phase: watch::Receiver<Phase>,
 ) {
     let mut closing = Closing::new(phase);
+    let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
     let mut wire = Wire::new(stream);
+    if is_http2 {
+        return serve_http2(terms, wire, peer, closing).await;
+    }
     match speaks_http2(&mut wire, &terms, &mut closing).await {
         Some(true) => serve_http2(terms, wire, peer, closing).await,
         Some(false) => serve_http1(terms, wire, peer, closing).await,
         None => {}
+    }
+}
+
+/// The stream as the listener wants it, and whether HTTP/2 was agreed on; none if they do not come
+/// together.
+async fn secured(
+    stream: Transport,
+    terms: &Terms,
+    closing: &mut Closing,
+) -> Option<(Transport, bool)> {
+    let (tls, stream) = match (&terms.tls, stream) {
+        (Some(tls), Transport::Tcp(stream)) => (tls, stream),
+        (_, stream) => return Some((stream, false)),
+    };
+    let limit = HANDSHAKE_TIMEOUT.min(terms.limits.head_timeout);
+    let mut shaking = pin!(timeout(limit, tls.accept(Alpn::Any, stream)));
+    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+        Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
+        Poll::Pending => closing.poll(cx).map(|()| None),
+    });
+    match shaken.await? {
+        Ok(stream) => {
+            let is_http2 = tls::is_http2(stream.get_ref().1);
+            Some((Transport::Tls(Box::new(stream.into())), is_http2))
+        }
+        Err(failure) => {
+            tracing::debug!(error = failure.words, "no TLS connection with a caller");
+            None
+        }
     }
 }
 

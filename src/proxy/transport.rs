@@ -3,21 +3,25 @@
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
-    pin::Pin,
-    task::{Context, Poll, ready},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker, ready},
 };
 
+use bytes::BytesMut;
 use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
+
+use crate::tls::TlsStream;
 
 /// A stream to a caller or to an upstream.
 #[derive(Debug)]
 pub(super) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Transport {
@@ -27,13 +31,29 @@ impl Transport {
         let heard = match self {
             Self::Tcp(stream) => stream.try_read(&mut [0]),
             Self::Unix(stream) => stream.try_read(&mut [0]),
+            // What has come may be about the session and nothing to be read.
+            Self::Tls(stream) => {
+                let mut byte = [0];
+                let mut byte = ReadBuf::new(&mut byte);
+                let mut cx = Context::from_waker(Waker::noop());
+                return Pin::new(stream).poll_read(&mut cx, &mut byte).is_pending();
+            }
         };
         matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// How much there is to read, up to one byte, left where it is. Zero is the end.
-    pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// How much there is to read, up to one byte, left where it is if it can be, else put into
+    /// `ahead`. Zero is the end.
+    pub(super) fn poll_peek(
+        &mut self,
+        ahead: &mut BytesMut,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         match self {
+            Self::Tls(stream) => {
+                ahead.reserve(1);
+                pin!(stream.read_buf(ahead)).poll(cx)
+            }
             Self::Tcp(stream) => stream.poll_peek(cx, &mut ReadBuf::new(&mut [0])),
             Self::Unix(stream) => loop {
                 ready!(stream.poll_read_ready(cx))?;
@@ -53,6 +73,7 @@ macro_rules! each {
         match $transport.get_mut() {
             Transport::Tcp($stream) => $do,
             Transport::Unix($stream) => $do,
+            Transport::Tls($stream) => $do,
         }
     };
 }

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
-use super::endpoint::{Asks, Endpoint};
+use super::endpoint::{Asks, Common, Endpoint};
 use crate::{
     breakers::Circuit,
     config::{self, Protocol},
@@ -19,7 +19,7 @@ pub(super) struct Upstream {
     pub(super) timeouts: config::Timeouts,
     /// What counts as a failure.
     pub(super) policy: breaker::Policy,
-    settings: Arc<config::Upstream>,
+    common: Common,
     known: RefCell<Known>,
 }
 
@@ -32,19 +32,14 @@ struct Known {
 }
 
 impl Upstream {
-    pub(super) fn new(
-        settings: &Arc<config::Upstream>,
-        circuit: Arc<Circuit>,
-        live: Arc<Live>,
-    ) -> Self {
-        let known = Known { hosts: Arc::default(), endpoints: Vec::new() };
+    pub(super) fn new(circuit: Arc<Circuit>, common: Common) -> Self {
         let upstream = Self {
             circuit,
-            live,
-            timeouts: settings.timeouts,
-            policy: settings.breaker.clone(),
-            settings: Arc::clone(settings),
-            known: RefCell::new(known),
+            live: Arc::clone(&common.live),
+            timeouts: common.settings.timeouts,
+            policy: common.settings.breaker.clone(),
+            known: RefCell::new(Known { hosts: Arc::default(), endpoints: Vec::new() }),
+            common,
         };
         upstream.meet(upstream.live.hosts());
         upstream
@@ -81,9 +76,19 @@ impl Upstream {
         let after_sending = retry.on.iter().any(|on| *on != Condition::Unsent);
         let is_asked_for = asks.is_idempotent && (after_sending || !retry.statuses.is_empty());
         // Streams are refused when their requests have been sent.
-        let is_refusable = retry.on.contains(&Condition::Unsent)
-            && (asks.is_grpc || self.settings.protocol == Protocol::Http2);
+        let is_refusable =
+            retry.on.contains(&Condition::Unsent) && (asks.is_grpc || self.may_speak_http2());
         retry.attempts.get() > 1 && !asks.is_upgrade && (is_asked_for || is_refusable)
+    }
+
+    /// Whether calls that are not gRPC can go over HTTP/2.
+    fn may_speak_http2(&self) -> bool {
+        let settings = &self.common.settings;
+        match settings.protocol {
+            Protocol::Http1 => false,
+            Protocol::Http2 => true,
+            Protocol::Auto => settings.endpoints.iter().any(|endpoint| endpoint.is_tls()),
+        }
     }
 
     /// Closes connections that have been idle for too long.
@@ -91,10 +96,10 @@ impl Upstream {
         self.known.borrow().endpoints.iter().for_each(|endpoint| endpoint.sweep(now));
     }
 
-    /// Closes connections that are idle, if somebody waits for leave to make one.
+    /// Closes connections that are idle, for those who wait for leave to make one.
     pub(super) fn feed(&self) {
-        if self.live.is_hungry() {
-            self.known.borrow().endpoints.iter().for_each(|endpoint| endpoint.close_idle());
+        for endpoint in &self.known.borrow().endpoints {
+            while self.live.is_hungry() && endpoint.close_idle() {}
         }
     }
 
@@ -108,7 +113,7 @@ impl Upstream {
                 .endpoints
                 .iter()
                 .find(is_its)
-                .map_or_else(|| Rc::new(Endpoint::new(host, &self.live, &self.settings)), Rc::clone)
+                .map_or_else(|| Rc::new(Endpoint::new(host, &self.common)), Rc::clone)
         };
         let endpoints = hosts.iter().map(endpoint).collect();
         *known = Known { hosts, endpoints };

@@ -57,7 +57,10 @@ impl Wire {
 
     /// How much there is to read, up to one byte, left where it is. Zero is the end.
     pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.ahead.is_empty() { self.stream.poll_peek(cx) } else { Poll::Ready(Ok(1)) }
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(1));
+        }
+        self.stream.poll_peek(&mut self.ahead, cx)
     }
 }
 

@@ -79,6 +79,8 @@ impl Worker {
 
 /// What one thread is given.
 pub(super) struct Assignment {
+    /// Which thread it is.
+    pub(super) number: usize,
     pub(super) shared: Shared,
     pub(super) doors: Vec<Door>,
     pub(super) history: Lane,
@@ -110,10 +112,10 @@ pub(super) fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 async fn work(assignment: Assignment) -> io::Result<()> {
-    let Assignment { shared, doors, history, lines, mut phase } = assignment;
+    let Assignment { number, shared, doors, history, lines, mut phase } = assignment;
     let worker =
         Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
-    let upstreams = routes::upstreams(&shared.config, &shared.breakers, &shared.upstreams);
+    let upstreams = routes::upstreams(&shared, number);
     // Every connection holds a sender; when all are gone, the receiver ends.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     for Door { listener, socket, room } in doors {
@@ -124,6 +126,7 @@ async fn work(assignment: Assignment) -> io::Result<()> {
             forwarded: listener.forwarded,
             local_port: Some(socket.local_addr()?.port()),
             limits: Rc::new(listener.limits.clone()),
+            tls: shared.tls.of_listener(&listener.name).cloned(),
         };
         let socket = tokio::net::TcpListener::from_std(socket)?;
         tokio::task::spawn_local(accept(socket, terms, room, alive.clone(), phase.clone()));

@@ -59,12 +59,13 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
     config::Listener {
         name: "egress".to_owned(),
         listen: ([127, 0, 0, 1], 8080).into(),
+        tls: None,
         forwarded: config::Forwarded::Off,
         limits: config::Limits {
             head_bytes: 32_768,
             head_timeout: SECOND * 10,
             connections: NonZeroUsize::MIN,
-            streams: NonZeroU32::new(100).unwrap(),
+            streams: NonZeroU32::MIN.saturating_add(99),
         },
         routes: vec![config::Route {
             name: "payments".to_owned(),
@@ -101,6 +102,7 @@ fn upstream() -> config::Upstream {
             host: HeaderValue::from_static("payments:8080"),
         }],
         protocol: config::Protocol::Auto,
+        tls: config::UpstreamTls::default(),
         health_check: Some(config::HealthCheck {
             path: "/health".to_owned(),
             every: SECOND * 5,

@@ -11,9 +11,9 @@ pub(crate) struct Layer {
     pub(crate) never: &'static [&'static str],
 }
 
-/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, upstreams, store,
+/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, upstreams, store, tls,
 /// config, telemetry, clock} → domain`, and what each may not name at its own height.
-pub(crate) const LAYERS: [Layer; 13] = [
+pub(crate) const LAYERS: [Layer; 15] = [
     Layer {
         folder: "src/domain",
         never: &[
@@ -23,6 +23,7 @@ pub(crate) const LAYERS: [Layer; 13] = [
             "upstreams",
             "telemetry",
             "store",
+            "tls",
             "proxy",
             "checks",
             "fleet",
@@ -34,6 +35,8 @@ pub(crate) const LAYERS: [Layer; 13] = [
     },
     Layer { folder: "src/clock", never: ABOVE_THE_SHELL },
     Layer { folder: "src/config", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: &["store", "telemetry"] },
     Layer { folder: "src/store", never: ABOVE_THE_SHELL },
     Layer { folder: "src/telemetry", never: ABOVE_THE_SHELL },
     Layer {
@@ -72,12 +75,16 @@ pub(crate) struct Kept {
     pub(crate) inside: &'static [&'static str],
 }
 
-/// Every SQL statement is in `store`; the admin port's router stays off the data path; errors
-/// keep their types until they leave the program.
-pub(crate) const KEPT: [Kept; 5] = [
+/// Every SQL statement is in `store`; what is encrypted how is chosen in `tls`; the admin port's
+/// router stays off the data path; errors keep their types until they leave the program.
+pub(crate) const KEPT: [Kept; 9] = [
     Kept { name: "tokio_postgres", inside: &["src/store"] },
     Kept { name: "deadpool_postgres", inside: &["src/store"] },
     Kept { name: "rusqlite", inside: &["src/store"] },
+    Kept { name: "rustls", inside: &["src/tls", "src/store"] },
+    Kept { name: "tokio_rustls", inside: &["src/tls"] },
+    Kept { name: "rustls_native_certs", inside: &["src/tls"] },
+    Kept { name: "x509_cert", inside: &["src/tls"] },
     Kept { name: "axum", inside: &["src/admin"] },
     Kept { name: "anyhow", inside: &["src/cli", "src/main.rs"] },
 ];

@@ -1,6 +1,6 @@
-//! A listener: its address, its limits, and either one upstream or routes.
+//! A listener: its address, its certificate, its limits, and either one upstream or routes.
 
-use super::{Upstreams, route};
+use super::{Upstreams, route, tls};
 use crate::config::{Forwarded, Limits, Listener, Route, keys, mapping::Mapping};
 
 /// Reads one listener. None when its address is missing or wrong.
@@ -18,11 +18,12 @@ pub(super) fn read(
         connections: limits.get(&keys::CONNECTIONS),
         streams: limits.get(&keys::STREAMS),
     };
+    let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);
     let listen = listen?;
     let usual = if listen.ip().is_loopback() { Forwarded::Off } else { Forwarded::Replace };
     let forwarded = forwarded.unwrap_or(usual);
-    Some(Listener { name: name.to_owned(), listen, forwarded, limits, routes })
+    Some(Listener { name: name.to_owned(), listen, tls, forwarded, limits, routes })
 }
 
 fn routes(listener: &Mapping<'_>, upstreams: &Upstreams<'_>) -> Vec<Route> {

@@ -1,4 +1,5 @@
-//! An upstream: its endpoints, its check, its timeouts, its pool, and the parts that read themselves.
+//! An upstream: its endpoints, TLS towards them, its check, its timeouts, its pool, and the parts
+//! that read themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +9,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{breaker, resilience};
+use super::{breaker, resilience, tls};
 use crate::{
     config::{
         Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
@@ -25,6 +26,7 @@ pub(super) fn read(
 ) -> Option<Upstream> {
     let endpoints = endpoints(upstream);
     let protocol = upstream.get(&keys::PROTOCOL);
+    let tls = tls::of_upstream(upstream, &endpoints);
     let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
     let health_check = health_check.and_then(|check| read_health_check(&check));
     let timeouts = upstream.mapping(&keys::TIMEOUTS);
@@ -58,6 +60,7 @@ pub(super) fn read(
         name: Arc::from(name),
         endpoints,
         protocol,
+        tls,
         health_check,
         timeouts,
         pool,
@@ -114,8 +117,8 @@ fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
 fn breaker_key(name: &str, endpoints: &[Endpoint]) -> String {
     /// Twelve digits tell any two sets of endpoints apart that bear the same name.
     const DIGEST_BYTES: usize = 6;
-    let uris: BTreeSet<String> =
-        endpoints.iter().map(|endpoint| format!("http://{}", endpoint.authority)).collect();
+    let uri = |endpoint: &Endpoint| format!("{}://{}", endpoint.scheme(), endpoint.authority);
+    let uris: BTreeSet<String> = endpoints.iter().map(uri).collect();
     let uris: Vec<_> = uris.into_iter().collect();
     let digest = Sha256::digest(uris.join("\n"));
     let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();

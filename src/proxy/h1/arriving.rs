@@ -74,7 +74,7 @@ impl Arriving {
         }
         match self.source.take()? {
             Source::Connection(connection) => connection.rested(),
-            Source::Half(..) => None,
+            Source::Half { .. } => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{self as stream, AsyncRead, AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadHalf, WriteHalf};
 
 use super::{
     Broken,
@@ -75,14 +75,19 @@ pub(in crate::proxy) struct Switched {
 pub(super) enum Source {
     Connection(Connection),
     /// A connection on which the request is still being written.
-    Half(ReadHalf<Transport>, Inflow, Option<ConnectionPermit>),
+    Half {
+        reading: ReadHalf<Transport>,
+        inflow: Inflow,
+        _permit: Option<ConnectionPermit>,
+    },
 }
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
     pub(super) fn split(connection: Connection) -> (Self, WriteHalf<Transport>) {
-        let (reading, writing) = stream::split(connection.stream);
-        (Self::Half(reading, connection.inflow, connection.permit), writing)
+        let Connection { stream, inflow, permit, .. } = connection;
+        let (reading, writing) = tokio::io::split(stream);
+        (Self::Half { reading, inflow, _permit: permit }, writing)
     }
 
     /// The connection as what it has been switched to.
@@ -91,7 +96,7 @@ impl Source {
             Self::Connection(Connection { stream, inflow, permit, .. }) => {
                 Some(Switched { stream, ahead: inflow.buffer.freeze(), _permit: permit })
             }
-            Self::Half(..) => None,
+            Self::Half { .. } => None,
         }
     }
 
@@ -99,7 +104,7 @@ impl Source {
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         match self {
             Self::Connection(connection) => &mut connection.inflow.buffer,
-            Self::Half(_, inflow, _) => &mut inflow.buffer,
+            Self::Half { inflow, .. } => &mut inflow.buffer,
         }
     }
 
@@ -107,7 +112,7 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
-            Self::Half(reading, inflow, _) => inflow.poll_read(reading, cx),
+            Self::Half { reading, inflow, .. } => inflow.poll_read(reading, cx),
         }
     }
 }
@@ -141,7 +146,8 @@ impl Inflow {
         loop {
             let before = self.buffer.len();
             match ready!(self.poll_read(stream, cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Connection)),
+                Ok(0) => return Poll::Ready(Err(Broken::Connection)),
+                Err(error) => return Poll::Ready(Err(Broken::of(&error))),
                 Ok(_) => {}
             }
             // A head that comes byte by byte is looked at once per line.
@@ -188,6 +194,7 @@ mod tests {
         h1::{Broken, answer::Wanted},
         transport::Transport,
     };
+    use bytes::BytesMut;
     use http::{HeaderMap, StatusCode};
     use std::future::poll_fn;
     use tokio::{
@@ -217,11 +224,11 @@ mod tests {
         let (mut connection, mut upstream) = pair().await;
         assert!(connection.is_quiet());
         upstream.write_all(b"x").await.unwrap();
-        poll_fn(|cx| connection.stream.poll_peek(cx)).await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(&mut BytesMut::new(), cx)).await.unwrap();
         assert!(!connection.is_quiet());
         let (mut connection, upstream) = pair().await;
         drop(upstream);
-        poll_fn(|cx| connection.stream.poll_peek(cx)).await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(&mut BytesMut::new(), cx)).await.unwrap();
         assert!(!connection.is_quiet());
     }
 

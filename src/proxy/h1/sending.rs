@@ -190,7 +190,8 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             Framing::Length(left) if left > 0 => return Err(Broken::Request),
             Framing::Chunked if self.data.is_empty() => {
                 self.joined.extend_from_slice(b"0\r\n");
-                head::encode_fields(trailers.unwrap_or(&HeaderMap::new()), &mut self.joined);
+                let none = HeaderMap::new();
+                head::encode_fields(trailers.unwrap_or(&none), &mut self.joined);
             }
             Framing::Chunked => self.tail = b"\r\n0\r\n\r\n",
             Framing::Length(_) | Framing::Nothing => {}
