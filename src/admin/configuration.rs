@@ -85,7 +85,7 @@ fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
 
 fn listener(listener: &Listener) -> Value {
     json!({
-        "listen": listener.listen,
+        "listen": listener.listen.to_string(),
         "forwarded": match listener.forwarded {
             Forwarded::Off => "off",
             Forwarded::Replace => "replace",

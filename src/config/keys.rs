@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderName, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Protocol, Workers,
+    CallLines, Endpoint, Forwarded, Listen, Protocol, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
@@ -110,7 +110,7 @@ keys! {
 
     LISTENERS: Named = section("listeners").bounds("1", "64");
     LISTENER: Section = section("listeners.*");
-    LISTEN: SocketAddr = key("listeners.*.listen");
+    LISTEN: Listen = key("listeners.*.listen");
     LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
     FORWARDED: Forwarded = key("listeners.*.forwarded");
     LIMITS: Section = section("listeners.*.limits");

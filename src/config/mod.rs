@@ -17,6 +17,7 @@ mod flags;
 mod headers;
 mod key;
 mod keys;
+mod listen;
 mod mapping;
 mod path;
 mod problem;
@@ -48,6 +49,7 @@ use crate::domain::{breaker::Policy, route::Match};
 
 pub use environment::Environment;
 pub use flags::{Flags, from_flags};
+pub use listen::Listen;
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
 
@@ -213,8 +215,8 @@ pub enum CallLines {
 pub struct Listener {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub listen: SocketAddr,
+    /// Where it is.
+    pub listen: Listen,
     /// What happens to `X-Forwarded-*`.
     pub forwarded: Forwarded,
     /// Limits on what callers may send.
