@@ -8,6 +8,7 @@
 //! - [`config`]: one YAML file, read to a tree with positions, checked in one go.
 //! - [`clock`]: the only reader of clocks.
 //! - [`breakers`]: the live registry around [`domain::breaker`]: a lock, the clock, transitions.
+//! - [`upstreams`]: the live hosts of each upstream: names resolved, choice, ejection, limits.
 //! - [`telemetry`]: log lines, metrics.
 //! - [`store`]: every SQL statement, for Postgres and for the embedded SQLite file.
 //! - [`proxy`]: the data plane. One straight function per call.
@@ -38,6 +39,7 @@ pub mod clock;
 pub mod config;
 pub mod store;
 pub mod telemetry;
+pub mod upstreams;
 
 pub mod proxy;
 

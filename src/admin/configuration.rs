@@ -15,11 +15,13 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Forwarded, HeaderRules, Listener, Protocol, Route, Secret, Upstream,
-        Workers,
+        CallLines, Config, Fallback, Forwarded, HeaderRules, Instead, Listener, Location, Protocol,
+        Route, Secret, Upstream, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
+        fallback::Occasion,
+        retry::{self, Condition},
         units::show_duration,
     },
 };
@@ -115,8 +117,23 @@ fn route(route: &Route) -> Value {
         "preserve_host": route.preserve_host,
         "request_headers": header_rules(&route.request_headers),
         "response_headers": header_rules(&route.response_headers),
+        "fallback": route.fallback.as_ref().map(fallback),
         "task": { "domain": route.domain, "action": route.action },
     })
+}
+
+fn fallback(fallback: &Fallback) -> Value {
+    let on: Vec<_> = Occasion::ALL.into_iter().filter(|&one| fallback.on.has(one)).collect();
+    let on: Vec<_> = on.into_iter().map(Occasion::as_str).collect();
+    match &fallback.to {
+        Instead::Upstream(name) => json!({ "on": on, "upstream": &**name }),
+        Instead::Answer(answer) => json!({
+            "on": on,
+            "status": answer.status.as_u16(),
+            "content_type": answer.content_type.to_str().unwrap_or_default(),
+            "body": String::from_utf8_lossy(&answer.body),
+        }),
+    }
 }
 
 fn header_rules(rules: &HeaderRules) -> Value {
@@ -128,6 +145,9 @@ fn header_rules(rules: &HeaderRules) -> Value {
 fn upstream(upstream: &Upstream) -> Value {
     let endpoints = upstream.endpoints.iter().map(|endpoint| {
         // Put together from parts, so that a password in the URL cannot come along.
+        if matches!(endpoint.location, Location::Unix(_)) {
+            return endpoint.authority.to_string();
+        }
         format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
     });
     let health_check = upstream.health_check.as_ref().map(|check| {
@@ -150,17 +170,54 @@ fn upstream(upstream: &Upstream) -> Value {
             "first_byte": show_duration(upstream.timeouts.first_byte),
             "total": show_duration(upstream.timeouts.total),
             "body_idle": show_duration(upstream.timeouts.body_idle),
+            "attempt": upstream.timeouts.attempt.map(show_duration),
+            "tunnel_idle": show_duration(upstream.timeouts.tunnel_idle),
         },
         "pool": {
             "idle": upstream.pool.idle,
             "idle_timeout": show_duration(upstream.pool.idle_timeout),
         },
+        "limits": {
+            "connections": upstream.limits.connections,
+            "pending": upstream.limits.pending,
+            "concurrency": upstream.limits.concurrency.map_or_else(|| json!("off"), |limit| json!(limit)),
+            "queue": upstream.limits.queue,
+            "queue_timeout": show_duration(upstream.limits.queue_timeout),
+        },
+        "dns": { "refresh": show_duration(upstream.dns_refresh) },
+        "retry": retry(&upstream.retry),
+        "ejection": {
+            "consecutive_failures": upstream.ejection.consecutive_failures,
+            "for": show_duration(upstream.ejection.ejected_for),
+            "max_share": upstream.ejection.max_share.to_string(),
+        },
         "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn retry(policy: &retry::Policy) -> Value {
+    let on = policy.on.iter().map(|condition| match condition {
+        Condition::Unsent => "unsent",
+        Condition::Reset => "reset",
+        Condition::Timeout => "timeout",
+    });
+    let statuses: Vec<_> = policy.statuses.iter().map(|status| status.as_u16()).collect();
+    json!({
+        "attempts": policy.attempts,
+        "on": on.collect::<Vec<_>>(),
+        "statuses": statuses,
+        "budget": policy.budget.to_string(),
+        "min": policy.min,
+        "backoff": show_duration(policy.backoff),
+        "backoff_max": show_duration(policy.backoff_max),
+        "body_bytes": policy.body_bytes,
     })
 }
 
 fn breaker(policy: &Policy, key: &str) -> Value {
     let statuses: Vec<_> = policy.failure_statuses.iter().map(|status| status.as_u16()).collect();
+    let grpc_statuses: Vec<_> =
+        policy.failure_grpc_statuses.iter().map(|code| code.as_str()).collect();
     let slow_calls = policy.slow_calls.map(|rule| {
         let mut shown = rate_rule(&rule.rate);
         shown["slower_than"] = show_duration(rule.slower_than).into();
@@ -177,6 +234,7 @@ fn breaker(policy: &Policy, key: &str) -> Value {
         "slow_calls": slow_calls,
         "probe_lease": show_duration(policy.probe_lease),
         "failure_statuses": statuses,
+        "failure_grpc_statuses": grpc_statuses,
         "scope": match policy.scope {
             Scope::Fleet => "fleet",
             Scope::Instance => "instance",

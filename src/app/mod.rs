@@ -21,6 +21,7 @@ use http::uri::InvalidUri;
 use crate::{
     breakers::Breakers,
     checks::Checks,
+    clock,
     config::{self, Config, Listen, Listener, Workers},
     history::{
         Recorder, Writer,
@@ -30,6 +31,7 @@ use crate::{
     shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
+    upstreams::Upstreams,
 };
 use running::Running;
 
@@ -82,6 +84,7 @@ pub struct App {
     recorder: Recorder,
     writer: Writer,
     checks: Checks,
+    upstreams: Arc<Upstreams>,
     sink: Sink,
 }
 
@@ -173,6 +176,7 @@ impl App {
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
         let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
             .map_err(BuildError::Check)?;
+        let upstreams = Upstreams::new(config.upstreams.values(), clock::now());
         let labels =
             Labels { service: config.service.clone(), environment: config.environment.clone() };
         let sink = log::start(&config.logs, labels).map_err(BuildError::LogFile)?;
@@ -189,6 +193,7 @@ impl App {
             recorder,
             writer,
             checks,
+            upstreams,
             sink,
         })
     }

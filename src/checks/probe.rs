@@ -20,13 +20,14 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout_at,
 };
 
 use crate::{
     clock,
-    config::Endpoint,
+    config::{Endpoint, Location},
     domain::{
         correlation::{CorrelationId, TraceContext},
         outcome::Reason,
@@ -115,7 +116,7 @@ async fn exchange(
     request: Request<Empty<Bytes>>,
     deadline: Instant,
 ) -> Result<(StatusCode, Instant), Reason> {
-    let connected = timeout_at(deadline.into(), connect(&endpoint.uri)).await;
+    let connected = timeout_at(deadline.into(), connect(&endpoint.location)).await;
     let stream = connected.unwrap_or(Err(Reason::ConnectTimeout))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
@@ -138,18 +139,49 @@ async fn exchange(
     }
 }
 
-async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = uri.port_u16().unwrap_or(80);
-    let found = lookup_host((host, port)).await.map_err(|error| Reason::of_lookup(&error))?;
-    let addresses: Vec<SocketAddr> = found.collect();
+/// A connection of whatever kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(location: &Location) -> Result<Box<dyn Stream>, Reason> {
+    let failed = |error| Reason::of_connect(&error);
+    let addresses: Vec<SocketAddr> = match location {
+        Location::Unix(path) => {
+            return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+        }
+        Location::Address(address) => vec![*address],
+        Location::Name(host, port) => lookup_host((host.as_str(), *port))
+            .await
+            .map_err(|error| Reason::of_lookup(&error))?
+            .collect(),
+    };
     if addresses.is_empty() {
         return Err(Reason::DnsFailure);
     }
-    TcpStream::connect(&*addresses).await.map_err(|error| Reason::of_connect(&error))
+    Ok(Box::new(TcpStream::connect(&*addresses).await.map_err(failed)?))
 }
 
 /// A connection that broke before the response head.
 fn broken(error: &hyper::Error) -> Reason {
     if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+    use crate::{config::Location, domain::outcome::Reason};
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn a_socket_is_asked_where_it_is() {
+        let name = format!("fusebox-probe-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let location = Location::Unix(path.clone());
+        let service = UnixListener::bind(&path).unwrap();
+        assert!(connect(&location).await.is_ok());
+        drop(service);
+        assert_eq!(connect(&location).await.err(), Some(Reason::ConnectRefused));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -137,6 +137,7 @@ impl Rig {
 fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     let endpoint = |address: &SocketAddr| Endpoint {
         uri: format!("http://{address}").parse().unwrap(),
+        location: config::Location::Address(*address),
         authority: address.to_string().into(),
         host: HeaderValue::from_str(&address.to_string()).unwrap(),
     };
@@ -155,8 +156,14 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             first_byte: second,
             total: second,
             body_idle: second,
+            attempt: None,
+            tunnel_idle: second,
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
+        limits: Default::default(),
+        dns_refresh: second,
+        retry: Default::default(),
+        ejection: Default::default(),
         breaker: Policy { ramp: Duration::ZERO, ..Policy::default() },
         breaker_key: String::new(),
     }

@@ -182,6 +182,7 @@ impl Watch {
             endpoint: Some(Arc::clone(&telling.endpoint)),
             method: Method::GET,
             status: telling.status.map(|status| status.as_u16()),
+            grpc_status: None,
             outcome: telling.reason.map_or(Outcome::Success, Reason::outcome),
             reason: telling.reason,
             attempts: answers.iter().map(attempt).collect(),

@@ -1,10 +1,13 @@
 //! Addresses: where a listener is, what a call's Host is, where an upstream is.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use http::{HeaderValue, Uri};
 
-use super::{Endpoint, setting::Setting};
+use super::{Endpoint, Location, setting::Setting, snippet::is_harmless};
 
 impl Setting for SocketAddr {
     const WHAT: &'static str = "an address";
@@ -72,7 +75,10 @@ impl Setting for Endpoint {
 
     /// No fault quotes the text: it may hold a password.
     fn read(text: &str) -> Result<Self, String> {
-        let form = "expected `http://host:port`";
+        let form = "expected `http://host:port` or `unix:/path`";
+        if let Some(path) = text.strip_prefix("unix:") {
+            return at_socket(path);
+        }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(format!("{form}; the scheme is missing"));
         };
@@ -96,7 +102,35 @@ impl Setting for Endpoint {
         let uri = Uri::builder().scheme("http").authority(as_written.as_str()).path_and_query("/");
         let uri = uri.build().map_err(|_| form.to_owned())?;
         let host_header = HeaderValue::from_str(&as_written).map_err(|_| form.to_owned())?;
-        Ok(Self { uri, authority: format!("{host}:{port}").into(), host: host_header })
+        let location = locate(&host, port);
+        Ok(Self { uri, location, authority: format!("{host}:{port}").into(), host: host_header })
+    }
+}
+
+/// The endpoint at a Unix socket. Whoever is there sees calls to `localhost`.
+fn at_socket(path: &str) -> Result<Endpoint, String> {
+    /// What a socket's address has room for on every system.
+    const LONGEST: usize = 103;
+    let is_plain = |c: char| is_harmless(c) && !c.is_whitespace();
+    if !path.starts_with('/') || path.starts_with("//") || !path.chars().all(is_plain) {
+        return Err("expected `unix:/path`, the path without white space".to_owned());
+    }
+    if path.len() > LONGEST {
+        return Err(format!("the path of a socket has at most {LONGEST} bytes"));
+    }
+    Ok(Endpoint {
+        uri: Uri::from_static("http://localhost/"),
+        location: Location::Unix(PathBuf::from(path)),
+        authority: format!("unix:{path}").into(),
+        host: HeaderValue::from_static("localhost"),
+    })
+}
+
+/// Where a host is: brackets are of the URL, not of the address.
+fn locate(host: &str, port: u16) -> Location {
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(ip) => Location::Address(SocketAddr::new(ip, port)),
+        Err(_) => Location::Name(host.to_owned(), port),
     }
 }
 
@@ -114,7 +148,7 @@ fn split_port(authority: &str) -> Option<(&str, u16)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, HostName, Setting, SocketAddr, collide};
+    use super::{Endpoint, HostName, Location, Setting, SocketAddr, collide};
 
     #[test]
     fn an_endpoint_is_a_scheme_and_an_authority() {
@@ -129,6 +163,23 @@ mod tests {
             assert_eq!((&*endpoint.authority, endpoint.host.to_str().unwrap()), (authority, host));
             assert_eq!(endpoint.uri.to_string(), format!("http://{host}/"));
         }
+    }
+
+    #[test]
+    fn an_endpoint_is_at_an_address_at_a_name_or_at_a_socket() {
+        for (text, location) in [
+            ("http://Payments", Location::Name("payments".to_owned(), 80)),
+            ("http://10.0.0.7:81", Location::Address("10.0.0.7:81".parse().unwrap())),
+            ("http://[::1]", Location::Address("[::1]:80".parse().unwrap())),
+            ("unix:/run/a.sock", Location::Unix("/run/a.sock".into())),
+        ] {
+            assert_eq!(Endpoint::read(text).unwrap().location, location, "{text}");
+        }
+        let socket = Endpoint::read("unix:/run/a.sock").unwrap();
+        assert_eq!(
+            (&*socket.authority, socket.host.as_bytes()),
+            ("unix:/run/a.sock", &b"localhost"[..])
+        );
     }
 
     #[test]
@@ -147,6 +198,10 @@ mod tests {
             ("http://payments:99999", "bad port"),
             ("http://payments:", "bad port"),
             ("http://[::1", "bad"),
+            ("unix:run/a.sock", "expected `unix:/path`"),
+            ("unix:///run/a.sock", "expected `unix:/path`"),
+            ("unix:/run/a b", "white space"),
+            (&format!("unix:/{}", "x".repeat(103)), "at most 103 bytes"),
         ] {
             let fault = Endpoint::read(text).unwrap_err();
             assert!(fault.contains(part) && !fault.contains("secret"), "{text}: {fault}");

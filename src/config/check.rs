@@ -4,8 +4,10 @@
 //! addresses that must differ, a port that must not stand open.
 
 mod breaker;
+mod fallback;
 mod header_rules;
 mod listener;
+mod resilience;
 mod route;
 mod upstream;
 

@@ -11,9 +11,8 @@ use hyper::body::Incoming;
 
 use super::{
     fault,
-    h1::{Arriving, Connection},
+    h1::{Arriving, Connection, Switched},
     h2::Streaming,
-    transport::Transport,
 };
 use crate::domain::outcome::Reason;
 
@@ -34,11 +33,10 @@ impl Answer {
         }
     }
 
-    /// The stream of a connection that has been switched to another protocol, and what has been read
-    /// from it behind the answer.
-    pub(super) fn into_stream(self) -> Option<(Transport, Bytes)> {
+    /// The connection as what it has been switched to.
+    pub(super) fn into_switched(self) -> Option<Switched> {
         match self {
-            Self::Http1(arriving) => arriving.into_stream(),
+            Self::Http1(arriving) => arriving.into_switched(),
             Self::Http2(..) => None,
         }
     }

@@ -5,12 +5,13 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use super::{
     answer::Answer,
@@ -19,6 +20,9 @@ use super::{
     idle::{Idle, TimedOut},
 };
 use crate::domain::outcome::Reason;
+
+/// For so long the end of a stream is waited for to know how its upstream did.
+const LASTING: Duration = Duration::from_secs(10);
 
 /// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
 #[derive(Debug, thiserror::Error)]
@@ -34,28 +38,54 @@ pub(super) enum Outgoing {
     Stream(Box<ResponseBody>),
 }
 
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self::Reply(Full::default())
+    }
+}
+
+/// How long a body may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Between two frames.
+    pub(super) idle: Duration,
+    /// As a whole, where the caller set an end.
+    pub(super) until: Option<Instant>,
+}
+
 /// The upstream's body on its way to the caller. The exchange ends with it.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     incoming: Answer,
     idle: Idle,
+    /// When the caller's time is over.
+    until: Option<Pin<Box<Sleep>>>,
+    /// When its end is not waited for any longer to know how the upstream did.
+    lasting: Option<Pin<Box<Sleep>>>,
     exchange: Box<Exchange>,
     /// It has failed, which hyper is not told before it has sent what came before.
     failed: Option<Reason>,
 }
 
 impl ResponseBody {
-    /// `idle` bounds the time between two frames.
-    pub(super) fn new(mut incoming: Answer, idle: Duration, mut exchange: Box<Exchange>) -> Self {
+    pub(super) fn new(mut incoming: Answer, limits: Limits, mut exchange: Box<Exchange>) -> Self {
         if incoming.is_end_stream() {
             exchange.body_ended(incoming.take_connection());
         }
-        Self { incoming, idle: Idle::new(idle), exchange, failed: None }
+        let until = limits.until.map(|until| Box::pin(sleep_until(until.into())));
+        let lasting = exchange.is_awaited().then(|| Box::pin(sleep(LASTING)));
+        Self { incoming, idle: Idle::new(limits.idle), until, lasting, exchange, failed: None }
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         if let Some(reason) = self.failed.take() {
             return Poll::Ready(Some(Err(Aborted(reason))));
+        }
+        if is_over(&mut self.lasting, cx) {
+            self.exchange.lasts();
+        }
+        if is_over(&mut self.until, cx) {
+            return self.fail(Reason::CallerDeadline, cx);
         }
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let frame = match ready!(self.idle.watch(polled, cx)) {
@@ -67,27 +97,41 @@ impl ResponseBody {
         };
         Poll::Ready(match frame {
             Some(Ok(mut frame)) => {
-                frame.trailers_mut().map(headers::strip_trailers);
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_trailers(trailers);
+                    self.exchange.trailed(trailers);
+                }
                 self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
                 if self.incoming.is_end_stream() {
                     self.exchange.body_ended(self.incoming.take_connection());
                 }
                 Some(Ok(frame))
             }
-            Some(Err(reason)) => {
-                self.exchange.body_failed(reason);
-                // An error drops what is still in hyper's buffer, and that may be the head. Being
-                // told to wait, hyper flushes first.
-                self.failed = Some(reason);
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            Some(Err(reason)) => return self.fail(reason, cx),
             None => {
                 self.exchange.body_ended(self.incoming.take_connection());
                 None
             }
         })
     }
+
+    /// An error drops what is still in hyper's buffer, and that may be the head. Being told to wait,
+    /// hyper flushes first.
+    fn fail<T>(&mut self, reason: Reason, cx: &Context<'_>) -> Poll<T> {
+        self.exchange.body_failed(reason);
+        self.failed = Some(reason);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Whether a moment has come. It comes once.
+fn is_over(moment: &mut Option<Pin<Box<Sleep>>>, cx: &mut Context<'_>) -> bool {
+    let is_over = moment.as_mut().is_some_and(|moment| moment.as_mut().poll(cx).is_ready());
+    if is_over {
+        *moment = None;
+    }
+    is_over
 }
 
 impl Body for Outgoing {

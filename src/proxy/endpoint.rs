@@ -1,7 +1,7 @@
 //! One address of an upstream, and its connections: those of HTTP/1.1, which carry a call each, and
 //! those of HTTP/2, which calls share.
 
-use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Instant};
+use std::{pin::Pin, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
 use http::{
@@ -11,7 +11,6 @@ use http::{
 
 use super::{
     answer::Answer,
-    dial::Address,
     fault,
     h1::{Arriving, Broken, Call, Connection},
     h2::{Line, Lines},
@@ -23,19 +22,17 @@ use super::{
 use crate::{
     clock,
     config::{self, Protocol},
-    domain::outcome::Reason,
+    domain::outcome::{Reason, Verdict},
+    upstreams::{ConnectionPermit, Host, Live, Socket},
 };
 
 /// One address of an upstream.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// `host:port`, for rows.
-    pub(super) authority: Arc<str>,
-    /// What it is sent as Host.
-    pub(super) host: HeaderValue,
+    live: Arc<Live>,
+    host: Arc<Host>,
     scheme: Scheme,
     protocol: Protocol,
-    address: Address,
     pool: Pool,
     lines: Lines,
 }
@@ -85,34 +82,54 @@ enum New {
 }
 
 impl Endpoint {
-    pub(super) fn new(settings: &config::Endpoint, upstream: &config::Upstream) -> Self {
-        let host = settings.uri.host().unwrap_or_default();
-        let port = settings.uri.port_u16().unwrap_or(80);
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let address = match bare.parse() {
-            Ok(ip) => Address::Ip(SocketAddr::new(ip, port)),
-            Err(_) => Address::Name(host.to_owned(), port),
-        };
+    pub(super) fn new(host: &Arc<Host>, live: &Arc<Live>, upstream: &config::Upstream) -> Self {
         Self {
-            authority: Arc::clone(&settings.authority),
-            host: settings.host.clone(),
-            scheme: settings.uri.scheme().cloned().unwrap_or(Scheme::HTTP),
+            live: Arc::clone(live),
+            host: Arc::clone(host),
+            scheme: host.endpoint().uri.scheme().cloned().unwrap_or(Scheme::HTTP),
             protocol: upstream.protocol,
-            address,
             pool: Pool::new(upstream.pool),
             lines: Lines::new(),
         }
     }
 
-    /// Keeps a connection for the next call.
+    /// What all workers share of it.
+    pub(super) const fn host(&self) -> &Arc<Host> {
+        &self.host
+    }
+
+    /// `host:port`, for rows.
+    pub(super) fn authority(&self) -> &Arc<str> {
+        &self.host.endpoint().authority
+    }
+
+    /// What it is sent as Host.
+    pub(super) fn name(&self) -> &HeaderValue {
+        &self.host.endpoint().host
+    }
+
+    /// How an attempt went, for all workers.
+    pub(super) fn record(&self, verdict: Verdict, now: Instant) {
+        self.live.record(&self.host, verdict, now);
+    }
+
+    /// Keeps a connection for the next call, unless somebody waits for leave to make one.
     pub(super) fn keep(&self, connection: Connection, now: Instant) {
-        self.pool.put(connection, now);
+        if !self.live.is_hungry() {
+            self.pool.put(connection, now);
+        }
     }
 
     /// Closes connections that have been idle for too long.
     pub(super) fn sweep(&self, now: Instant) {
         self.pool.sweep(now);
         self.lines.sweep();
+    }
+
+    /// Closes connections that are idle.
+    pub(super) fn close_idle(&self) {
+        self.pool.clear();
+        self.lines.close_idle();
     }
 
     /// Sends a request and waits for the response head.
@@ -178,8 +195,7 @@ impl Endpoint {
         upload: &Upload,
         mut patience: Patience<'_>,
     ) -> Answered {
-        let connection = self.dial(&patience).await.map(Connection::new);
-        call.resend(connection.map_err(Failed::after_sending)?);
+        call.resend(self.dial(&patience).await.map_err(Failed::after_sending)?);
         patience.began = clock::now();
         answered(patience.wait(Pin::new(&mut call), upload).await, upload)
     }
@@ -193,7 +209,7 @@ impl Endpoint {
         mut patience: Patience<'_>,
     ) -> Answered {
         let connection = match self.speech(asks) {
-            Speech::Http1 => self.dial(&patience).await.map(|s| New::Http1(Connection::new(s))),
+            Speech::Http1 => self.dial(&patience).await.map(New::Http1),
             Speech::Http2 => self.line(&patience).await.map(New::Http2),
         };
         patience.began = clock::now();
@@ -216,7 +232,7 @@ impl Endpoint {
         patience: Patience<'_>,
     ) -> Answered {
         let (mut sender, streaming) = line.begin();
-        let request = named(request, &self.scheme, &self.host);
+        let request = named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));
         let ended = patience.wait(sending.as_mut(), upload).await;
         match ended.map_err(Failed::after_sending)? {
@@ -236,26 +252,62 @@ impl Endpoint {
 
     /// A connection that calls share: one that is there, or a new one.
     async fn line(&self, patience: &Patience<'_>) -> Result<Line, Reason> {
-        if let Some(line) = self.lines.take() {
-            return Ok(line);
+        match self.lines.take() {
+            Some(line) => Ok(line),
+            None => self.connecting(patience, self.make_line(patience)).await,
         }
-        patience.connect(self.make_line()).await
     }
 
-    async fn make_line(&self) -> Result<Line, Reason> {
+    async fn make_line(&self, patience: &Patience<'_>) -> Result<Line, Reason> {
         let _turn = self.lines.making.acquire().await.map_err(|_| Reason::Internal)?;
         // Somebody may have made one meanwhile.
         if let Some(line) = self.lines.take() {
             return Ok(line);
         }
-        let stream = self.address.dial().await?;
-        let line = Line::open(stream).await.map_err(|_| Reason::ConnectReset)?;
+        let (stream, permit) = self.socket(patience).await?;
+        let line = Line::open(stream, permit).await.map_err(|_| Reason::ConnectReset)?;
         self.lines.add(&line);
         Ok(line)
     }
 
-    async fn dial(&self, patience: &Patience<'_>) -> Result<Transport, Reason> {
-        patience.connect(self.address.dial()).await
+    async fn dial(&self, patience: &Patience<'_>) -> Result<Connection, Reason> {
+        let dialling = async {
+            let (stream, permit) = self.socket(patience).await?;
+            Ok(Connection::new(stream, Some(permit)))
+        };
+        self.connecting(patience, dialling).await
+    }
+
+    /// Makes a connection within the time that there is for it.
+    async fn connecting<T>(
+        &self,
+        patience: &Patience<'_>,
+        making: impl Future<Output = Result<T, Reason>>,
+    ) -> Result<T, Reason> {
+        let made = patience.connect(making).await;
+        if matches!(made, Err(Reason::ConnectTimeout)) {
+            self.host.connect_failed();
+        }
+        made
+    }
+
+    async fn socket(
+        &self,
+        patience: &Patience<'_>,
+    ) -> Result<(Transport, ConnectionPermit), Reason> {
+        let permit = match self.live.try_connection(&self.host) {
+            Some(permit) => permit,
+            None => self.live.connection(&self.host, patience.connect_until()).await?,
+        };
+        let stream = match self.live.dial(&self.host).await? {
+            Socket::Tcp(stream) => {
+                // Without it a small request may wait for the acknowledgement of the one before.
+                let _unsupported = stream.set_nodelay(true);
+                Transport::Tcp(stream)
+            }
+            Socket::Unix(stream) => Transport::Unix(stream),
+        };
+        Ok((stream, permit))
     }
 }
 
@@ -296,6 +348,8 @@ fn named(
     own: &HeaderValue,
 ) -> Request<RequestBody> {
     let host = request.headers_mut().remove(header::HOST);
+    // It has no such field; what it names is said without.
+    request.headers_mut().remove(header::CONNECTION);
     let host = host.as_ref().unwrap_or(own);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(scheme.clone());

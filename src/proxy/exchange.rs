@@ -10,32 +10,35 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Response, header};
+use http::{HeaderMap, Method, Response, header};
 
 use super::{
     answer::Answer,
-    body::{Outgoing, ResponseBody},
+    answered::Answered,
+    body::{Limits, Outgoing, ResponseBody},
     connection::Connection,
-    fields::{Fields, Present},
+    fields::Fields,
     h1::Connection as Outbound,
     headers::{self, CORRELATION_ID, TASK_ID},
-    reply::Problem,
+    reply::{self, Problem},
     routes::{Place, Route},
     tunnel::Tunnel,
     upgrade::Upgrade,
     upload::Upload,
 };
 use crate::{
-    breakers::Recorded,
     clock,
+    config::FixedAnswer,
     domain::{
         breaker::State,
         correlation::{CorrelationId, TraceContext},
+        grpc::{Code, GRPC_STATUS},
         outcome::{Outcome, Reason, Verdict},
         secret,
         task::{Attempt, CallRecord, TaskId},
     },
     history::Ticket,
+    upstreams::Call as Room,
 };
 
 /// The longest method that is told, in bytes; the longest that is registered has 16.
@@ -44,21 +47,13 @@ const MAX_METHOD: usize = 32;
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
 
-/// TODO
-const TUNNEL_IDLE: Duration = Duration::from_secs(300);
-
-/// What is known when the head of an answer has come.
+/// How an answer is passed on.
 #[derive(Debug)]
-pub(super) struct AtHead {
-    pub(super) present: Present,
-    /// The place of the endpoint that answered.
-    pub(super) endpoint: usize,
-    /// The verdict, which the body may still turn.
-    pub(super) recorded: Recorded,
-    /// What the status said, for when the body ends well.
-    pub(super) reason: Option<Reason>,
-    /// What the connections become, if it says so.
+pub(super) struct Passing {
+    /// What the connections become, if the answer says so.
     pub(super) upgrade: Option<Upgrade>,
+    /// When the caller's own time for all of the call is over.
+    pub(super) until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -79,13 +74,13 @@ pub(super) struct Exchange {
     under_way: Option<Arc<str>>,
     /// What the journal gave for it when it was sent on.
     begun: Option<Ticket>,
-    /// The verdict at the response head, which the body may still turn.
-    recorded: Option<Recorded>,
-    /// What the status said, for when the body ends well.
-    at_head: Option<Reason>,
+    /// Who answers, and what that says.
+    answered: Option<Answered>,
     upload: Rc<Upload>,
-    /// The place of the endpoint that answered.
-    endpoint: usize,
+    /// A call that has one counts towards the limit of its upstream.
+    room: Option<Room>,
+    /// The caller speaks gRPC.
+    is_grpc: bool,
 }
 
 impl Exchange {
@@ -123,6 +118,7 @@ impl Exchange {
             endpoint: None,
             method: told(method),
             status: None,
+            grpc_status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
             attempts: Default::default(),
@@ -146,10 +142,10 @@ impl Exchange {
             sent: None,
             under_way: None,
             begun: None,
-            recorded: None,
-            at_head: None,
+            answered: None,
             upload: Rc::default(),
-            endpoint: 0,
+            room: None,
+            is_grpc: fields.present.grpc,
         })
     }
 
@@ -209,17 +205,43 @@ impl Exchange {
         });
     }
 
+    /// Its upstream has room for it.
+    pub(super) fn enter(&mut self, room: Room) {
+        self.room = Some(room);
+    }
+
     /// Answers with a problem of ours.
     pub(super) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
         let reason = problem.reason();
         let Some(record) = &mut self.record else {
-            return Response::new(Outgoing::Reply(Default::default()));
+            return Response::new(Outgoing::default());
         };
-        let (mut response, length) = problem.into_response(record);
+        let (mut response, length) = if self.is_grpc {
+            record.grpc_status = Some(problem.code().number());
+            (problem.into_trailers_only(), 0)
+        } else {
+            problem.into_response(record)
+        };
+        record.end_with(reason);
         record.status = Some(response.status().as_u16());
-        record.outcome = reason.outcome();
-        record.reason = Some(reason);
         record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
+        self.add_ids(&mut response);
+        response
+    }
+
+    /// Answers with what is configured for such a case.
+    pub(super) fn answer_instead(
+        mut self: Box<Self>,
+        answer: &FixedAnswer,
+        reason: Reason,
+    ) -> Response<Outgoing> {
+        let mut response = reply::fixed(answer, reason);
+        let (status, length) = (response.status().as_u16(), answer.body.len() as u64);
+        self.note(|record| {
+            record.end_with(reason);
+            record.status = Some(status);
+            record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
+        });
         self.add_ids(&mut response);
         response
     }
@@ -228,33 +250,40 @@ impl Exchange {
     pub(super) fn pass(
         mut self: Box<Self>,
         mut response: Response<Answer>,
-        head: AtHead,
-        now: Instant,
+        answered: Answered,
+        passing: Passing,
     ) -> Response<Outgoing> {
-        let AtHead { present, endpoint, recorded, reason: at_head, upgrade } = head;
-        self.endpoint = endpoint;
-        self.recorded = Some(recorded);
-        self.at_head = at_head;
+        let now = clock::now();
+        let reason = answered.reason();
+        self.answered = Some(answered);
         let first_byte_us = micros(now, self.started);
         self.note(|record| {
             record.status = Some(response.status().as_u16());
             record.first_byte_us = Some(first_byte_us);
-            let reason = at_head.unwrap_or(Reason::ClientGoneMidBody);
-            record.outcome = reason.outcome();
-            record.reason = Some(reason);
+            record.end_with(reason.unwrap_or(Reason::ClientGoneMidBody));
         });
+        let fields = Fields::of(response.headers());
+        let present = fields.present;
+        if let Some(code) = fields.grpc_status.first.filter(|_| self.is_grpc).map(Code::of_field) {
+            self.note(|record| record.grpc_status = Some(code.number()));
+        }
         headers::strip_hop_by_hop(response.headers_mut(), present);
-        let timeouts = self.route.as_ref().map(|route| {
+        let idle = self.route.as_ref().map(|route| {
             headers::apply(response.headers_mut(), &route.response_headers);
-            route.upstream.timeouts
+            let timeouts = &route.upstream.timeouts;
+            let is_tunnel = passing.upgrade.is_some();
+            if is_tunnel { timeouts.tunnel_idle } else { timeouts.body_idle }
         });
+        let idle = idle.unwrap_or_default();
         *response.version_mut() = http::Version::HTTP_11;
         self.add_ids(&mut response);
-        if let Some(upgrade) = upgrade {
-            return self.switch(response, &upgrade, TUNNEL_IDLE);
+        if let Some(upgrade) = passing.upgrade {
+            return self.switch(response, &upgrade, idle);
         }
-        let idle = timeouts.map(|timeouts| timeouts.body_idle).unwrap_or_default();
-        response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
+        response.map(|body| {
+            let limits = Limits { idle, until: passing.until };
+            Outgoing::Stream(Box::new(ResponseBody::new(body, limits, self)))
+        })
     }
 
     /// The upstream has switched to another protocol, and so does the caller's connection when the
@@ -268,10 +297,10 @@ impl Exchange {
         let (mut head, body) = response.into_parts();
         upgrade.put(&mut head.headers);
         let connection = Rc::clone(&self.connection);
-        if let Some((upstream, ahead)) = body.into_stream() {
-            connection.becomes(Tunnel::new(self, upstream, ahead, idle));
+        if let Some(switched) = body.into_switched() {
+            connection.becomes(Tunnel::new(self, switched, idle));
         }
-        Response::from_parts(head, Outgoing::Reply(Default::default()))
+        Response::from_parts(head, Outgoing::default())
     }
 
     /// Bytes of the body went by.
@@ -279,34 +308,65 @@ impl Exchange {
         self.note(|record| record.response_bytes += bytes);
     }
 
+    /// Whether it is known only at the end how the upstream did.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.answered.as_ref().is_some_and(Answered::is_awaited)
+    }
+
+    /// The answer goes on for longer than its end is waited for.
+    pub(super) fn lasts(&mut self) {
+        if let Some(answered) = &mut self.answered {
+            answered.lasts(clock::now());
+        }
+    }
+
+    /// The trailers of the answer have come.
+    pub(super) fn trailed(&mut self, trailers: &HeaderMap) {
+        let (Some(answered), Some(route)) = (&mut self.answered, &self.route) else { return };
+        let said = trailers.get(GRPC_STATUS).filter(|_| self.is_grpc);
+        let Some(code) = said.map(|said| Code::of_field(said.as_bytes())) else { return };
+        let failures = &route.upstream.policy.failure_grpc_statuses;
+        answered.says(Reason::of_grpc(code, failures));
+        self.note(|record| record.grpc_status = Some(code.number()));
+    }
+
     /// The body is complete, and its connection free if it can carry another call.
     pub(super) fn body_ended(&mut self, connection: Option<Outbound>) {
-        let at_head = self.at_head;
-        self.note(|record| {
-            record.outcome = at_head.map_or(Outcome::Success, Reason::outcome);
-            record.reason = at_head;
-        });
         let now = clock::now();
         self.ended = Some(now);
-        if let (Some(connection), Some(route)) = (connection, &self.route) {
-            route.upstream.endpoint(self.endpoint).keep(connection, now);
-        }
-        if let Some(recorded) = self.recorded.take() {
-            recorded.settle();
+        let reason = self.answered.as_ref().and_then(Answered::reason);
+        self.note(|record| match reason {
+            Some(reason) => record.end_with(reason),
+            None => (record.outcome, record.reason) = (Outcome::Success, None),
+        });
+        self.turned(reason);
+        if let Some(answered) = &mut self.answered {
+            if let Some(connection) = connection {
+                answered.endpoint().keep(connection, now);
+            }
+            answered.ended(now);
         }
     }
 
     /// The body broke off in the middle.
     pub(super) fn body_failed(&mut self, reason: Reason) {
-        self.note(|record| {
-            record.outcome = reason.outcome();
-            record.reason = Some(reason);
-        });
-        if let Some(recorded) = self.recorded.take()
-            && reason.verdict() == Verdict::Failure
-        {
-            recorded.reclassify(clock::now());
+        self.note(|record| record.end_with(reason));
+        self.turned(Some(reason));
+        if let Some(answered) = &mut self.answered {
+            answered.failed(reason, clock::now());
         }
+    }
+
+    /// What the last attempt came to is other than what its head said.
+    fn turned(&mut self, reason: Option<Reason>) {
+        let Some(reason) = reason.filter(|reason| reason.verdict() == Verdict::Failure) else {
+            return;
+        };
+        self.note(|record| {
+            if let Some(last) = record.attempts.last_mut() {
+                (last.verdict, last.reason) = (Verdict::Failure, Some(reason));
+            }
+        });
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {

@@ -6,6 +6,7 @@
 use http::HeaderMap;
 
 use super::headers;
+use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,6 +52,9 @@ pub(super) struct Fields<'a> {
     pub(super) traceparent: Field<'a>,
     pub(super) xray: Field<'a>,
     pub(super) upgrade: Field<'a>,
+    pub(super) grpc_timeout: Field<'a>,
+    pub(super) expected_ms: Field<'a>,
+    pub(super) grpc_status: Field<'a>,
     /// Which others there are.
     pub(super) present: Present,
 }
@@ -98,6 +102,9 @@ impl<'a> Fields<'a> {
             "x-task-id" => self.task_id.add(value),
             "traceparent" => self.traceparent.add(value),
             "x-amzn-trace-id" => self.xray.add(value),
+            "grpc-timeout" => self.grpc_timeout.add(value),
+            "x-envoy-expected-rq-timeout-ms" => self.expected_ms.add(value),
+            "grpc-status" => self.grpc_status.add(value),
             "tracestate" => self.present.tracestate = true,
             "via" => self.present.via = true,
             "connection" => {
@@ -107,7 +114,7 @@ impl<'a> Fields<'a> {
                     self.present.upgrade |= headers::has_token(value, b"upgrade");
                 }
             }
-            "content-type" => self.present.grpc |= value.starts_with(b"application/grpc"),
+            "content-type" => self.present.grpc |= grpc::is_grpc(value),
             "idempotency-key" => self.present.idempotency_key = true,
             "te" => {
                 self.present.te_trailers |= headers::has_token(value, b"trailers");
@@ -164,6 +171,9 @@ mod tests {
             "traceparent",
             "x-amzn-trace-id",
             "upgrade",
+            "grpc-timeout",
+            "x-envoy-expected-rq-timeout-ms",
+            "grpc-status",
         ];
         let value =
             |name: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(name));
@@ -181,6 +191,9 @@ mod tests {
             fields.traceparent,
             fields.xray,
             fields.upgrade,
+            fields.grpc_timeout,
+            fields.expected_ms,
+            fields.grpc_status,
         ];
         assert_eq!(found.map(|field| field.only().unwrap()), names.map(str::as_bytes));
     }

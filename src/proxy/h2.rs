@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::{local::Local, transport::Transport, upload::RequestBody};
+use crate::upstreams::ConnectionPermit;
 
 /// How much of a stream's body may be on its way before the caller has taken it, and of all of a
 /// connection's streams together.
@@ -71,9 +72,14 @@ impl Lines {
         self.open.borrow_mut().push(line.clone());
     }
 
-    /// Lets go of connections that nobody uses.
+    /// Lets go of connections that are gone.
     pub(super) fn sweep(&self) {
         self.open.borrow_mut().retain(|line| !line.sender.is_closed());
+    }
+
+    /// Lets go of connections that carry no call.
+    pub(super) fn close_idle(&self) {
+        self.open.borrow_mut().retain(|line| line.calls.get() > 0);
     }
 }
 
@@ -82,7 +88,7 @@ impl Line {
     ///
     /// # Errors
     /// The stream broke.
-    pub(super) async fn open(stream: Transport) -> hyper::Result<Self> {
+    pub(super) async fn open(stream: Transport, permit: ConnectionPermit) -> hyper::Result<Self> {
         let (sender, connection) = http2::Builder::new(Local)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -95,7 +101,11 @@ impl Line {
             .handshake(TokioIo::new(stream))
             .await?;
         let limit = Rc::new(Cell::new(connection.current_max_send_streams()));
-        tokio::task::spawn_local(drive(connection, Rc::clone(&limit)));
+        let driving = drive(connection, Rc::clone(&limit));
+        tokio::task::spawn_local(async move {
+            driving.await;
+            drop(permit);
+        });
         Ok(Self { sender, calls: Rc::default(), limit })
     }
 

@@ -1,6 +1,6 @@
 //! The life of a call: one straight function.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -8,25 +8,29 @@ use hyper::body::Incoming;
 use super::{
     alarm::Alarm,
     answer::Answer,
+    answered::Answered,
+    attempts::{Call, Ended, attempts},
     body::Outgoing,
     connection::Connection,
-    endpoint::{Asks, Failed},
-    exchange::{AtHead, Exchange},
-    fields::Fields,
+    endpoint::Asks,
+    exchange::{Exchange, Passing},
+    fields::{Field, Fields},
     headers, inbound,
     outgoing::{Wish, outgoing},
-    patience::Patience,
     reply::Problem,
-    routes::Route,
+    routes::{Instead, Route},
+    spare::Left,
     upgrade::Upgrade,
-    upload,
+    upload::{self, RequestBody},
+    upstream::Upstream,
 };
 use crate::{
-    breakers::Admission,
     clock,
+    config::FixedAnswer,
     domain::{
-        breaker::Observed,
-        outcome::{Reason, Verdict},
+        deadline::{Deadline, Told},
+        outcome::Reason,
+        retry,
         route::{Found, normal, prefix_length},
     },
 };
@@ -47,38 +51,120 @@ pub(super) async fn handle(
         Ok(found) => found,
         Err(problem) => return refuse(exchange, problem, request),
     };
-    let deadline = now + route.upstream.timeouts.total;
-    let total_ms = u64::try_from(route.upstream.timeouts.total.as_millis()).ok();
-    exchange.note(|record| record.deadline_ms = total_ms);
-    let admission = match route.upstream.circuit.admit(request.method().is_idempotent(), now) {
-        Ok(admission) => admission,
-        Err(refusal) => {
-            exchange.note(|record| record.breaker_state = refusal.state);
-            let problem = Problem::circuit_open(route.upstream.circuit.name(), &refusal);
-            return refuse(exchange, problem, request);
-        }
-    };
-    exchange.note(|record| record.breaker_state = admission.state());
-    let at = route.upstream.turn();
-    let endpoint = route.upstream.endpoint(at);
-    let wish = Wish { present, route: &route, prefix, endpoint, upgrade: upgrade.as_ref() };
+    let deadline = deadline(&route, &fields, now);
+    exchange.note(|record| record.deadline_ms = Some(deadline.total_ms()));
+    if let Some(reason) = deadline.expired(now) {
+        return refuse(exchange, Problem::of(reason), request);
+    }
     let asks = Asks {
         is_upgrade: upgrade.is_some(),
         is_grpc: present.grpc,
-        is_idempotent: request.method().is_idempotent() || present.idempotency_key,
+        is_idempotent: retry::is_repeatable(request.method(), present.idempotency_key),
     };
-    let request = outgoing(request, wish, &exchange, &connection);
-    exchange.sending(&endpoint.authority, now);
     let own;
     let alarm = if let Some(shared) = connection.alarm() {
         shared
     } else {
-        own = RefCell::new(Alarm::new(deadline));
+        own = RefCell::new(Alarm::new(deadline.at()));
         &own
     };
-    let patience = Patience { timeouts: &route.upstream.timeouts, began: now, deadline, alarm };
-    let sent = endpoint.send(request, asks, exchange.upload(), patience).await;
-    attempt_ended(exchange, &route, admission, at, upgrade, sent)
+    let call = Call {
+        deadline,
+        asks,
+        preserves_host: route.preserve_host,
+        upgrade: upgrade.as_ref(),
+        is_safe_probe: request.method().is_idempotent(),
+        alarm,
+    };
+    let is_spared = route.may_need_it_again(asks);
+    let kept = if is_spared { route.upstream.live.retry_policy().body_bytes } else { 0 };
+    let wish = Wish { present, route: &route, prefix, kept, upgrade: call.upgrade };
+    let request = outgoing(request, wish, &exchange, &connection);
+    let ended = carry(&route, request, is_spared, &call, &mut exchange).await;
+    match ended {
+        Carried::Answered(answer, answered) => {
+            let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+            let upgrade = upgrade.filter(|_| is_switch);
+            let until = deadline.of_caller();
+            exchange.pass(answer, answered, Passing { upgrade, until })
+        }
+        Carried::Instead(answer, reason) => exchange.answer_instead(answer, reason),
+        Carried::Not(problem) => exchange.refuse(problem),
+    }
+}
+
+/// What became of a call.
+enum Carried<'a> {
+    Answered(Response<Answer>, Answered),
+    /// It gets the answer that is configured for such a case.
+    Instead(&'a FixedAnswer, Reason),
+    Not(Problem),
+}
+
+/// Sends a call to its upstream, and where that does not help to the fallback.
+async fn carry<'a>(
+    route: &'a Route,
+    request: Request<RequestBody>,
+    is_spared: bool,
+    call: &Call<'_>,
+    exchange: &mut Exchange,
+) -> Carried<'a> {
+    let mut ended = sent_to(&route.upstream, request, is_spared, call, exchange).await;
+    if let (Some(fallback), Some(reason)) = (&route.fallback, ended.reason)
+        && fallback.on.take(reason, false)
+    {
+        match &fallback.to {
+            Instead::Answer(answer) if !call.asks.is_grpc => {
+                ended.left.discard(exchange.upload());
+                return Carried::Instead(answer, reason);
+            }
+            Instead::Answer(_) => {}
+            Instead::Upstream(other) => {
+                if let Some((request, _)) = std::mem::take(&mut ended.left).take() {
+                    // Boxed: rare, and every call would carry its room about.
+                    let sending = sent_to(other, request, is_spared, call, exchange);
+                    ended = Box::pin(sending).await;
+                }
+            }
+        }
+    }
+    match ended.end {
+        Ok((answer, answered)) => Carried::Answered(answer, answered),
+        Err(problem) => {
+            ended.left.discard(exchange.upload());
+            Carried::Not(problem)
+        }
+    }
+}
+
+/// Sends a call to an upstream when that has room for it.
+async fn sent_to(
+    upstream: &Upstream,
+    request: Request<RequestBody>,
+    is_spared: bool,
+    call: &Call<'_>,
+    exchange: &mut Exchange,
+) -> Ended {
+    let room = match upstream.live.try_admit() {
+        Some(room) => room,
+        None => match upstream.live.admit(call.deadline.at()).await {
+            Ok(room) => room,
+            Err(reason) => return Ended::without(Problem::of(reason), Left::all(request)),
+        },
+    };
+    exchange.enter(room);
+    attempts(upstream, request, is_spared, call, exchange).await
+}
+
+/// When the call must be answered, and who says so.
+fn deadline(route: &Route, fields: &Fields<'_>, now: Instant) -> Deadline {
+    let told = |field: Field<'_>, read: fn(Option<&[u8]>, bool) -> Told| {
+        read(field.first, field.is_repeated)
+    };
+    let grpc =
+        if fields.present.grpc { told(fields.grpc_timeout, Told::grpc) } else { Told::Nothing };
+    let expected = told(fields.expected_ms, Told::expected_ms);
+    Deadline::new(route.upstream.timeouts.total, now, grpc, expected)
 }
 
 /// Answers a call that is not sent on.
@@ -128,70 +214,5 @@ fn route<B>(
         }
         Found::MethodNotAllowed(allow) => Err(Problem::method_not_allowed(allow)),
         Found::Nothing => Err(Problem::new(Reason::NoRoute, "no route takes this host and path")),
-    }
-}
-
-/// Records the verdict of an attempt and answers the caller.
-fn attempt_ended(
-    mut exchange: Box<Exchange>,
-    route: &Route,
-    admission: Admission,
-    at: usize,
-    upgrade: Option<Upgrade>,
-    sent: Result<Response<Answer>, Failed>,
-) -> Response<Outgoing> {
-    let now = clock::now();
-    let fields = sent.as_ref().map(|answer| Fields::of(answer.headers())).unwrap_or_default();
-    let (present, retry_after) = (fields.present, retry_after(&fields));
-    let reason = match &sent {
-        Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            let is_granted = upgrade.as_ref().is_some_and(|wanted| wanted.is_granted(&fields));
-            (!is_granted).then_some(Reason::ProtocolError)
-        }
-        Ok(answer) => Reason::of_status(answer.status(), &route.upstream.failure_statuses),
-        Err(failed) => Some(failed.reason),
-    };
-    let verdict = reason.map_or(Verdict::Success, Reason::verdict);
-    exchange.attempted(verdict, reason, now);
-    let observed = Observed {
-        verdict,
-        latency: exchange.upstream_latency(now),
-        retry_after,
-        by_connection: reason.is_some_and(Reason::is_connections),
-    };
-    let recorded = admission.record(observed, now);
-    match sent {
-        Ok(answer) => {
-            let upgrade = upgrade.filter(|_| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
-            let head = AtHead { present, endpoint: at, recorded, reason, upgrade };
-            exchange.pass(answer, head, now)
-        }
-        Err(Failed { reason, reached }) => {
-            reached.discard(exchange.upload());
-            exchange.refuse(Problem::new(reason, explanation(reason)))
-        }
-    }
-}
-
-/// `Retry-After` in seconds; dates are not read.
-fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
-    let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// What failed, for the caller. Where the upstream is, only rows and log lines say.
-const fn explanation(reason: Reason) -> &'static str {
-    match reason {
-        Reason::DnsFailure => "the upstream's name does not resolve",
-        Reason::ConnectRefused => "the upstream refused the connection",
-        Reason::ConnectReset => "no connection to the upstream could be made",
-        Reason::ConnectTimeout => "the upstream did not accept a connection in time",
-        Reason::TimeoutFirstByte | Reason::TimeoutTotal => "the upstream did not answer in time",
-        Reason::ResetBeforeHeaders => "the upstream closed the connection before it answered",
-        Reason::ProtocolError => "the upstream sent an answer that is not understood",
-        Reason::ClientBodyError => "the request body is malformed or ended early",
-        Reason::ClientBodyTimeout => "the request body stopped coming",
-        Reason::Internal => "Fusebox itself could not make the call",
-        other => other.as_str(),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use super::fields::Present;
 use crate::config::{Forwarded, HeaderRules};
@@ -46,6 +46,7 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
 /// How Fusebox calls itself in `Via`.
 const VIA_NAME: &str = "fusebox";
 const VIA: HeaderValue = HeaderValue::from_static("1.1 fusebox");
+const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 fusebox");
 /// A call passes a sidecar when it leaves a service and one when it enters the next; a chain deeper
 /// than this is a loop.
 const MAX_PASSES: usize = 16;
@@ -131,18 +132,17 @@ pub(super) fn is_loop(headers: &HeaderMap) -> bool {
     entries.filter(own).count() >= MAX_PASSES
 }
 
-/// Adds this hop to `Via` (RFC 9110 §7.6.3).
-pub(super) fn add_via(headers: &mut HeaderMap) {
-    headers.append(header::VIA, VIA);
+/// Adds this hop to `Via` (RFC 9110 §7.6.3), with the version in which the message came.
+pub(super) fn add_via(headers: &mut HeaderMap, version: Version) {
+    headers.append(header::VIA, if version == Version::HTTP_2 { VIA_HTTP2 } else { VIA });
 }
 
-/// Sets `X-Forwarded-*` by the listener's rule. `host` is what the caller sent as Host.
+/// Sets `X-Forwarded-*` by the listener's rule. The Host is the caller's still.
 pub(super) fn forward(
     headers: &mut HeaderMap,
     mode: Forwarded,
     peer: Option<SocketAddr>,
     local_port: Option<u16>,
-    host: &HeaderValue,
 ) {
     if mode == Forwarded::Off {
         return;
@@ -160,13 +160,16 @@ pub(super) fn forward(
         headers.insert(X_FORWARDED_FOR, chain);
     }
     let keep = mode == Forwarded::Append;
+    let host = headers.get(header::HOST).cloned();
     let mut set = |name: HeaderName, value: HeaderValue| {
         if !(keep && headers.contains_key(&name)) {
             headers.insert(name, value);
         }
     };
     set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    set(X_FORWARDED_HOST, host.clone());
+    if let Some(host) = host {
+        set(X_FORWARDED_HOST, host);
+    }
     if let Some(port) = local_port {
         set(X_FORWARDED_PORT, HeaderValue::from(port));
     }
@@ -189,7 +192,7 @@ pub(super) fn apply(headers: &mut HeaderMap, rules: &HeaderRules) {
 mod tests {
     use super::{HOP_BY_HOP, add_via, forward, is_loop, strip_hop_by_hop};
     use crate::{config::Forwarded, proxy::fields::Fields};
-    use http::{HeaderMap, HeaderName, HeaderValue, header};
+    use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
     fn map(headers: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
@@ -229,10 +232,10 @@ mod tests {
     #[test]
     fn via_grows_by_one_and_a_loop_is_seen() {
         let mut headers = map(&[("via", "1.0 fred, 1.1 fusebox")]);
-        add_via(&mut headers);
+        add_via(&mut headers, Version::HTTP_2);
         assert_eq!(headers.get_all("via").iter().count(), 2);
         assert!(!is_loop(&headers));
-        (0..16).for_each(|_| add_via(&mut headers));
+        (0..16).for_each(|_| add_via(&mut headers, Version::HTTP_11));
         assert!(is_loop(&headers));
     }
 
@@ -243,7 +246,8 @@ mod tests {
         let seen = |mode| {
             let mut headers = map(&received);
             let peer = "10.0.0.9:55".parse().ok();
-            forward(&mut headers, mode, peer, Some(8080), &host);
+            headers.insert(header::HOST, host.clone());
+            forward(&mut headers, mode, peer, Some(8080));
             let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
             (
                 text("x-forwarded-for").unwrap(),

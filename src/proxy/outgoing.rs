@@ -8,7 +8,6 @@ use hyper::body::Incoming;
 
 use super::{
     connection::Connection,
-    endpoint::Endpoint,
     exchange::Exchange,
     fields::Present,
     headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
@@ -25,25 +24,27 @@ pub(super) struct Wish<'a> {
     pub(super) route: &'a Route,
     /// How much of its path goes.
     pub(super) prefix: usize,
-    /// Where it is sent first.
-    pub(super) endpoint: &'a Endpoint,
+    /// How much of its body is kept for another attempt, in bytes.
+    pub(super) kept: usize,
     /// What it asks the connection to become.
     pub(super) upgrade: Option<&'a Upgrade>,
 }
 
-/// The request as the upstream sees it.
+/// The request as the upstream sees it, but for what is different for each attempt: the Host, which
+/// is the caller's still, and the time that is left.
 pub(super) fn outgoing(
     request: Request<Incoming>,
     wish: Wish<'_>,
     exchange: &Exchange,
     connection: &Connection,
 ) -> Request<RequestBody> {
-    let Wish { present, route, prefix, endpoint, upgrade } = wish;
+    let Wish { present, route, prefix, kept, upgrade } = wish;
     let idle = route.upstream.timeouts.body_idle;
     let (mut parts, body) = request.into_parts();
     if parts.version == Version::HTTP_2 {
         from_http2(&mut parts);
     }
+    let version = parts.version;
     let headers = &mut parts.headers;
     headers::strip_hop_by_hop(headers, present);
     if let Some(upgrade) = upgrade {
@@ -54,14 +55,9 @@ pub(super) fn outgoing(
     }
     let held = present.expect && headers.remove(header::EXPECT).is_some();
     exchange.upload().is_on_hold.set(held);
-    let host = match headers.get(header::HOST) {
-        Some(host) if route.preserve_host => Some(host.clone()),
-        _ => headers.insert(header::HOST, endpoint.host.clone()),
-    };
-    headers::add_via(headers);
-    let host = host.as_ref().unwrap_or(&endpoint.host);
+    headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
-    headers::forward(headers, mode, connection.peer, port, host);
+    headers::forward(headers, mode, connection.peer, port);
     if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
         headers.insert(CORRELATION_ID, id);
     }
@@ -77,7 +73,7 @@ pub(super) fn outgoing(
     headers::apply(headers, &route.request_headers);
     parts.uri = target(parts.uri, prefix);
     parts.version = Version::HTTP_11;
-    let body = RequestBody::new(body, exchange.upload(), idle, 0, exchange.started());
+    let body = RequestBody::new(body, exchange.upload(), idle, kept, exchange.started());
     Request::from_parts(parts, body)
 }
 

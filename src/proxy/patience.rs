@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, future::poll_fn, pin::Pin, task::Poll, time::Instant};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{alarm::Alarm, upload::Upload};
 use crate::{clock, config, domain::outcome::Reason};
@@ -13,8 +13,10 @@ pub(super) struct Patience<'a> {
     pub(super) timeouts: &'a config::Timeouts,
     /// When the sending began.
     pub(super) began: Instant,
-    /// When the total timeout is over.
+    /// When the attempt's time is over.
     pub(super) deadline: Instant,
+    /// Why, when it is.
+    pub(super) late: Reason,
     /// The connection's, borrowed while it is polled only.
     pub(super) alarm: &'a RefCell<Alarm>,
 }
@@ -37,7 +39,7 @@ impl Patience<'_> {
             }
             now = clock::now();
             if now >= self.deadline {
-                return Err(upload.or_caller(Reason::TimeoutTotal));
+                return Err(upload.or_caller(self.late));
             }
             if upload.done_at.get().is_some_and(|done| now >= first_byte_after(done)) {
                 return Err(Reason::TimeoutFirstByte);
@@ -50,10 +52,14 @@ impl Patience<'_> {
         &self,
         making: impl Future<Output = Result<T, Reason>>,
     ) -> Result<T, Reason> {
-        let limit = self.timeouts.connect;
-        let left = self.deadline.saturating_duration_since(clock::now());
-        let reason = if limit <= left { Reason::ConnectTimeout } else { Reason::TimeoutTotal };
-        timeout(limit.min(left), making).await.map_err(|_| reason)?
+        let until = self.connect_until();
+        let reason = if until < self.deadline { Reason::ConnectTimeout } else { self.late };
+        timeout_at(until.into(), making).await.map_err(|_| reason)?
+    }
+
+    /// When there must be a connection.
+    pub(super) fn connect_until(&self) -> Instant {
+        (self.began + self.timeouts.connect).min(self.deadline)
     }
 
     /// What the future says, or none when the moment comes first.
@@ -90,11 +96,14 @@ mod tests {
             first_byte: 2 * SECOND,
             total: 60 * SECOND,
             body_idle: SECOND,
+            attempt: None,
+            tunnel_idle: SECOND,
         };
         upload.done_at.set(Some(asked));
         tokio::time::advance(10 * SECOND).await;
         let (began, deadline) = (clock::now(), asked + 60 * SECOND);
-        let patience = Patience { timeouts: &timeouts, began, deadline, alarm: &alarm };
+        let late = Reason::TimeoutTotal;
+        let patience = Patience { timeouts: &timeouts, began, deadline, late, alarm: &alarm };
         let waited = patience.wait(pin!(pending::<()>()), &upload).await;
         assert_eq!(waited, Err(Reason::TimeoutFirstByte));
         let late = clock::now() - (asked + 12 * SECOND);

@@ -25,6 +25,7 @@ use crate::{
         log::{Sink, call},
         traffic::Traffic,
     },
+    upstreams::Upstreams,
 };
 
 /// For this long after the stop signal connections are still accepted, and every answer asks its
@@ -38,6 +39,8 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// The circuits.
     pub breakers: Arc<Breakers>,
+    /// Hosts, limits and budgets.
+    pub upstreams: Arc<Upstreams>,
     /// Counters by upstream, see [`traffic_board`].
     pub traffic: Arc<TrafficBoard>,
 }

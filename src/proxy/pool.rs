@@ -57,6 +57,11 @@ impl Pool {
         }
     }
 
+    /// Closes all of them.
+    pub(super) fn clear(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     /// Closes what has been idle for too long, or was closed by the other side.
     pub(super) fn sweep(&self, now: Instant) {
         let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;

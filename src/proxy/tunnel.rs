@@ -15,7 +15,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{exchange::Exchange, stream::Watched, transport::Transport};
+use super::{exchange::Exchange, h1::Switched, stream::Watched};
 use crate::{clock, domain::outcome::Reason};
 
 /// Bytes on their way in each direction.
@@ -25,29 +25,24 @@ const BUFFER: usize = 16 << 10;
 #[derive(Debug)]
 pub(super) struct Tunnel {
     exchange: Box<Exchange>,
-    upstream: Transport,
-    /// What the upstream sent right behind its answer.
-    ahead: Bytes,
+    upstream: Switched,
     /// How long nothing may move in either direction.
     idle: Duration,
 }
 
 impl Tunnel {
-    pub(super) const fn new(
-        exchange: Box<Exchange>,
-        upstream: Transport,
-        ahead: Bytes,
-        idle: Duration,
-    ) -> Self {
-        Self { exchange, upstream, ahead, idle }
+    pub(super) const fn new(exchange: Box<Exchange>, upstream: Switched, idle: Duration) -> Self {
+        Self { exchange, upstream, idle }
     }
 
     /// Carries what comes. `ahead` is what the caller sent right behind its request.
     pub(super) async fn carry(self, caller: Watched, ahead: Bytes) {
-        let Self { mut exchange, upstream, ahead: answered, idle } = self;
+        let Self { mut exchange, upstream: switched, idle } = self;
+        // What else there is of it goes when the tunnel does.
+        let (stream, answered) = (switched.stream, switched.ahead);
         let moved = Rc::new(Cell::new(clock::now()));
         let mut caller = Side::new(caller, ahead, &moved);
-        let mut upstream = Side::new(upstream, answered, &moved);
+        let mut upstream = Side::new(stream, answered, &moved);
         let ended = {
             let copying = copy_bidirectional_with_sizes(&mut caller, &mut upstream, BUFFER, BUFFER);
             let mut copying = pin!(copying);

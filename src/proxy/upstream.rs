@@ -1,48 +1,116 @@
-//! An upstream as one worker sees it.
+//! An upstream as one worker sees it: a circuit, limits and hosts that all workers share, and
+//! connections of its own.
 
-use std::{cell::Cell, sync::Arc, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
 
-use http::StatusCode;
-
-use super::endpoint::Endpoint;
-use crate::{breakers::Circuit, config};
+use super::endpoint::{Asks, Endpoint};
+use crate::{
+    breakers::Circuit,
+    config::{self, Protocol},
+    domain::{breaker, outcome::Reason, retry::Condition},
+    upstreams::{Host, Hosts, Live},
+};
 
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) circuit: Arc<Circuit>,
+    /// What all workers share besides the circuit.
+    pub(super) live: Arc<Live>,
     pub(super) timeouts: config::Timeouts,
-    /// Statuses that the breaker counts as failures.
-    pub(super) failure_statuses: Vec<StatusCode>,
-    endpoints: Vec<Endpoint>,
-    /// Whose turn it is.
-    next: Cell<usize>,
+    /// What counts as a failure.
+    pub(super) policy: breaker::Policy,
+    settings: Arc<config::Upstream>,
+    known: RefCell<Known>,
+}
+
+/// The hosts as of the last look, and the connections to each.
+#[derive(Debug)]
+struct Known {
+    hosts: Arc<Hosts>,
+    /// In the order of the hosts.
+    endpoints: Vec<Rc<Endpoint>>,
 }
 
 impl Upstream {
-    pub(super) fn new(settings: &config::Upstream, circuit: Arc<Circuit>) -> Self {
-        Self {
+    pub(super) fn new(
+        settings: &Arc<config::Upstream>,
+        circuit: Arc<Circuit>,
+        live: Arc<Live>,
+    ) -> Self {
+        let known = Known { hosts: Arc::default(), endpoints: Vec::new() };
+        let upstream = Self {
             circuit,
+            live,
             timeouts: settings.timeouts,
-            failure_statuses: settings.breaker.failure_statuses.clone(),
-            endpoints: settings.endpoints.iter().map(|e| Endpoint::new(e, settings)).collect(),
-            next: Cell::new(fastrand::usize(..settings.endpoints.len().max(1))),
+            policy: settings.breaker.clone(),
+            settings: Arc::clone(settings),
+            known: RefCell::new(known),
+        };
+        upstream.meet(upstream.live.hosts());
+        upstream
+    }
+
+    /// The endpoint for the next attempt, none of these if there is another. None while no name has
+    /// been resolved, see [`Upstream::resolved`].
+    pub(super) fn pick(&self, tried: &[Arc<Host>], now: Instant) -> Option<Rc<Endpoint>> {
+        if self.known.borrow().hosts.generation() != self.live.generation() {
+            self.meet(self.live.hosts());
         }
+        let known = self.known.borrow();
+        let at = match &*known.endpoints {
+            [_only] => 0,
+            _ => known.hosts.pick(tried, fastrand::u64(..), now)?,
+        };
+        known.endpoints.get(at).map(Rc::clone)
     }
 
-    /// The endpoint whose turn it is, and its place.
-    pub(super) fn turn(&self) -> usize {
-        let at = self.next.get();
-        self.next.set((at + 1) % self.endpoints.len().max(1));
-        at
+    /// Waits until there is an endpoint.
+    ///
+    /// # Errors
+    /// There is none, since its name does not resolve.
+    pub(super) async fn resolved(&self) -> Result<(), Reason> {
+        let hosts = self.live.resolved().await?;
+        self.meet(hosts);
+        Ok(())
     }
 
-    /// The endpoint at this place.
-    pub(super) fn endpoint(&self, at: usize) -> &Endpoint {
-        &self.endpoints[at]
+    /// Whether a call may have to be sent once more after some of it has been sent: that what was
+    /// not sent at all can be sent again goes without saying.
+    pub(super) fn may_need_it_again(&self, asks: Asks) -> bool {
+        let retry = self.live.retry_policy();
+        let after_sending = retry.on.iter().any(|on| *on != Condition::Unsent);
+        let is_asked_for = asks.is_idempotent && (after_sending || !retry.statuses.is_empty());
+        // Streams are refused when their requests have been sent.
+        let is_refusable = retry.on.contains(&Condition::Unsent)
+            && (asks.is_grpc || self.settings.protocol == Protocol::Http2);
+        retry.attempts.get() > 1 && !asks.is_upgrade && (is_asked_for || is_refusable)
     }
 
     /// Closes connections that have been idle for too long.
     pub(super) fn sweep(&self, now: Instant) {
-        self.endpoints.iter().for_each(|endpoint| endpoint.sweep(now));
+        self.known.borrow().endpoints.iter().for_each(|endpoint| endpoint.sweep(now));
+    }
+
+    /// Closes connections that are idle, if somebody waits for leave to make one.
+    pub(super) fn feed(&self) {
+        if self.live.is_hungry() {
+            self.known.borrow().endpoints.iter().for_each(|endpoint| endpoint.close_idle());
+        }
+    }
+
+    /// Takes over a list of hosts. Connections to those that stay are kept; those to others end with
+    /// their calls.
+    fn meet(&self, hosts: Arc<Hosts>) {
+        let mut known = self.known.borrow_mut();
+        let endpoint = |host: &Arc<Host>| {
+            let is_its = |endpoint: &&Rc<Endpoint>| Arc::ptr_eq(endpoint.host(), host);
+            known
+                .endpoints
+                .iter()
+                .find(is_its)
+                .map_or_else(|| Rc::new(Endpoint::new(host, &self.live, &self.settings)), Rc::clone)
+        };
+        let endpoints = hosts.iter().map(endpoint).collect();
+        *known = Known { hosts, endpoints };
     }
 }

@@ -30,6 +30,7 @@ use crate::{
     domain::task::CallRecord,
     history::{Lane, Ticket},
     telemetry::log::call::CallLines,
+    upstreams::Hunger,
 };
 
 /// How often idle upstream connections are looked through.
@@ -125,7 +126,7 @@ async fn work(assignment: Assignment) -> io::Result<()> {
     let Assignment { shared, doors, accepting, history, lines, mut phase } = assignment;
     let worker =
         Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
-    let upstreams = routes::upstreams(&shared.config, &shared.breakers);
+    let upstreams = routes::upstreams(&shared.config, &shared.breakers, &shared.upstreams);
     // Every connection holds a sender; when all are gone, the receiver ends.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     for Door { listener, way } in doors {
@@ -161,7 +162,7 @@ async fn work(assignment: Assignment) -> io::Result<()> {
         });
     }
     drop(alive);
-    let sweeping = tokio::task::spawn_local(sweep(upstreams));
+    let sweeping = tokio::task::spawn_local(sweep(upstreams, shared.upstreams.hunger()));
     loop {
         let now = *phase.borrow_and_update();
         worker.leaving.set(now != Phase::Serving);
@@ -219,11 +220,15 @@ impl Reception {
     }
 }
 
-async fn sweep(upstreams: Upstreams) {
+async fn sweep(upstreams: Upstreams, mut hunger: Hunger) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
-        every.tick().await;
-        let now = clock::now();
-        upstreams.values().for_each(|upstream| upstream.sweep(now));
+        tokio::select! {
+            _moment = every.tick() => {
+                let now = clock::now();
+                upstreams.values().for_each(|upstream| upstream.sweep(now));
+            }
+            () = hunger.next() => upstreams.values().for_each(|upstream| upstream.feed()),
+        }
     }
 }

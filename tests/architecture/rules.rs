@@ -11,15 +11,16 @@ pub(crate) struct Layer {
     pub(crate) never: &'static [&'static str],
 }
 
-/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, store, config,
-/// telemetry, clock} → domain`, and what each may not name at its own height.
-pub(crate) const LAYERS: [Layer; 12] = [
+/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, upstreams, store,
+/// config, telemetry, clock} → domain`, and what each may not name at its own height.
+pub(crate) const LAYERS: [Layer; 13] = [
     Layer {
         folder: "src/domain",
         never: &[
             "clock",
             "config",
             "breakers",
+            "upstreams",
             "telemetry",
             "store",
             "proxy",
@@ -39,6 +40,21 @@ pub(crate) const LAYERS: [Layer; 12] = [
         folder: "src/breakers",
         never: &["store", "proxy", "checks", "fleet", "history", "admin", "app", "cli"],
     },
+    Layer {
+        folder: "src/upstreams",
+        never: &[
+            "breakers",
+            "telemetry",
+            "store",
+            "proxy",
+            "checks",
+            "fleet",
+            "history",
+            "admin",
+            "app",
+            "cli",
+        ],
+    },
     Layer { folder: "src/proxy", never: &["store", "fleet", "admin", "checks", "app", "cli"] },
     Layer { folder: "src/checks", never: &["store", "fleet", "admin", "app", "cli"] },
     Layer { folder: "src/fleet", never: &["proxy", "checks", "history", "admin", "app", "cli"] },
@@ -48,7 +64,7 @@ pub(crate) const LAYERS: [Layer; 12] = [
 ];
 
 const ABOVE_THE_SHELL: &[&str] =
-    &["proxy", "checks", "fleet", "history", "admin", "app", "cli", "breakers"];
+    &["proxy", "checks", "fleet", "history", "admin", "app", "cli", "breakers", "upstreams"];
 
 /// A crate that only some folders may name.
 pub(crate) struct Kept {

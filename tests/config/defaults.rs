@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use fusebox::{
-    config::{CallLines, Forwarded, Listen, Workers},
-    domain::breaker::Policy,
+    config::{CallLines, Forwarded, Listen, UpstreamLimits, Workers},
+    domain::{breaker::Policy, ejection, retry},
 };
 
 use crate::{MINIMAL, read};
 
 #[test]
-fn a_breaker_has_the_defaults_of_the_product() {
+fn an_upstream_has_the_defaults_of_the_product() {
     let config = read(MINIMAL, &[]).expect("a configuration").config;
     let upstream = &config.upstreams["payments"];
     assert_eq!(upstream.breaker, Policy::default());
+    assert_eq!(upstream.retry, retry::Policy::default());
+    assert_eq!(upstream.ejection, ejection::Policy::default());
+    assert_eq!(upstream.limits, UpstreamLimits::default());
+    assert_eq!(upstream.dns_refresh, Duration::from_secs(5));
     assert_eq!(upstream.health_check, None);
     assert_eq!(upstream.timeouts.total, Duration::from_secs(60));
 }

@@ -1,13 +1,14 @@
-//! An upstream: its endpoints, its check, its timeouts, its pool, its breaker.
+//! An upstream: its endpoints, its check, its timeouts, its pool, and the parts that read themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::breaker;
+use super::{breaker, resilience};
 use crate::{
     config::{
         Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
@@ -32,10 +33,16 @@ pub(super) fn read(
         first_byte: timeouts.get(&keys::FIRST_BYTE),
         total: timeouts.get(&keys::TOTAL),
         body_idle: timeouts.get(&keys::BODY_IDLE),
+        attempt: attempt(&timeouts),
+        tunnel_idle: timeouts.get(&keys::TUNNEL_IDLE),
     };
     let pool = upstream.mapping(&keys::POOL);
     let pool =
         Pool { idle: pool.get(&keys::POOL_IDLE), idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT) };
+    let limits = resilience::limits(&upstream.mapping(&keys::UPSTREAM_LIMITS));
+    let dns_refresh = upstream.mapping(&keys::DNS).get(&keys::DNS_REFRESH);
+    let retry = resilience::retry(&upstream.mapping(&keys::RETRY));
+    let ejection = resilience::ejection(&upstream.mapping(&keys::EJECTION));
     let breaker = upstream.mapping(&keys::BREAKER);
     let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
     let policy = breaker::read(&breaker, timeouts.total);
@@ -54,6 +61,10 @@ pub(super) fn read(
         health_check,
         timeouts,
         pool,
+        limits,
+        dns_refresh,
+        retry,
+        ejection,
         breaker: policy,
         breaker_key,
     })
@@ -72,6 +83,17 @@ fn endpoints(upstream: &Mapping<'_>) -> Vec<Endpoint> {
         endpoints.push(endpoint.value);
     }
     endpoints
+}
+
+/// The timeout of one attempt, which only tells something below that of all.
+fn attempt(timeouts: &Mapping<'_>) -> Option<Duration> {
+    let (attempt, total) = (timeouts.optional(&keys::ATTEMPT)?, timeouts.get(&keys::TOTAL));
+    if attempt >= total {
+        let (attempt, total) = (show_duration(attempt), show_duration(total));
+        let message = format!("{attempt} are never reached: all attempts together have {total}");
+        timeouts.warning(&keys::ATTEMPT, &message);
+    }
+    Some(attempt)
 }
 
 fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {

@@ -13,7 +13,7 @@ use tokio::{io::WriteHalf, task::JoinHandle, time::timeout};
 
 use super::{
     Broken,
-    connection::{Connection, Source},
+    connection::{Connection, Source, Switched},
     decoder::{Decoder, Framing},
     sending::Sending,
 };
@@ -78,10 +78,9 @@ impl Arriving {
         }
     }
 
-    /// The stream of a connection that has been switched to another protocol, and what has been read
-    /// from it behind the answer.
-    pub(in crate::proxy) fn into_stream(mut self) -> Option<(Transport, Bytes)> {
-        self.source.take()?.into_stream()
+    /// The connection as what it has been switched to.
+    pub(in crate::proxy) fn into_switched(mut self) -> Option<Switched> {
+        self.source.take()?.into_switched()
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -191,7 +190,7 @@ mod tests {
         let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::new(&parts, Endless(caller), Vec::new());
-        let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream)));
+        let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

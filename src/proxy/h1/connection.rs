@@ -14,7 +14,7 @@ use super::{
     Broken,
     answer::{self, Answer, Head, Wanted},
 };
-use crate::proxy::transport::Transport;
+use crate::{proxy::transport::Transport, upstreams::ConnectionPermit};
 
 /// Room for a read: most answers are smaller.
 const ROOM: usize = 4 << 10;
@@ -32,11 +32,13 @@ pub(in crate::proxy) struct Connection {
     pub(super) inflow: Inflow,
     /// Kept for its room.
     pub(super) outflow: Vec<u8>,
+    /// Leave for the connection to be there.
+    permit: Option<ConnectionPermit>,
 }
 
 impl Connection {
-    pub(in crate::proxy) fn new(stream: Transport) -> Self {
-        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new() }
+    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Self {
+        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new(), permit }
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
@@ -59,26 +61,35 @@ impl Connection {
     }
 }
 
+/// A connection that speaks another protocol from now on.
+#[derive(Debug)]
+pub(in crate::proxy) struct Switched {
+    pub(in crate::proxy) stream: Transport,
+    /// What the upstream sent right behind its answer.
+    pub(in crate::proxy) ahead: Bytes,
+    _permit: Option<ConnectionPermit>,
+}
+
 /// Where the rest of an answer is read from.
 #[derive(Debug)]
 pub(super) enum Source {
     Connection(Connection),
     /// A connection on which the request is still being written.
-    Half(ReadHalf<Transport>, Inflow),
+    Half(ReadHalf<Transport>, Inflow, Option<ConnectionPermit>),
 }
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
     pub(super) fn split(connection: Connection) -> (Self, WriteHalf<Transport>) {
         let (reading, writing) = stream::split(connection.stream);
-        (Self::Half(reading, connection.inflow), writing)
+        (Self::Half(reading, connection.inflow, connection.permit), writing)
     }
 
-    /// The stream, and what has been read from it.
-    pub(super) fn into_stream(self) -> Option<(Transport, Bytes)> {
+    /// The connection as what it has been switched to.
+    pub(super) fn into_switched(self) -> Option<Switched> {
         match self {
-            Self::Connection(connection) => {
-                Some((connection.stream, connection.inflow.buffer.freeze()))
+            Self::Connection(Connection { stream, inflow, permit, .. }) => {
+                Some(Switched { stream, ahead: inflow.buffer.freeze(), _permit: permit })
             }
             Self::Half(..) => None,
         }
@@ -88,7 +99,7 @@ impl Source {
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         match self {
             Self::Connection(connection) => &mut connection.inflow.buffer,
-            Self::Half(_, inflow) => &mut inflow.buffer,
+            Self::Half(_, inflow, _) => &mut inflow.buffer,
         }
     }
 
@@ -96,7 +107,7 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
-            Self::Half(reading, inflow) => inflow.poll_read(reading, cx),
+            Self::Half(reading, inflow, _) => inflow.poll_read(reading, cx),
         }
     }
 }
@@ -187,7 +198,7 @@ mod tests {
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(Transport::Tcp(stream)), listener.accept().await.unwrap().0)
+        (Connection::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
     }
 
     async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {

@@ -17,7 +17,11 @@ mod decoder;
 mod head;
 mod sending;
 
-pub(super) use self::{arriving::Arriving, call::Call, connection::Connection};
+pub(super) use self::{
+    arriving::Arriving,
+    call::Call,
+    connection::{Connection, Switched},
+};
 
 /// Why a call's exchange with its upstream cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
