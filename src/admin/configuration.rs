@@ -87,7 +87,7 @@ fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
 
 fn listener(listener: &Listener) -> Value {
     json!({
-        "listen": listener.listen,
+        "listen": listener.listen.to_string(),
         "tls": listener.tls.as_ref().map(|tls| json!({
             "certificate": tls.identity.certificate,
             "key": tls.identity.key,

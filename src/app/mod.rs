@@ -22,12 +22,12 @@ use crate::{
     breakers::Breakers,
     checks::Checks,
     clock,
-    config::{self, Config, Listener, Workers},
+    config::{self, Config, Listen, Listener, Workers},
     history::{
         Recorder, Writer,
         journal::{Journal, KEPT, Limits, home::Home},
     },
-    proxy::socket,
+    proxy::socket::{self, Sockets},
     shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
@@ -59,7 +59,7 @@ pub enum BuildError {
         /// The listener's name.
         name: String,
         /// Its address.
-        address: SocketAddr,
+        address: Listen,
         /// Why.
         #[source]
         source: io::Error,
@@ -80,7 +80,7 @@ pub struct App {
     config: Arc<Config>,
     warnings: Vec<String>,
     workers: usize,
-    sockets: Vec<(Listener, Vec<TcpListener>)>,
+    sockets: Vec<(Listener, Sockets)>,
     admin: TcpListener,
     identity: store::Identity,
     stores: Stores,
@@ -120,6 +120,27 @@ fn history(
     Recorder::new(lanes, journal, &config.history, directory)
 }
 
+/// Listens for calls, with so many threads, and for questions.
+fn bind(
+    config: &Config,
+    workers: usize,
+) -> Result<(Vec<(Listener, Sockets)>, TcpListener), BuildError> {
+    let failed = |name: &str, address: Listen| {
+        let name = name.to_owned();
+        |source| BuildError::Bind { name, address, source }
+    };
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        let opened = Sockets::open(&listener.listen, workers)
+            .map_err(failed(&listener.name, listener.listen.clone()))?;
+        sockets.push((listener.clone(), opened));
+    }
+    let admin = socket::listen_tcp(config.admin.listen, 1)
+        .map_err(failed("admin", Listen::Tcp(config.admin.listen)))?
+        .remove(0);
+    Ok((sockets, admin))
+}
+
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("service", &self.config.service).finish_non_exhaustive()
@@ -143,18 +164,7 @@ impl App {
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
         let (identity, home) = establish(&config, host_name)?;
-        let bind = |name: &str, address, threads| {
-            socket::listen(address, threads).map_err(|source| BuildError::Bind {
-                name: name.to_owned(),
-                address,
-                source,
-            })
-        };
-        let mut sockets = Vec::new();
-        for listener in &config.listeners {
-            sockets.push((listener.clone(), bind(&listener.name, listener.listen, workers)?));
-        }
-        let admin = bind("admin", config.admin.listen, 1)?.remove(0);
+        let (sockets, admin) = bind(&config, workers)?;
         let stores = store::open(&config.database, &config.data_dir, identity.clone())
             .map_err(BuildError::Store)?;
         let of = |upstream: &Arc<config::Upstream>| {
@@ -200,10 +210,11 @@ impl App {
     }
 
     /// Where calls come in, by listener, and where the admin port is: as really bound.
-    pub fn addresses(&self) -> (Vec<(String, SocketAddr)>, Option<SocketAddr>) {
-        let bound = self.sockets.iter().filter_map(|(listener, sockets)| {
-            Some((listener.name.clone(), sockets.first()?.local_addr().ok()?))
-        });
+    pub fn addresses(&self) -> (Vec<(String, Listen)>, Option<SocketAddr>) {
+        let bound = self
+            .sockets
+            .iter()
+            .filter_map(|(listener, sockets)| Some((listener.name.clone(), sockets.place()?)));
         (bound.collect(), self.admin.local_addr().ok())
     }
 

@@ -70,7 +70,7 @@ fn summary(config: &Config) -> String {
         let routes: Vec<_> =
             listener.routes.iter().map(|r| format!("{} > {}", r.name, r.upstream)).collect();
         let tls = if listener.tls.is_some() { " over TLS" } else { "" };
-        let (name, address, routes) = (&listener.name, listener.listen, routes.join(", "));
+        let (name, address, routes) = (&listener.name, &listener.listen, routes.join(", "));
         line("listener", format_args!("{name} {address}{tls}: {routes}"));
     }
     for upstream in config.upstreams.values() {

@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Protocol, TlsVersion, Workers,
+    CallLines, Endpoint, Forwarded, Listen, Protocol, TlsVersion, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
@@ -110,7 +110,7 @@ keys! {
 
     LISTENERS: Named = section("listeners").bounds("1", "64");
     LISTENER: Section = section("listeners.*");
-    LISTEN: SocketAddr = key("listeners.*.listen");
+    LISTEN: Listen = key("listeners.*.listen");
     LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
     LISTENER_TLS: Section = section("listeners.*.tls");
     LISTENER_CERTIFICATE: PathBuf = key("listeners.*.tls.certificate");

@@ -18,6 +18,7 @@ mod flags;
 mod headers;
 mod key;
 mod keys;
+mod listen;
 mod mapping;
 mod path;
 mod problem;
@@ -52,6 +53,7 @@ use crate::domain::{breaker::Policy, ejection, retry, route::Match};
 pub use environment::Environment;
 pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
+pub use listen::Listen;
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
 pub use tls::{IdentityFiles, ListenerTls, TlsVersion, UpstreamTls};
@@ -219,8 +221,8 @@ pub enum CallLines {
 pub struct Listener {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub listen: SocketAddr,
+    /// Where it is.
+    pub listen: Listen,
     /// Its TLS; plain text without.
     pub tls: Option<ListenerTls>,
     /// What happens to `X-Forwarded-*`.

@@ -171,8 +171,11 @@ pub(super) fn forward(
     if let Some(host) = host {
         set(X_FORWARDED_HOST, host);
     }
-    if let Some(port) = local_port {
-        set(X_FORWARDED_PORT, HeaderValue::from(port));
+    match local_port {
+        Some(port) => set(X_FORWARDED_PORT, HeaderValue::from(port)),
+        None if keep => {}
+        // A Unix socket has no port, and the caller's word is not taken for one.
+        None => drop(headers.remove(&X_FORWARDED_PORT)),
     }
     if !keep {
         headers.remove(header::FORWARDED);

@@ -58,7 +58,7 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
 fn listener(upstream: &Arc<str>) -> config::Listener {
     config::Listener {
         name: "egress".to_owned(),
-        listen: ([127, 0, 0, 1], 8080).into(),
+        listen: config::Listen::Tcp(([127, 0, 0, 1], 8080).into()),
         tls: None,
         forwarded: config::Forwarded::Off,
         limits: config::Limits {

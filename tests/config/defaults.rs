@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fusebox::{
-    config::{CallLines, Forwarded, UpstreamLimits, Workers},
+    config::{CallLines, Forwarded, Listen, UpstreamLimits, Workers},
     domain::{breaker::Policy, ejection, retry},
 };
 
@@ -51,6 +51,14 @@ fn off_loopback_forwarded_headers_are_replaced() {
     let text = MINIMAL.replace("127.0.0.1:8080", "0.0.0.0:8080");
     let config = read(&text, &[]).expect("a configuration").config;
     assert_eq!(config.listeners[0].forwarded, Forwarded::Replace);
+}
+
+#[test]
+fn at_a_unix_socket_forwarded_headers_are_as_received() {
+    let text = MINIMAL.replace("127.0.0.1:8080", "unix:/run/fusebox.sock");
+    let config = read(&text, &[]).expect("a configuration").config;
+    assert_eq!(config.listeners[0].listen, Listen::Unix("/run/fusebox.sock".into()));
+    assert_eq!(config.listeners[0].forwarded, Forwarded::Off);
 }
 
 #[test]

@@ -64,8 +64,15 @@ fn flags_and_variables_go_together() {
     };
     let variables = [("FUSEBOX_ADMIN_TOKEN", "token"), ("DATABASE_URL", "postgres://db/x")];
     let config = run(&flags, &variables).expect("loads").config;
-    assert_eq!(config.listeners[0].listen.port(), 0);
+    assert_eq!(config.listeners[0].listen.to_string(), "127.0.0.1:0");
     assert!(config.admin.token.is_some() && config.database.url.is_some());
+}
+
+#[test]
+fn a_flag_may_name_a_unix_socket() {
+    let flags = Flags { listen: Some("unix:f.sock".to_owned()), ..flags(&["a=http://a"]) };
+    let config = run(&flags, &[]).expect("loads").config;
+    assert_eq!(config.listeners[0].listen.to_string(), "unix:f.sock");
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn read(
     let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);
     let listen = listen?;
-    let usual = if listen.ip().is_loopback() { Forwarded::Off } else { Forwarded::Replace };
+    let usual = if listen.is_local() { Forwarded::Off } else { Forwarded::Replace };
     let forwarded = forwarded.unwrap_or(usual);
     Some(Listener { name: name.to_owned(), listen, tls, forwarded, limits, routes })
 }
