@@ -6,7 +6,7 @@
 
 use std::{rc::Rc, time::Instant};
 
-use super::endpoint::Endpoint;
+use super::{attempts::Said, endpoint::Endpoint};
 use crate::{
     breakers::{Admission, Recorded},
     domain::{
@@ -23,8 +23,8 @@ pub(super) struct Answered {
     /// Counted at its host, and in the budget of retries, for as long as it lasts.
     _counted: (InFlight, Option<Retry>),
     standing: Standing,
-    /// What the answer said of itself, when it is no success.
-    reason: Option<Reason>,
+    /// What it says of itself.
+    said: Said,
 }
 
 /// Where the verdict stands.
@@ -43,9 +43,9 @@ impl Answered {
         endpoint: Rc<Endpoint>,
         counted: (InFlight, Option<Retry>),
         standing: Standing,
-        reason: Option<Reason>,
+        said: Said,
     ) -> Self {
-        Self { endpoint, _counted: counted, standing, reason }
+        Self { endpoint, _counted: counted, standing, said }
     }
 
     /// Who gives it.
@@ -53,9 +53,14 @@ impl Answered {
         &self.endpoint
     }
 
-    /// What the answer said of itself, when it is no success.
+    /// What its head said.
+    pub(super) const fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Why it is no success, as far as it says.
     pub(super) const fn reason(&self) -> Option<Reason> {
-        self.reason
+        self.said.reason
     }
 
     /// Whether the verdict waits for the end.
@@ -65,7 +70,7 @@ impl Answered {
 
     /// Its end says so.
     pub(super) const fn says(&mut self, reason: Option<Reason>) {
-        self.reason = reason;
+        self.said.reason = reason;
     }
 
     /// It lasts: the verdict is not waited for any longer.
@@ -81,13 +86,13 @@ impl Answered {
 
     /// It is complete.
     pub(super) fn ended(&mut self, now: Instant) {
-        let verdict = self.reason.map_or(Verdict::Success, Reason::verdict);
+        let verdict = self.said.reason.map_or(Verdict::Success, Reason::verdict);
         match std::mem::replace(&mut self.standing, Standing::Settled) {
             Standing::Awaited(admission, observed) => {
                 admission.record(Observed { verdict, ..observed }, now).settle();
                 self.endpoint.record(verdict, now);
             }
-            Standing::Recorded(recorded) if self.reason.is_none() => {
+            Standing::Recorded(recorded) if self.said.reason.is_none() => {
                 recorded.settle();
                 self.endpoint.record(Verdict::Success, now);
             }
@@ -112,7 +117,7 @@ impl Answered {
             }
             Standing::Recorded(_) | Standing::Settled => return,
         }
-        if self.reason.is_none() {
+        if self.said.reason.is_none() {
             self.endpoint.record(verdict, now);
         }
     }

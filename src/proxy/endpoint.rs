@@ -178,6 +178,7 @@ impl Endpoint {
                 && upload.fault.get().is_none()
                 && call.can_resend(asks.is_idempotent);
             if is_stale {
+                drop(ended);
                 return Box::pin(self.resend(call, upload, patience)).await;
             }
             answered(ended, upload)
