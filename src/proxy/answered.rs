@@ -11,6 +11,8 @@ use crate::{
     breakers::{Admission, Recorded},
     domain::{
         breaker::Observed,
+        deadline::Deadline,
+        grpc::Code,
         outcome::{Reason, Verdict},
     },
     upstreams::{InFlight, Retry},
@@ -25,6 +27,7 @@ pub(super) struct Answered {
     standing: Standing,
     /// What it says of itself.
     said: Said,
+    deadline: Deadline,
 }
 
 /// Where the verdict stands.
@@ -44,8 +47,9 @@ impl Answered {
         counted: (InFlight, Option<Retry>),
         standing: Standing,
         said: Said,
+        deadline: Deadline,
     ) -> Self {
-        Self { endpoint, _counted: counted, standing, said }
+        Self { endpoint, _counted: counted, standing, said, deadline }
     }
 
     /// Who gives it.
@@ -69,8 +73,9 @@ impl Answered {
     }
 
     /// Its end says so.
-    pub(super) const fn says(&mut self, reason: Option<Reason>) {
-        self.said.reason = reason;
+    pub(super) fn says(&mut self, code: Code, now: Instant) {
+        let reason = Reason::of_grpc(code, &self.endpoint.settings().breaker.failure_grpc_statuses);
+        self.said.reason = reason.map(|reason| self.deadline.blame(reason, now));
     }
 
     /// It lasts: the verdict is not waited for any longer.

@@ -68,6 +68,7 @@ struct Attempted {
     sent: Result<Response<Answer>, Failed>,
     said: Said,
     standing: Standing,
+    deadline: Deadline,
     counted: InFlight,
 }
 
@@ -234,7 +235,7 @@ async fn attempt(
     if verdict != Verdict::Success {
         endpoint.record(verdict, now);
     }
-    Attempted { endpoint, sent, said, standing, counted }
+    Attempted { endpoint, sent, said, standing, deadline: call.deadline, counted }
 }
 
 impl Call {
@@ -344,10 +345,11 @@ impl Attempted {
 
     /// Hands on what came of it. `counted` is its share in the budget, if it was a retry.
     fn into_ended(self, request: &mut Sendable, counted: Option<Retry>) -> Ended {
-        let Self { endpoint, sent, said, standing, counted: in_flight } = self;
+        let Self { endpoint, sent, said, standing, deadline, counted: in_flight } = self;
         match sent {
             Ok(answer) => {
-                let answered = Answered::new(endpoint, (in_flight, counted), standing, said);
+                let in_flight = (in_flight, counted);
+                let answered = Answered::new(endpoint, in_flight, standing, said, deadline);
                 Ended { end: Ok((answer, answered)), reason: said.reason }
             }
             Err(Failed { reason, reached }) => {

@@ -16,8 +16,7 @@ use super::{
     upload::{RequestBody, Upload},
 };
 use crate::{
-    clock,
-    config::{self, Protocol},
+    clock, config,
     domain::outcome::{Reason, Verdict},
     tls::{EndpointTls, Tls},
     upstreams::{Host, Live},
@@ -31,7 +30,7 @@ pub(super) struct Endpoint {
     scheme: Scheme,
     /// None where it takes plain text.
     tls: Option<EndpointTls>,
-    protocol: Protocol,
+    settings: Arc<config::Upstream>,
     /// What it chose to speak, where that was its choice.
     chosen: Cell<Option<Speech>>,
     /// The thread that this is on.
@@ -93,7 +92,7 @@ impl Endpoint {
             host: Arc::clone(host),
             scheme: host.endpoint().uri.scheme().cloned().unwrap_or(Scheme::HTTP),
             tls: common.tls.of_endpoint(&settings.name, host.endpoint()),
-            protocol: settings.protocol,
+            settings: Arc::clone(settings),
             chosen: Cell::new(None),
             worker: common.worker,
             pool: Pool::new(settings.pool),
@@ -104,6 +103,11 @@ impl Endpoint {
     /// What all workers share of it.
     pub(super) const fn host(&self) -> &Arc<Host> {
         &self.host
+    }
+
+    /// What holds for all endpoints of the upstream.
+    pub(super) fn settings(&self) -> &config::Upstream {
+        &self.settings
     }
 
     /// `host:port`, for rows.
