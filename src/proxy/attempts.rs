@@ -132,12 +132,12 @@ async fn others(
     request: &mut Sendable,
     call: &Call,
     exchange: &mut Exchange,
-    first: Again,
+    first: Box<Again>,
 ) -> Ended {
     let mut again = first;
     let mut tried = Vec::new();
     loop {
-        let Again { last, counted, wait, within_budget } = again;
+        let Again { last, counted, wait, within_budget } = *again;
         sleep(wait).await;
         let now = clock::now();
         // Not while the circuit is open.
@@ -336,10 +336,12 @@ impl Attempted {
         call: &Call,
         counted: Option<Retry>,
         made: usize,
-    ) -> Result<Ended, Again> {
+    ) -> Result<Ended, Box<Again>> {
         match again(upstream, request, call, &self, made) {
             None => Ok(self.into_ended(request, counted)),
-            Some((wait, within_budget)) => Err(Again { last: self, counted, wait, within_budget }),
+            Some((wait, within_budget)) => {
+                Err(Box::new(Again { last: self, counted, wait, within_budget }))
+            }
         }
     }
 

@@ -98,6 +98,7 @@ fn prepare(
 
 impl Prepared {
     /// Sends it to its upstream, and where that does not help to the one that stands in for it.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would have room for `self` twice")]
     fn carry(mut self) -> impl Future<Output = Response<Outgoing>> {
         async move {
             let upstream = &self.route.upstream;
