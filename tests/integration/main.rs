@@ -29,6 +29,7 @@ mod logs;
 mod postgres_outage;
 mod privacy;
 mod shared_state;
+mod sockets;
 mod stopping;
 mod streaming;
 mod timeouts;

@@ -1,0 +1,376 @@
+//! The attempts of a call at one upstream, of which there is nearly always one.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response, StatusCode, header};
+use http_body::Body as _;
+use tokio::time::sleep;
+
+use super::{
+    alarm::Alarm,
+    answer::Answer,
+    answered::{Answered, Standing},
+    endpoint::{Asks, Endpoint, Failed, Reached},
+    exchange::Exchange,
+    fields::{Fields, Present},
+    patience::Patience,
+    reply::Problem,
+    spare::Sendable,
+    upgrade::Upgrade,
+    upload::RequestBody,
+    upstream::Upstream,
+};
+use crate::{
+    breakers::Admission,
+    clock,
+    domain::{
+        breaker::Observed,
+        deadline::Deadline,
+        grpc::Code,
+        outcome::{Reason, Verdict},
+        retry::{Condition, Ending, Facts},
+    },
+    upstreams::{InFlight, Retry},
+};
+
+/// What all attempts of a call have in common.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) deadline: Deadline,
+    pub(super) asks: Asks,
+    /// The caller's Host goes upstream.
+    pub(super) preserves_host: bool,
+    /// What it asks the connection to become.
+    pub(super) upgrade: Option<Upgrade>,
+    /// It may be the one that tries out an upstream that failed.
+    pub(super) is_safe_probe: bool,
+    /// Borrowed while it is polled only.
+    pub(super) alarm: Rc<RefCell<Alarm>>,
+}
+
+/// How the attempts ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The answer, which may be a failure, or why there is none.
+    pub(super) end: Result<(Response<Answer>, Answered), Problem>,
+    /// Why it is no success.
+    pub(super) reason: Option<Reason>,
+}
+
+/// An attempt that is over.
+struct Attempted {
+    endpoint: Rc<Endpoint>,
+    sent: Result<Response<Answer>, Failed>,
+    said: Said,
+    standing: Standing,
+    deadline: Deadline,
+    counted: InFlight,
+}
+
+/// An attempt that is to be followed by another.
+struct Again {
+    last: Attempted,
+    /// The share of the last one in the budget, if it was a retry.
+    counted: Option<Retry>,
+    /// Until the next one.
+    wait: Duration,
+    /// The share of the next one.
+    within_budget: Retry,
+}
+
+/// Makes attempts, when the upstream has room for the call and its circuit admits it, until one is
+/// good enough or there is to be no other. What is left of the request can be sent elsewhere.
+pub(super) async fn attempts(
+    upstream: &Upstream,
+    request: &mut Sendable,
+    call: &Call,
+    exchange: &mut Exchange,
+    now: Instant,
+) -> Ended {
+    // What is rare is in boxes here: every call would carry its room about.
+    let room = match upstream.live.try_admit() {
+        Some(room) => Ok(room),
+        None => Box::pin(upstream.live.admit(call.deadline.at())).await,
+    };
+    match room {
+        Ok(room) => exchange.enter(room),
+        Err(reason) => return Ended::without(Problem::of(reason)),
+    }
+    let admission = match upstream.circuit.admit(call.is_safe_probe, now) {
+        Ok(admission) => admission,
+        Err(refusal) => {
+            exchange.note(|record| record.breaker_state = refusal.state);
+            return Ended::without(Problem::circuit_open(upstream.circuit.name(), &refusal));
+        }
+    };
+    exchange.note(|record| record.breaker_state = admission.state());
+    let endpoint = match upstream.pick(&[], now) {
+        Some(endpoint) => endpoint,
+        None => match Box::pin(resolve(upstream, call, now)).await {
+            Ok(endpoint) => endpoint,
+            Err(reason) => {
+                observe(admission, reason, now);
+                return Ended::without(Problem::of(reason));
+            }
+        },
+    };
+    let first = attempt(upstream, endpoint, request, admission, call, exchange, now).await;
+    match first.or_again(upstream, request, call, None, 1) {
+        Ok(ended) => ended,
+        Err(more) => Box::pin(others(upstream, request, call, exchange, more)).await,
+    }
+}
+
+/// The attempts after the first.
+async fn others(
+    upstream: &Upstream,
+    request: &mut Sendable,
+    call: &Call,
+    exchange: &mut Exchange,
+    first: Box<Again>,
+) -> Ended {
+    let mut again = first;
+    let mut tried = Vec::new();
+    loop {
+        let Again { last, counted, wait, within_budget } = *again;
+        sleep(wait).await;
+        let now = clock::now();
+        // Not while the circuit is open.
+        let Ok(admission) = upstream.circuit.admit(call.is_safe_probe, now) else {
+            return last.into_ended(request, counted);
+        };
+        tried.push(Arc::clone(last.endpoint.host()));
+        let Some(endpoint) = upstream.pick(&tried, now) else {
+            return last.into_ended(request, counted);
+        };
+        drop(last.into_ended(request, counted));
+        let next = attempt(upstream, endpoint, request, admission, call, exchange, now).await;
+        match next.or_again(upstream, request, call, Some(within_budget), tried.len() + 1) {
+            Ok(ended) => return ended,
+            Err(more) => again = more,
+        }
+    }
+}
+
+/// How long to wait before another attempt, and its share in the budget; none if there is to be no
+/// other.
+fn again(
+    upstream: &Upstream,
+    request: &Sendable,
+    call: &Call,
+    last: &Attempted,
+    made: usize,
+) -> Option<(Duration, Retry)> {
+    let ending = last.ending()?;
+    let facts = Facts {
+        is_repeatable: call.asks.is_idempotent,
+        is_replayable: last.is_unsent() || request.is_at_hand(),
+        has_answered: false,
+        attempts: u32::try_from(made).unwrap_or(u32::MAX),
+        left: call.deadline.at().saturating_duration_since(clock::now()),
+    };
+    let wait = upstream.live.retry_policy().wait(&facts, ending, fastrand::u64(..))?;
+    Some((wait, upstream.live.retry()?))
+}
+
+/// Waits for an endpoint while no name has been resolved.
+async fn resolve(upstream: &Upstream, call: &Call, now: Instant) -> Result<Rc<Endpoint>, Reason> {
+    let patience = call.patience(upstream, now);
+    patience.connect(upstream.resolved()).await?;
+    upstream.pick(&[], now).ok_or(Reason::DnsFailure)
+}
+
+/// Records the verdict of an attempt that never was.
+fn observe(admission: Admission, reason: Reason, began: Instant) {
+    let now = clock::now();
+    let observed = Observed {
+        verdict: reason.verdict(),
+        latency: now.saturating_duration_since(began),
+        retry_after: None,
+        by_connection: reason.is_connections(),
+    };
+    admission.record(observed, now).settle();
+}
+
+/// One attempt.
+async fn attempt(
+    upstream: &Upstream,
+    endpoint: Rc<Endpoint>,
+    request: &mut Sendable,
+    admission: Admission,
+    call: &Call,
+    exchange: &mut Exchange,
+    now: Instant,
+) -> Attempted {
+    exchange.sending(endpoint.authority(), now);
+    let counted = endpoint.host().begin();
+    let sent = match request.take() {
+        Some(request) => {
+            let request = call.ready(request, &endpoint, now);
+            let patience = call.patience(upstream, now);
+            endpoint.send(request, call.asks, exchange.upload(), patience).await
+        }
+        None => Err(Failed { reason: Reason::Internal, reached: Reached::Something }),
+    };
+    let now = clock::now();
+    let said = Said::of(&sent, upstream, call, now);
+    let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
+    exchange.attempted(verdict, said.reason, now);
+    let observed = Observed {
+        verdict,
+        latency: exchange.upstream_latency(now),
+        retry_after: said.retry_after,
+        by_connection: said.reason.is_some_and(Reason::is_connections),
+    };
+    let standing = if said.is_unfinished {
+        Standing::Awaited(admission, observed)
+    } else {
+        Standing::Recorded(admission.record(observed, now))
+    };
+    if verdict != Verdict::Success {
+        endpoint.record(verdict, now);
+    }
+    Attempted { endpoint, sent, said, standing, deadline: call.deadline, counted }
+}
+
+impl Call {
+    /// The request as this endpoint gets it now.
+    fn ready(
+        &self,
+        mut request: Request<RequestBody>,
+        endpoint: &Endpoint,
+        now: Instant,
+    ) -> Request<RequestBody> {
+        let headers = request.headers_mut();
+        if !self.preserves_host {
+            headers.insert(header::HOST, endpoint.name().clone());
+        }
+        self.deadline.tell(headers, now);
+        request
+    }
+
+    /// How long an attempt that begins now waits.
+    fn patience<'a>(&'a self, upstream: &'a Upstream, now: Instant) -> Patience<'a> {
+        let timeouts = &upstream.timeouts;
+        let (deadline, late) = self.deadline.attempt(timeouts.attempt, now);
+        Patience { timeouts, began: now, deadline, late, alarm: &self.alarm }
+    }
+}
+
+/// What an attempt says at its head.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    /// Which fields there are.
+    pub(super) present: Present,
+    /// Why it is no success.
+    pub(super) reason: Option<Reason>,
+    /// What it says of itself in gRPC.
+    pub(super) code: Option<Code>,
+    retry_after: Option<Duration>,
+    /// Whether it succeeded is said at its end.
+    is_unfinished: bool,
+}
+
+impl Said {
+    fn of(
+        sent: &Result<Response<Answer>, Failed>,
+        upstream: &Upstream,
+        call: &Call,
+        now: Instant,
+    ) -> Self {
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(failed) => return Self { reason: Some(failed.reason), ..Self::default() },
+        };
+        let fields = Fields::of(answer.headers());
+        let policy = &upstream.policy;
+        let mut said =
+            Self { present: fields.present, retry_after: retry_after(&fields), ..Self::default() };
+        said.reason = if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let is_granted = call.upgrade.as_ref().is_some_and(|wanted| wanted.is_granted(&fields));
+            (!is_granted).then_some(Reason::ProtocolError)
+        } else if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
+            said.code = fields.grpc_status.first.map(Code::of_field);
+            said.is_unfinished = said.code.is_none() && !answer.body().is_end_stream();
+            said.code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
+        } else {
+            Reason::of_status(answer.status(), &policy.failure_statuses)
+        };
+        said.reason = said.reason.map(|reason| call.deadline.blame(reason, now));
+        said
+    }
+}
+
+impl Attempted {
+    /// What it is as to another attempt; none when it is good enough, or beyond help.
+    fn ending(&self) -> Option<Ending> {
+        let failed = match &self.sent {
+            Ok(answer) => return self.said.reason.map(|_| Ending::Answered(answer.status())),
+            Err(failed) => failed,
+        };
+        let is_untouched = match failed.reached {
+            Reached::Refused => true,
+            Reached::Nothing(_) => failed.reason == Reason::ResetBeforeHeaders,
+            Reached::Something => false,
+        };
+        let condition =
+            if is_untouched { Some(Condition::Unsent) } else { Condition::of(failed.reason) };
+        condition.map(Ending::Failed)
+    }
+
+    /// Whether nothing of the request was sent.
+    const fn is_unsent(&self) -> bool {
+        matches!(&self.sent, Err(Failed { reached: Reached::Nothing(_), .. }))
+    }
+
+    /// Hands on what came of it, or what is needed for another attempt.
+    fn or_again(
+        self,
+        upstream: &Upstream,
+        request: &mut Sendable,
+        call: &Call,
+        counted: Option<Retry>,
+        made: usize,
+    ) -> Result<Ended, Box<Again>> {
+        match again(upstream, request, call, &self, made) {
+            None => Ok(self.into_ended(request, counted)),
+            Some((wait, within_budget)) => {
+                Err(Box::new(Again { last: self, counted, wait, within_budget }))
+            }
+        }
+    }
+
+    /// Hands on what came of it. `counted` is its share in the budget, if it was a retry.
+    fn into_ended(self, request: &mut Sendable, counted: Option<Retry>) -> Ended {
+        let Self { endpoint, sent, said, standing, deadline, counted: in_flight } = self;
+        match sent {
+            Ok(answer) => {
+                let in_flight = (in_flight, counted);
+                let answered = Answered::new(endpoint, in_flight, standing, said, deadline);
+                Ended { end: Ok((answer, answered)), reason: said.reason }
+            }
+            Err(Failed { reason, reached }) => {
+                request.put_back(reached);
+                Ended::without(Problem::of(reason))
+            }
+        }
+    }
+}
+
+impl Ended {
+    /// Without an answer.
+    fn without(problem: Problem) -> Self {
+        Self { reason: Some(problem.reason()), end: Err(problem) }
+    }
+}
+
+/// `Retry-After` in seconds; dates are not read.
+fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
+    let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
+}
