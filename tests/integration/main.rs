@@ -26,6 +26,7 @@ mod commands;
 mod forwarding;
 mod limits;
 mod logs;
+mod malformed;
 mod postgres_outage;
 mod privacy;
 mod shared_state;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::client::{Headers, read_body, read_head};
+use super::client::{Head, Headers, read_body, read_head};
 use super::fusebox::PATIENCE;
 use crate::local::{free_address, wait_until};
 
@@ -80,6 +80,10 @@ pub(crate) struct Received {
     pub(crate) headers: Headers,
     /// As much of the body as was read so far.
     pub(crate) body: Vec<u8>,
+    /// All of it was read, and these fields behind it.
+    pub(crate) trailers: Option<Headers>,
+    /// The head as it came.
+    pub(crate) head: Vec<u8>,
     /// The number of the connection that it came on.
     pub(crate) connection: usize,
 }
@@ -195,21 +199,27 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
     drop(stream.set_nodelay(true));
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
-    while let Ok((line, headers)) = read_head(&mut reader) {
+    while let Ok(Head { line, headers, bytes }) = read_head(&mut reader) {
         let (answer, request) = {
             let mut state = lock(shared);
             let path = line.split(' ').nth(1).unwrap_or_default();
             let answer = state.by_path.get(path).unwrap_or(&state.answer).clone();
-            let received = Received { line, headers: headers.clone(), connection, body: vec![] };
-            state.received.push(received);
+            let headers = headers.clone();
+            let begun = Received { line, headers, head: bytes, connection, ..Received::default() };
+            state.received.push(begun);
             (answer, state.received.len() - 1)
         };
         for step in answer {
             let went_on = match step {
-                Step::ReadBody => read_body(&mut reader, &headers, false, |piece| {
-                    lock(shared).received[request].body.extend(piece);
-                })
-                .is_ok(),
+                Step::ReadBody => {
+                    let seen = |piece: &[u8]| {
+                        lock(shared).received[request].body.extend(piece);
+                    };
+                    let read = read_body(&mut reader, &headers, false, seen).ok();
+                    let is_whole = read.is_some();
+                    lock(shared).received[request].trailers = read.map(|body| body.trailers);
+                    is_whole
+                }
                 Step::Send(bytes) => writer.write_all(&bytes).is_ok(),
                 Step::WaitFor(gate) => {
                     gate.wait();
