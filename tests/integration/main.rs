@@ -18,6 +18,7 @@ mod harness_itself;
 mod asking;
 mod bad_input;
 mod bad_upstream;
+mod bodies;
 mod breaking;
 mod checklist;
 #[cfg(feature = "long-tests")]

@@ -158,6 +158,37 @@ impl Connection {
         read_body(&mut self.stream, headers, true, |_| ())
     }
 
+    /// Reads a body and keeps nothing of it; `seen` is told the size of each piece.
+    ///
+    /// # Errors
+    /// It is cut short.
+    pub(crate) fn pass(
+        &mut self,
+        headers: &Headers,
+        mut seen: impl FnMut(usize),
+    ) -> std::io::Result<()> {
+        if let Some(length) = headers.one("content-length") {
+            let mut left: usize = length.parse().map_err(|_| ErrorKind::InvalidData)?;
+            while left > 0 {
+                let read = self.stream.fill_buf()?.len().min(left);
+                if read == 0 {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                self.stream.consume(read);
+                left -= read;
+                seen(read);
+            }
+            return Ok(());
+        }
+        loop {
+            let chunk = read_chunk(&mut self.stream)?.bytes;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            seen(chunk.len());
+        }
+    }
+
     /// Reads one chunk of a chunked body.
     pub(crate) fn chunk(&mut self) -> Vec<u8> {
         read_chunk(&mut self.stream).expect("a chunk within the deadline").bytes

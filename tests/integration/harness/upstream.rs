@@ -3,9 +3,12 @@
 
 use std::{
     collections::HashMap,
-    io::{BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -22,8 +25,12 @@ pub(crate) type Answer = Vec<Step>;
 pub(crate) enum Step {
     /// Reads the request's body to its end.
     ReadBody,
+    /// Reads a body of known length to its end and keeps nothing of it.
+    Drain(Arc<AtomicU64>),
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends this over and over, and counts what was taken.
+    Pour { piece: Arc<[u8]>, times: u64, taken: Arc<AtomicU64> },
     /// Goes on when the gate opens.
     WaitFor(Arc<Gate>),
     /// Closes the connection in order.
@@ -220,7 +227,13 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
                     lock(shared).received[request].trailers = read.map(|body| body.trailers);
                     is_whole
                 }
+                Step::Drain(taken) => drain(&mut reader, &headers, &taken).is_ok(),
                 Step::Send(bytes) => writer.write_all(&bytes).is_ok(),
+                Step::Pour { piece, times, taken } => (0..times).all(|_| {
+                    let went = writer.write_all(&piece).is_ok();
+                    taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    went
+                }),
                 Step::WaitFor(gate) => {
                     gate.wait();
                     true
@@ -239,6 +252,22 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
             }
         }
     }
+}
+
+/// Reads a body of known length and counts its bytes.
+fn drain(from: &mut impl BufRead, headers: &Headers, taken: &AtomicU64) -> std::io::Result<()> {
+    let length = headers.one("content-length").and_then(|length| length.parse().ok());
+    let mut left: usize = length.ok_or(ErrorKind::InvalidData)?;
+    while left > 0 {
+        let read = from.fill_buf()?.len().min(left);
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        from.consume(read);
+        left -= read;
+        taken.fetch_add(read as u64, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// A test that failed while it held the lock has said why already.
