@@ -17,17 +17,17 @@ fn start() -> (ScriptedUpstream, Fusebox) {
 }
 
 /// curl without anybody's settings, and with a deadline of its own.
-fn curl(args: &[&str], input: &[u8]) -> Finished {
+pub(crate) fn curl(args: &[&str], input: &[u8]) -> Finished {
     let mut command = Command::new("curl");
     command.args(["--disable", "--silent", "--show-error", "--max-time", "50"]).args(args);
     run(command, input.to_vec())
 }
 
-fn url(fusebox: &Fusebox, path: &str) -> String {
+pub(crate) fn url(fusebox: &Fusebox, path: &str) -> String {
     format!("http://{}{path}", fusebox.proxy)
 }
 
-fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     (0..LARGE).map(|byte| u8::try_from(byte % 251).expect("a byte")).collect()
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(mut command: Command, input: Vec<u8>) -> Finished {
 }
 
 /// A server, killed when it goes out of scope.
-pub(crate) struct Peer(Child);
+pub(crate) struct Peer(pub(crate) Child);
 
 impl Peer {
     /// Starts it and waits until it listens.
@@ -74,7 +74,8 @@ impl Drop for Peer {
     }
 }
 
-fn started(command: &mut Command) -> Child {
+/// Starts it, or says how it is installed.
+pub(crate) fn started(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| {
         panic!("{command:?} does not start ({error}); tests/run installs what is missing")
     })
