@@ -40,12 +40,35 @@ impl Scene {
     ];
 }
 
-/// Starts Fusebox under callgrind, makes so many calls and stops it: the instructions of each
-/// thread, in the order in which they began.
+/// What a run executes, in instructions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count {
+    /// The thread that executes the most, which is the one that carries the calls.
+    pub(crate) carrying: u64,
+    /// All threads.
+    pub(crate) all: u64,
+}
+
+impl Count {
+    /// The lower of each.
+    pub(crate) fn least(self, other: Self) -> Self {
+        Self { carrying: self.carrying.min(other.carrying), all: self.all.min(other.all) }
+    }
+
+    /// For each of so many calls that this run had more than the other.
+    pub(crate) const fn per_call(self, other: Self, calls: u64) -> Self {
+        Self {
+            carrying: self.carrying.saturating_sub(other.carrying) / calls,
+            all: self.all.saturating_sub(other.all) / calls,
+        }
+    }
+}
+
+/// Starts Fusebox under callgrind, makes so many calls and stops it.
 ///
 /// # Errors
 /// valgrind is not there, or Fusebox does not run under it.
-pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Vec<u64>, Box<dyn Error>> {
+pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Count, Box<dyn Error>> {
     let home = Home::new()?;
     let (listen, admin, backend) = (free_address(), free_address(), free_address());
     if scene.is_up {
@@ -72,19 +95,16 @@ pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Vec<u64>, Box<dyn Error
 }
 
 /// Reads what callgrind left: a file a thread.
-fn read(home: &Path) -> Result<Vec<u64>, Box<dyn Error>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(home)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.display().to_string().contains("out-"))
-        .collect();
-    files.sort();
-    let total = |file: &PathBuf| -> Option<u64> {
-        let text = fs::read_to_string(file).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("totals: "))?;
-        line.trim().parse().ok()
+fn read(home: &Path) -> Result<Count, Box<dyn Error>> {
+    let total = |file: PathBuf| -> Option<u64> {
+        let is_threads = file.file_name()?.to_str()?.starts_with("out-");
+        let text = is_threads.then(|| fs::read_to_string(file).ok())??;
+        text.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
     };
-    let threads: Vec<u64> = files.iter().filter_map(total).collect();
-    if threads.is_empty() { Err("callgrind counted nothing".into()) } else { Ok(threads) }
+    let threads: Vec<u64> =
+        fs::read_dir(home)?.filter_map(|entry| total(entry.ok()?.path())).collect();
+    let carrying = *threads.iter().max().ok_or("callgrind counted nothing")?;
+    Ok(Count { carrying, all: threads.iter().sum() })
 }
 
 fn configuration(

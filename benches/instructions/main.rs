@@ -16,10 +16,11 @@ mod local;
 
 use std::{error::Error, process::ExitCode};
 
-use count::{Scene, count};
+use count::{Count, Scene, count};
 
-/// Calls before those that count, in both runs: pools, caches and maps are filled.
-const WARM: u64 = 300;
+/// Calls before those that count, in both runs: pools, caches and maps are filled, and no other
+/// thread has executed more than the one that carries calls.
+const WARM: u64 = 500;
 /// Calls that count.
 const CALLS: u64 = 2_000;
 /// A machine that is busy elsewhere wakes threads more often than they need; the least counts.
@@ -39,20 +40,17 @@ fn table() -> Result<(), Box<dyn Error>> {
     println!("Instructions per call, {CALLS} calls on one connection, one worker\n");
     println!("{:<34}{:>14}{:>14}", "", "its thread", "all threads");
     for scene in Scene::ALL {
-        let (few, many) = (least(&scene, WARM)?, least(&scene, WARM + CALLS)?);
-        let grown = few.iter().zip(&many).map(|(few, many)| many.saturating_sub(*few) / CALLS);
-        // The thread that carries calls is the one that calls make work the most.
-        let (carrying, all) = (grown.clone().max().unwrap_or(0), grown.sum::<u64>());
-        println!("{:<34}{carrying:>14}{all:>14}", scene.what);
+        let per_call = least(&scene, WARM + CALLS)?.per_call(least(&scene, WARM)?, CALLS);
+        println!("{:<34}{:>14}{:>14}", scene.what, per_call.carrying, per_call.all);
     }
     Ok(())
 }
 
-/// What each thread executes at least for so many calls.
-fn least(scene: &Scene, calls: u64) -> Result<Vec<u64>, Box<dyn Error>> {
+/// What a run of so many calls executes at least.
+fn least(scene: &Scene, calls: u64) -> Result<Count, Box<dyn Error>> {
     let mut least = count(scene, calls)?;
     for _ in 1..TRIES {
-        least = least.into_iter().zip(count(scene, calls)?).map(|(a, b)| a.min(b)).collect();
+        least = least.least(count(scene, calls)?);
     }
     Ok(least)
 }
