@@ -105,6 +105,8 @@ fn make_certificate(home: &Path) -> Result<(), Box<dyn Error>> {
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
     openssl.args(["-nodes", "-days", "2", "-subj", "/CN=localhost"]);
     openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    // An authority's own certificate is not taken for a server's.
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
     openssl.args(["-keyout", KEY, "-out", CERTIFICATE]).current_dir(home);
     let made = openssl.stderr(Stdio::null()).status()?.success();
     if made { Ok(()) } else { Err("openssl made no certificate".into()) }
