@@ -8,7 +8,9 @@
 //! - [`config`]: one YAML file, read to a tree with positions, checked in one go.
 //! - [`clock`]: the only reader of clocks.
 //! - [`breakers`]: the live registry around [`domain::breaker`]: a lock, the clock, transitions.
+//! - [`upstreams`]: the live hosts of each upstream: names resolved, choice, ejection, limits.
 //! - [`telemetry`]: log lines, metrics.
+//! - [`tls`]: certificates and authorities, read from files and again when they change.
 //! - [`store`]: every SQL statement, for Postgres and for the embedded SQLite file.
 //! - [`proxy`]: the data plane. One straight function per call.
 //! - [`checks`]: active health checks, through the same breakers.
@@ -38,6 +40,8 @@ pub mod clock;
 pub mod config;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
+pub mod upstreams;
 
 pub mod proxy;
 

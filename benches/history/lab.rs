@@ -53,10 +53,10 @@ impl Lab {
             admin.batch_execute(&format!("create database {building}")).await?;
             let lab = Self::at(&home, server, &building).await?;
             lab.build(rows).await?;
-            let Self { client, _server: server, .. } = lab;
-            drop(client);
+            let Self { client, history, _server: server, .. } = lab;
+            drop((client, history));
             let rename = format!("alter database {building} rename to {name}");
-            // The store's connections end soon after it, not at once.
+            // Their connections end soon after them, not at once.
             while admin.batch_execute(&rename).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

@@ -109,6 +109,7 @@ fn call(site: Arc<CallSite>) -> CallRecord {
         endpoint: Some("upstream:8080".into()),
         method: Method::POST,
         status: Some(200),
+        grpc_status: None,
         outcome: Outcome::Success,
         reason: None,
         attempts: std::iter::empty().collect(),

@@ -15,10 +15,13 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Forwarded, HeaderRules, Listener, Route, Secret, Upstream, Workers,
+        CallLines, Config, Endpoint, Fallback, Forwarded, HeaderRules, Instead, Listener, Location,
+        Protocol, Route, Secret, Upstream, UpstreamTls, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
+        fallback::Occasion,
+        retry::{self, Condition},
         units::show_duration,
     },
 };
@@ -84,7 +87,13 @@ fn hidden(secret: Option<&Secret>) -> Option<&'static str> {
 
 fn listener(listener: &Listener) -> Value {
     json!({
-        "listen": listener.listen,
+        "listen": listener.listen.to_string(),
+        "tls": listener.tls.as_ref().map(|tls| json!({
+            "certificate": tls.identity.certificate,
+            "key": tls.identity.key,
+            "client_ca": tls.client_ca,
+            "min_version": tls.min_version.as_str(),
+        })),
         "forwarded": match listener.forwarded {
             Forwarded::Off => "off",
             Forwarded::Replace => "replace",
@@ -94,6 +103,7 @@ fn listener(listener: &Listener) -> Value {
             "head_bytes": listener.limits.head_bytes,
             "head_timeout": show_duration(listener.limits.head_timeout),
             "connections": listener.limits.connections,
+            "streams": listener.limits.streams,
         },
         "routes": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })
@@ -113,8 +123,23 @@ fn route(route: &Route) -> Value {
         "preserve_host": route.preserve_host,
         "request_headers": header_rules(&route.request_headers),
         "response_headers": header_rules(&route.response_headers),
+        "fallback": route.fallback.as_ref().map(fallback),
         "task": { "domain": route.domain, "action": route.action },
     })
+}
+
+fn fallback(fallback: &Fallback) -> Value {
+    let on: Vec<_> = Occasion::ALL.into_iter().filter(|&one| fallback.on.has(one)).collect();
+    let on: Vec<_> = on.into_iter().map(Occasion::as_str).collect();
+    match &fallback.to {
+        Instead::Upstream(name) => json!({ "on": on, "upstream": &**name }),
+        Instead::Answer(answer) => json!({
+            "on": on,
+            "status": answer.status.as_u16(),
+            "content_type": answer.content_type.to_str().unwrap_or_default(),
+            "body": String::from_utf8_lossy(&answer.body),
+        }),
+    }
 }
 
 fn header_rules(rules: &HeaderRules) -> Value {
@@ -126,8 +151,12 @@ fn header_rules(rules: &HeaderRules) -> Value {
 fn upstream(upstream: &Upstream) -> Value {
     let endpoints = upstream.endpoints.iter().map(|endpoint| {
         // Put together from parts, so that a password in the URL cannot come along.
-        format!("{}://{}", endpoint.uri.scheme_str().unwrap_or("http"), endpoint.authority)
+        if matches!(endpoint.location, Location::Unix(_)) {
+            return endpoint.authority.to_string();
+        }
+        format!("{}://{}", endpoint.scheme(), endpoint.authority)
     });
+    let is_tls = upstream.endpoints.iter().any(Endpoint::is_tls);
     let health_check = upstream.health_check.as_ref().map(|check| {
         json!({
             "path": check.path,
@@ -137,23 +166,77 @@ fn upstream(upstream: &Upstream) -> Value {
     });
     json!({
         "endpoints": endpoints.collect::<Vec<_>>(),
+        "protocol": match upstream.protocol {
+            Protocol::Auto => "auto",
+            Protocol::Http1 => "http1",
+            Protocol::Http2 => "http2",
+        },
+        "tls": is_tls.then(|| upstream_tls(&upstream.tls)),
         "health_check": health_check,
         "timeouts": {
             "connect": show_duration(upstream.timeouts.connect),
             "first_byte": show_duration(upstream.timeouts.first_byte),
             "total": show_duration(upstream.timeouts.total),
             "body_idle": show_duration(upstream.timeouts.body_idle),
+            "attempt": upstream.timeouts.attempt.map(show_duration),
+            "tunnel_idle": show_duration(upstream.timeouts.tunnel_idle),
         },
         "pool": {
             "idle": upstream.pool.idle,
             "idle_timeout": show_duration(upstream.pool.idle_timeout),
         },
+        "limits": {
+            "connections": upstream.limits.connections,
+            "pending": upstream.limits.pending,
+            "concurrency": upstream.limits.concurrency.map_or_else(|| json!("off"), |limit| json!(limit)),
+            "queue": upstream.limits.queue,
+            "queue_timeout": show_duration(upstream.limits.queue_timeout),
+        },
+        "dns": { "refresh": show_duration(upstream.dns_refresh) },
+        "retry": retry(&upstream.retry),
+        "ejection": {
+            "consecutive_failures": upstream.ejection.consecutive_failures,
+            "for": show_duration(upstream.ejection.ejected_for),
+            "max_share": upstream.ejection.max_share.to_string(),
+        },
         "breaker": breaker(&upstream.breaker, &upstream.breaker_key),
+    })
+}
+
+fn upstream_tls(tls: &UpstreamTls) -> Value {
+    let identity = tls.identity.as_ref();
+    json!({
+        "ca": tls.ca,
+        "certificate": identity.map(|files| &files.certificate),
+        "key": identity.map(|files| &files.key),
+        "server_name": tls.server_name,
+        "min_version": tls.min_version.as_str(),
+    })
+}
+
+fn retry(policy: &retry::Policy) -> Value {
+    let on = policy.on.iter().map(|condition| match condition {
+        Condition::Unsent => "unsent",
+        Condition::Reset => "reset",
+        Condition::Timeout => "timeout",
+    });
+    let statuses: Vec<_> = policy.statuses.iter().map(|status| status.as_u16()).collect();
+    json!({
+        "attempts": policy.attempts,
+        "on": on.collect::<Vec<_>>(),
+        "statuses": statuses,
+        "budget": policy.budget.to_string(),
+        "min": policy.min,
+        "backoff": show_duration(policy.backoff),
+        "backoff_max": show_duration(policy.backoff_max),
+        "body_bytes": policy.body_bytes,
     })
 }
 
 fn breaker(policy: &Policy, key: &str) -> Value {
     let statuses: Vec<_> = policy.failure_statuses.iter().map(|status| status.as_u16()).collect();
+    let grpc_statuses: Vec<_> =
+        policy.failure_grpc_statuses.iter().map(|code| code.as_str()).collect();
     let slow_calls = policy.slow_calls.map(|rule| {
         let mut shown = rate_rule(&rule.rate);
         shown["slower_than"] = show_duration(rule.slower_than).into();
@@ -170,6 +253,7 @@ fn breaker(policy: &Policy, key: &str) -> Value {
         "slow_calls": slow_calls,
         "probe_lease": show_duration(policy.probe_lease),
         "failure_statuses": statuses,
+        "failure_grpc_statuses": grpc_statuses,
         "scope": match policy.scope {
             Scope::Fleet => "fleet",
             Scope::Instance => "instance",

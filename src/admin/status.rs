@@ -1,6 +1,6 @@
 //! `/api/v1/status`: the process at one glance.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::extract::State;
 use serde::Serialize;
@@ -31,7 +31,7 @@ pub(super) struct StatusJson {
     display_name: String,
     workers: usize,
     draining: bool,
-    listeners: BTreeMap<String, SocketAddr>,
+    listeners: BTreeMap<String, String>,
     in_flight: u64,
     store: StoreJson,
     history: HistoryJson,
@@ -138,7 +138,11 @@ impl StatusJson {
             display_name: status.display_name,
             workers: status.workers,
             draining: status.draining,
-            listeners: status.listeners.into_iter().collect(),
+            listeners: status
+                .listeners
+                .into_iter()
+                .map(|(name, listen)| (name, listen.to_string()))
+                .collect(),
             in_flight: status.in_flight,
             store: status.store.into(),
             history: status.history.into(),

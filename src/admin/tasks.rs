@@ -23,6 +23,7 @@ use crate::{
     config::suggest::did_you_mean,
     domain::{
         correlation::CorrelationId,
+        grpc::Code,
         outcome::{Outcome, Reason},
         task::TaskId,
     },
@@ -36,7 +37,7 @@ const MAX_ROWS: u32 = 500;
 /// How far a row's time may be from the one in its id, which is cut to milliseconds.
 const ID_SLACK_US: i64 = 5_000_000;
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "correlationId",
     "service",
     "upstream",
@@ -45,6 +46,7 @@ const NAMES: [&str; 12] = [
     "outcome",
     "reason",
     "status",
+    "grpcStatus",
     "from",
     "to",
     "limit",
@@ -53,6 +55,7 @@ const NAMES: [&str; 12] = [
 
 const CORRELATION_ID: &str = "1 to 128 of [A-Za-z0-9._:-] that are no token, key or card number";
 const STATUS: &str = "a status such as 503, or a class such as 5xx";
+const GRPC_STATUS: &str = "a gRPC code such as 14 or UNAVAILABLE";
 const CURSOR: &str = "the `nextCursor` of a page of the same question";
 
 /// A page of rows.
@@ -115,7 +118,9 @@ async fn completeness_of(
     query: TaskQuery,
     window: Window,
 ) -> Result<Completeness, Fault> {
-    if query.correlation_id.is_some() || query.status.is_some() {
+    let are_summed =
+        query.correlation_id.is_none() && query.status.is_none() && query.grpc_status.is_none();
+    if !are_summed {
         return Ok(Completeness::default());
     }
     let (from_minute, to_minute) = minutes(window);
@@ -164,6 +169,8 @@ fn question(asked: &Asked, window: Window) -> Result<TaskQuery, Fault> {
         outcome: one_of(asked, "outcome", &Outcome::ALL, Outcome::as_str)?,
         reason: one_of(asked, "reason", Reason::ALL, Reason::as_str)?,
         status: asked.parsed("status", STATUS, read_status)?,
+        grpc_status: asked
+            .parsed("grpcStatus", GRPC_STATUS, |text| Code::parse(text).map(Code::number))?,
         from_us: window.from_us,
         to_us: window.to_us,
         ..TaskQuery::default()

@@ -3,10 +3,10 @@
 //! The composition root implements [`View`]; everything behind it stays where it is. Each question
 //! is answered at once and from memory, so that the admin port can answer while the store is away.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::Config,
+    config::{Config, Listen},
     domain::{
         breaker::{Scope, Snapshot, State},
         learn::recent::Counts,
@@ -100,7 +100,7 @@ pub struct StatusView {
     /// For people: the host's name.
     pub display_name: String,
     /// Where calls come in: name and the address that was really bound.
-    pub listeners: Vec<(String, SocketAddr)>,
+    pub listeners: Vec<(String, Listen)>,
     /// Data-plane threads.
     pub workers: usize,
     /// Whether it is stopping.

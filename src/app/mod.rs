@@ -21,15 +21,18 @@ use http::uri::InvalidUri;
 use crate::{
     breakers::Breakers,
     checks::Checks,
-    config::{self, Config, Listener, Workers},
+    clock,
+    config::{self, Config, Listen, Listener, Workers},
     history::{
         Recorder, Writer,
         journal::{Journal, KEPT, Limits, home::Home},
     },
-    proxy::socket,
+    proxy::socket::{self, Sockets},
     shutdown::Signals,
     store::{self, Stores},
     telemetry::log::{self, Labels, Sink},
+    tls::{self, Tls},
+    upstreams::Upstreams,
 };
 use running::Running;
 
@@ -56,7 +59,7 @@ pub enum BuildError {
         /// The listener's name.
         name: String,
         /// Its address.
-        address: SocketAddr,
+        address: Listen,
         /// Why.
         #[source]
         source: io::Error,
@@ -64,6 +67,9 @@ pub enum BuildError {
     /// The store's settings are wrong.
     #[error("the database cannot be used")]
     Store(#[source] store::Error),
+    /// The certificates, keys and authorities of the configuration cannot be used.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] tls::Faults),
     /// The path of a health check is none.
     #[error("a health check cannot be made")]
     Check(#[source] InvalidUri),
@@ -74,7 +80,7 @@ pub struct App {
     config: Arc<Config>,
     warnings: Vec<String>,
     workers: usize,
-    sockets: Vec<(Listener, Vec<TcpListener>)>,
+    sockets: Vec<(Listener, Sockets)>,
     admin: TcpListener,
     identity: store::Identity,
     stores: Stores,
@@ -82,6 +88,9 @@ pub struct App {
     recorder: Recorder,
     writer: Writer,
     checks: Checks,
+    certificates: tls::Watcher,
+    upstreams: Arc<Upstreams>,
+    tls: Tls,
     sink: Sink,
 }
 
@@ -111,6 +120,27 @@ fn history(
     Recorder::new(lanes, journal, &config.history, directory)
 }
 
+/// Listens for calls, with so many threads, and for questions.
+fn bind(
+    config: &Config,
+    workers: usize,
+) -> Result<(Vec<(Listener, Sockets)>, TcpListener), BuildError> {
+    let failed = |name: &str, address: Listen| {
+        let name = name.to_owned();
+        |source| BuildError::Bind { name, address, source }
+    };
+    let mut sockets = Vec::new();
+    for listener in &config.listeners {
+        let opened = Sockets::open(&listener.listen, workers)
+            .map_err(failed(&listener.name, listener.listen.clone()))?;
+        sockets.push((listener.clone(), opened));
+    }
+    let admin = socket::listen_tcp(config.admin.listen, 1)
+        .map_err(failed("admin", Listen::Tcp(config.admin.listen)))?
+        .remove(0);
+    Ok((sockets, admin))
+}
+
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("App").field("service", &self.config.service).finish_non_exhaustive()
@@ -124,26 +154,17 @@ impl App {
     /// See [`BuildError`]. A store that is away is none.
     pub fn build(
         config: Config,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
         host_name: &str,
     ) -> Result<Self, BuildError> {
+        let (tls, certificates) = Tls::new(&config).map_err(BuildError::Tls)?;
+        warnings.extend(tls.remarks().iter().map(ToString::to_string));
         let workers = match config.workers {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
         let (identity, home) = establish(&config, host_name)?;
-        let bind = |name: &str, address, threads| {
-            socket::listen(address, threads).map_err(|source| BuildError::Bind {
-                name: name.to_owned(),
-                address,
-                source,
-            })
-        };
-        let mut sockets = Vec::new();
-        for listener in &config.listeners {
-            sockets.push((listener.clone(), bind(&listener.name, listener.listen, workers)?));
-        }
-        let admin = bind("admin", config.admin.listen, 1)?.remove(0);
+        let (sockets, admin) = bind(&config, workers)?;
         let stores = store::open(&config.database, &config.data_dir, identity.clone())
             .map_err(BuildError::Store)?;
         let of = |upstream: &Arc<config::Upstream>| {
@@ -161,8 +182,10 @@ impl App {
             );
         }
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
-        let checks = Checks::new(config.upstreams.values(), &breakers, &recorder.lane(workers))
+        let lane = recorder.lane(workers);
+        let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane)
             .map_err(BuildError::Check)?;
+        let upstreams = Upstreams::new(config.upstreams.values(), clock::now());
         let labels =
             Labels { service: config.service.clone(), environment: config.environment.clone() };
         let sink = log::start(&config.logs, labels).map_err(BuildError::LogFile)?;
@@ -179,15 +202,19 @@ impl App {
             recorder,
             writer,
             checks,
+            certificates,
+            upstreams,
+            tls,
             sink,
         })
     }
 
     /// Where calls come in, by listener, and where the admin port is: as really bound.
-    pub fn addresses(&self) -> (Vec<(String, SocketAddr)>, Option<SocketAddr>) {
-        let bound = self.sockets.iter().filter_map(|(listener, sockets)| {
-            Some((listener.name.clone(), sockets.first()?.local_addr().ok()?))
-        });
+    pub fn addresses(&self) -> (Vec<(String, Listen)>, Option<SocketAddr>) {
+        let bound = self
+            .sockets
+            .iter()
+            .filter_map(|(listener, sockets)| Some((listener.name.clone(), sockets.place()?)));
         (bound.collect(), self.admin.local_addr().ok())
     }
 

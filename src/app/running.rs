@@ -27,6 +27,7 @@ use crate::{
     proxy::{self, Plane, plane},
     store::Stores,
     telemetry::log::Sink,
+    upstreams::System,
 };
 
 /// How long a start waits for the store's tables before it goes on without them.
@@ -41,7 +42,7 @@ pub(super) struct Running {
     plane: Plane,
     process: Arc<Process>,
     store_thread: StoreThread,
-    /// Checks and sync end when this becomes true.
+    /// Checks, sync and the watch over certificates end when this becomes true.
     closing: watch::Sender<bool>,
     background: Vec<JoinHandle<()>>,
     /// The admin port ends last, so that it can tell of the drain.
@@ -71,13 +72,18 @@ impl Running {
         let syncing = sync(fleet, &store_thread, closed.clone()).await;
 
         let board = app.checks.board();
-        let checking = tokio::spawn(app.checks.run(until(closed)));
+        let checking = tokio::spawn(app.checks.run(until(closed.clone())));
+        let renewing = tokio::spawn(app.certificates.run(until(closed.clone())));
         let traffic = Arc::new(plane::traffic_board(config, clock::now()));
         let shared = proxy::Shared {
             config: Arc::clone(config),
             breakers: Arc::clone(breakers),
+            upstreams: Arc::clone(&app.upstreams),
+            tls: app.tls.clone(),
             traffic: Arc::clone(&traffic),
         };
+        let upstreams = Arc::clone(&app.upstreams);
+        let resolving = tokio::spawn(async move { upstreams.run(&System, until(closed)).await });
         let plane = Plane::start(&shared, app.sockets, app.workers, recorder, sink)?;
         let process = Arc::new(Process::new(Parts {
             config: Arc::clone(config),
@@ -100,7 +106,8 @@ impl Running {
         let admin = administer(app.admin, Arc::clone(config), sources, admin_closed)?;
         process.is_ready();
         tracing::info!("ready");
-        let (config, background, _sink) = (Arc::clone(config), vec![syncing, checking], app.sink);
+        let (config, background, _sink) =
+            (Arc::clone(config), vec![syncing, checking, renewing, resolving], app.sink);
         Ok(Self {
             config,
             plane,

@@ -1,7 +1,6 @@
 //! The running process as the admin port sees it.
 
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +19,7 @@ use crate::{
     breakers::Breakers,
     checks::HealthBoard,
     clock,
-    config::Config,
+    config::{Config, Listen},
     domain::breaker::Scope,
     fleet,
     history::Recorder,
@@ -34,7 +33,7 @@ use crate::{
 pub(super) struct Parts {
     pub(super) config: Arc<Config>,
     pub(super) warnings: Vec<String>,
-    pub(super) listeners: Vec<(String, SocketAddr)>,
+    pub(super) listeners: Vec<(String, Listen)>,
     pub(super) workers: usize,
     pub(super) identity: Identity,
     pub(super) kind: Kind,

@@ -17,7 +17,7 @@ use std::{future::Future, sync::Arc};
 use futures_util::future::join_all;
 use http::uri::InvalidUri;
 
-use crate::{breakers::Breakers, config::Upstream, history::Lane};
+use crate::{breakers::Breakers, config::Upstream, history::Lane, tls::Tls};
 use watch::Watch;
 
 pub use board::{HealthBoard, LastCheck};
@@ -30,12 +30,14 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// The checks of those upstreams that have one. Their rows go into `lane`.
+    /// The checks of those upstreams that have one, by `tls` where an endpoint is `https://`. Their
+    /// rows go into `lane`.
     ///
     /// # Errors
     /// The path of a check is none.
     pub fn new<'a>(
         upstreams: impl IntoIterator<Item = &'a Arc<Upstream>>,
+        tls: &Tls,
         breakers: &Breakers,
         lane: &Lane,
     ) -> Result<Self, InvalidUri> {
@@ -43,7 +45,7 @@ impl Checks {
         let watches = upstreams.into_iter().filter_map(|upstream| {
             let check = upstream.health_check.as_ref()?;
             let circuit = breakers.of(&upstream.name)?;
-            Some(Watch::new(upstream, check, circuit, &board, lane))
+            Some(Watch::new(upstream, check, tls, circuit, &board, lane))
         });
         Ok(Self { watches: watches.collect::<Result<_, _>>()?, board })
     }

@@ -20,17 +20,19 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream, lookup_host},
     time::timeout_at,
 };
 
 use crate::{
     clock,
-    config::Endpoint,
+    config::{Endpoint, Location},
     domain::{
         correlation::{CorrelationId, TraceContext},
         outcome::Reason,
     },
+    tls::{Alpn, EndpointTls, Failure},
 };
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("fusebox/", env!("CARGO_PKG_VERSION")));
@@ -48,14 +50,39 @@ pub(super) struct Answer {
     /// The status, if there was one.
     pub(super) status: Option<StatusCode>,
     /// Why it is not well; none when it is.
-    pub(super) reason: Option<Reason>,
+    pub(super) trouble: Option<Trouble>,
     /// Up to the response head, or the error.
     pub(super) latency: Duration,
 }
 
+/// Why an endpoint is not well.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) reason: Reason,
+    /// More than the reason says, for people.
+    pub(super) words: Option<String>,
+}
+
 impl Answer {
     pub(super) const fn is_ok(&self) -> bool {
-        self.reason.is_none()
+        self.trouble.is_none()
+    }
+
+    /// Why it is not well; none when it is.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.trouble.as_ref().map(|trouble| trouble.reason)
+    }
+}
+
+impl From<Reason> for Trouble {
+    fn from(reason: Reason) -> Self {
+        Self { reason, words: None }
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self { reason: failure.reason, words: Some(failure.words) }
     }
 }
 
@@ -85,20 +112,21 @@ pub(super) fn request(
     request
 }
 
-/// Asks one endpoint; takes no longer than `limit`.
+/// Asks one endpoint, by `tls` if there is one; takes no longer than `limit`.
 pub(super) async fn ask(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     limit: Duration,
 ) -> Answer {
     let began = clock::now();
-    let result = exchange(endpoint, request, began + limit).await;
-    let (status, reason, ended) = match result {
-        Ok((status, head_at)) => (Some(status), reason_of(status), head_at),
-        Err(reason) => (None, Some(reason), clock::now()),
+    let result = exchange(endpoint, tls, request, began + limit).await;
+    let (status, trouble, ended) = match result {
+        Ok((status, head_at)) => (Some(status), reason_of(status).map(Trouble::from), head_at),
+        Err(trouble) => (None, Some(trouble), clock::now()),
     };
     let latency = ended.saturating_duration_since(began);
-    Answer { endpoint: Arc::clone(&endpoint.authority), status, reason, latency }
+    Answer { endpoint: Arc::clone(&endpoint.authority), status, trouble, latency }
 }
 
 /// Why a status is not well.
@@ -112,11 +140,23 @@ fn reason_of(status: StatusCode) -> Option<Reason> {
 /// The status and when its head had come.
 async fn exchange(
     endpoint: &Endpoint,
+    tls: Option<&EndpointTls>,
     request: Request<Empty<Bytes>>,
     deadline: Instant,
-) -> Result<(StatusCode, Instant), Reason> {
-    let connected = timeout_at(deadline.into(), connect(&endpoint.uri)).await;
-    let stream = connected.unwrap_or(Err(Reason::ConnectTimeout))?;
+) -> Result<(StatusCode, Instant), Trouble> {
+    let late = |_| Trouble::from(Reason::ConnectTimeout);
+    let stream = timeout_at(deadline.into(), connect(&endpoint.location)).await.map_err(late)??;
+    let Some(tls) = tls else { return converse(stream, request, deadline).await };
+    let shaken = timeout_at(deadline.into(), tls.connect(Alpn::Http1, stream)).await;
+    converse(shaken.map_err(late)??, request, deadline).await
+}
+
+/// The same over a connection.
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Empty<Bytes>>,
+    deadline: Instant,
+) -> Result<(StatusCode, Instant), Trouble> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     let mut connection = pin!(connection);
@@ -138,18 +178,52 @@ async fn exchange(
     }
 }
 
-async fn connect(uri: &Uri) -> Result<TcpStream, Reason> {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let port = uri.port_u16().unwrap_or(80);
-    let found = lookup_host((host, port)).await.map_err(|error| Reason::of_lookup(&error))?;
-    let addresses: Vec<SocketAddr> = found.collect();
+/// A connection of whatever kind.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn connect(location: &Location) -> Result<Box<dyn Stream>, Reason> {
+    let failed = |error| Reason::of_connect(&error);
+    let addresses: Vec<SocketAddr> = match location {
+        Location::Unix(path) => {
+            return Ok(Box::new(UnixStream::connect(path).await.map_err(failed)?));
+        }
+        Location::Address(address) => vec![*address],
+        Location::Name(host, port) => lookup_host((host.as_str(), *port))
+            .await
+            .map_err(|error| Reason::of_lookup(&error))?
+            .collect(),
+    };
     if addresses.is_empty() {
         return Err(Reason::DnsFailure);
     }
-    TcpStream::connect(&*addresses).await.map_err(|error| Reason::of_connect(&error))
+    Ok(Box::new(TcpStream::connect(&*addresses).await.map_err(failed)?))
 }
 
 /// A connection that broke before the response head.
-fn broken(error: &hyper::Error) -> Reason {
-    if error.is_parse() { Reason::ProtocolError } else { Reason::ResetBeforeHeaders }
+fn broken(error: &hyper::Error) -> Trouble {
+    if let Some(failure) = Failure::within(error) {
+        return failure.into();
+    }
+    if error.is_parse() { Reason::ProtocolError.into() } else { Reason::ResetBeforeHeaders.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::connect;
+    use crate::{config::Location, domain::outcome::Reason};
+    use tokio::net::UnixListener;
+
+    #[tokio::test]
+    async fn a_socket_is_asked_where_it_is() {
+        let name = format!("fusebox-probe-{}.sock", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let location = Location::Unix(path.clone());
+        let service = UnixListener::bind(&path).unwrap();
+        assert!(connect(&location).await.is_ok());
+        drop(service);
+        assert_eq!(connect(&location).await.err(), Some(Reason::ConnectRefused));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -1,5 +1,7 @@
 //! Checks against scripted upstreams on loopback, in real time with short periods.
 
+mod tls;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -31,6 +33,7 @@ use crate::{
     },
     history::{Recorder, journal::Journal},
     store::{Batch, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    tls::Tls,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -92,7 +95,11 @@ struct Rig {
 
 impl Rig {
     fn start(endpoints: &[SocketAddr]) -> Self {
-        let upstream = Arc::new(upstream(endpoints));
+        Self::start_with(upstream(endpoints), &Tls::default())
+    }
+
+    fn start_with(upstream: Upstream, tls: &Tls) -> Self {
+        let upstream = Arc::new(upstream);
         let circuits = [(Arc::clone(&upstream.name), String::new(), upstream.breaker.clone())];
         let breakers = Breakers::new(circuits.into_iter(), true);
         let limits = config::History {
@@ -103,7 +110,7 @@ impl Rig {
         };
         let journal = Journal::in_memory(1);
         let (recorder, writer) = Recorder::new(1, journal, &limits, None);
-        let checks = Checks::new([&upstream], &breakers, &recorder.lane(0)).unwrap();
+        let checks = Checks::new([&upstream], tls, &breakers, &recorder.lane(0)).unwrap();
         let board = checks.board();
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(async move {
@@ -137,6 +144,7 @@ impl Rig {
 fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     let endpoint = |address: &SocketAddr| Endpoint {
         uri: format!("http://{address}").parse().unwrap(),
+        location: config::Location::Address(*address),
         authority: address.to_string().into(),
         host: HeaderValue::from_str(&address.to_string()).unwrap(),
     };
@@ -144,6 +152,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     Upstream {
         name: "payments".into(),
         endpoints: endpoints.iter().map(endpoint).collect(),
+        protocol: config::Protocol::Auto,
         health_check: Some(HealthCheck {
             path: "/health?deep=1".to_owned(),
             every: Duration::from_millis(20),
@@ -154,8 +163,15 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             first_byte: second,
             total: second,
             body_idle: second,
+            attempt: None,
+            tunnel_idle: second,
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
+        tls: config::UpstreamTls::default(),
+        limits: Default::default(),
+        dns_refresh: second,
+        retry: Default::default(),
+        ejection: Default::default(),
         breaker: Policy { ramp: Duration::ZERO, ..Policy::default() },
         breaker_key: String::new(),
     }

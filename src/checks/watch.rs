@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 use super::{
     HealthBoard, LastCheck,
-    probe::{self, Answer},
+    probe::{self, Answer, Trouble},
     rows::Rows,
 };
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
         wait::{part, spread},
     },
     history::Lane,
+    tls::{EndpointTls, Tls},
 };
 
 /// How far apart checks that began together drift: 10 %.
@@ -44,6 +45,8 @@ pub(super) struct Watch {
     upstream: Arc<Upstream>,
     check: HealthCheck,
     path: PathAndQuery,
+    /// TLS towards each endpoint, none where it takes plain text.
+    tls: Vec<Option<EndpointTls>>,
     circuit: Arc<Circuit>,
     site: Arc<CallSite>,
     board: HealthBoard,
@@ -65,6 +68,7 @@ impl Watch {
     pub(super) fn new(
         upstream: &Arc<Upstream>,
         check: &HealthCheck,
+        tls: &Tls,
         circuit: &Arc<Circuit>,
         board: &HealthBoard,
         lane: &Lane,
@@ -78,7 +82,9 @@ impl Watch {
             action: "monitor-services".into(),
             path: path.path().into(),
         };
+        let towards = |endpoint| tls.of_endpoint(&upstream.name, endpoint);
         Ok(Self {
+            tls: upstream.endpoints.iter().map(towards).collect(),
             upstream: Arc::clone(upstream),
             check: check.clone(),
             path,
@@ -122,16 +128,16 @@ impl Watch {
             trace: TraceContext::next_hop(None, None, (fastrand::u128(..), fastrand::u64(..))),
             breaker_state: self.circuit.snapshot(began).state,
         };
-        let questions = self.upstream.endpoints.iter().map(|endpoint| {
+        let questions = self.upstream.endpoints.iter().zip(&self.tls).map(|(endpoint, tls)| {
             let ids = (&round.correlation_id, &round.trace);
             let request = probe::request(&self.path, &endpoint.host, ids.0, ids.1);
-            probe::ask(endpoint, request, self.check.timeout)
+            probe::ask(endpoint, tls.as_ref(), request, self.check.timeout)
         });
         let answers = join_all(questions).await;
         let well = answers.iter().find(|answer| answer.is_ok());
         let Some(telling) = well.or_else(|| answers.first()) else { return };
         // A check that this machine could not make says nothing.
-        if telling.reason.map(Reason::verdict) != Some(Verdict::Neutral) {
+        if telling.reason().map(Reason::verdict) != Some(Verdict::Neutral) {
             self.circuit.check(telling.is_ok(), clock::now());
         }
         let message = message(&answers);
@@ -154,10 +160,10 @@ impl Watch {
         let (upstream, correlation_id) = (&*self.upstream.name, round.correlation_id.as_str());
         match (self.is_failing, is_ok) {
             (false, false) => {
-                warn!(upstream, correlation_id, message, "the health check fails");
+                warn!(upstream, correlation_id, result = message, "the health check fails");
             }
             (true, true) => {
-                info!(upstream, correlation_id, message, "the health check is well again");
+                info!(upstream, correlation_id, result = message, "the health check is well again");
             }
             (false, true) | (true, false) => {}
         }
@@ -168,8 +174,8 @@ impl Watch {
         let took = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let attempt = |answer: &Answer| Attempt {
             endpoint: Arc::clone(&answer.endpoint),
-            verdict: answer.reason.map_or(Verdict::Success, Reason::verdict),
-            reason: answer.reason,
+            verdict: answer.reason().map_or(Verdict::Success, Reason::verdict),
+            reason: answer.reason(),
             duration_us: took(answer.latency),
         };
         CallRecord {
@@ -182,8 +188,9 @@ impl Watch {
             endpoint: Some(Arc::clone(&telling.endpoint)),
             method: Method::GET,
             status: telling.status.map(|status| status.as_u16()),
-            outcome: telling.reason.map_or(Outcome::Success, Reason::outcome),
-            reason: telling.reason,
+            grpc_status: None,
+            outcome: telling.reason().map_or(Outcome::Success, Reason::outcome),
+            reason: telling.reason(),
             attempts: answers.iter().map(attempt).collect(),
             breaker_state: round.breaker_state,
             duration_us: took(clock::now().saturating_duration_since(round.began)),
@@ -212,9 +219,10 @@ fn message(answers: &[Answer]) -> String {
 }
 
 fn describe(answer: &Answer) -> String {
-    match (answer.status, answer.reason) {
+    match (answer.status, &answer.trouble) {
         (Some(status), _) => status.to_string(),
-        (None, Some(reason)) => reason.as_str().replace('_', " "),
+        (None, Some(Trouble { words: Some(words), .. })) => words.clone(),
+        (None, Some(Trouble { reason, .. })) => reason.as_str().replace('_', " "),
         (None, None) => String::new(),
     }
 }

@@ -51,6 +51,9 @@ pub(super) struct History {
     /// Only calls with this status, such as 503, or with a status of this class, such as 5xx.
     #[arg(long, value_name = "STATUS")]
     status: Option<String>,
+    /// Only gRPC calls with this code, such as 14 or UNAVAILABLE.
+    #[arg(long, value_name = "CODE")]
+    grpc_status: Option<String>,
     /// Only calls that began at this time or later: an instant such as 2026-11-22T10:00:00Z or an
     /// age such as 15m [default: a day ago].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
@@ -173,6 +176,7 @@ pub(super) fn history(arguments: &History) -> Exit {
         ("outcome", &arguments.outcome),
         ("reason", &arguments.reason),
         ("status", &arguments.status),
+        ("grpcStatus", &arguments.grpc_status),
         ("from", &arguments.from),
         ("to", &arguments.to),
     ];

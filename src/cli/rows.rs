@@ -46,6 +46,7 @@ pub struct Shown {
     pub method: String,
     pub path: String,
     pub status: Option<u16>,
+    pub grpc_status: Option<u8>,
     pub outcome: String,
     pub failure_reason: Option<String>,
     pub duration_ms: f64,
@@ -170,9 +171,10 @@ impl Row {
         self.shown.parent_id.as_deref().and_then(TaskId::parse)
     }
 
-    /// The status that its caller saw.
+    /// The status that its caller saw; of a gRPC call with the code, `200/14`.
     pub fn status(&self) -> String {
-        self.shown.status.map_or_else(|| "-".to_owned(), |status| status.to_string())
+        let status = self.shown.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
+        self.shown.grpc_status.map_or_else(|| status.clone(), |code| format!("{status}/{code}"))
     }
 
     /// How it ended, and why unless it succeeded; with how many others it was folded.
@@ -200,6 +202,7 @@ impl Row {
             "method": "POST",
             "path": "/v1/charges",
             "status": 503,
+            "grpcStatus": null,
             "outcome": "failure",
             "failureReason": "http_503",
             "durationMs": 12.345,
@@ -243,7 +246,18 @@ pub fn show_us(us: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encode, show_us};
+    use super::{Row, encode, show_us};
+    use crate::domain::task::TaskId;
+
+    #[test]
+    fn the_status_of_a_grpc_call_tells_its_code() {
+        let mut row = Row::sample(TaskId::from_u128(1), 1_795_348_800_000_000);
+        assert_eq!(row.status(), "503");
+        (row.shown.status, row.shown.grpc_status) = (Some(200), Some(14));
+        assert_eq!(row.status(), "200/14");
+        row.shown.status = None;
+        assert_eq!(row.status(), "-/14");
+    }
 
     #[test]
     fn a_query_string_means_what_was_given() {

@@ -41,6 +41,7 @@ pub(super) fn run(settings: &Settings) -> Exit {
 pub(super) fn validate(arguments: &Validate) -> Exit {
     match arguments.settings.with_file(arguments.file.as_deref()).read() {
         Ok((name, loaded)) => {
+            let loaded = loaded.and_then(|loaded| validate::with_files(&name, loaded));
             let report = validate::report(&name, &loaded);
             if loaded.is_ok() {
                 say(report.trim_end());
@@ -75,7 +76,7 @@ fn start(config: Config, warnings: Vec<String>) -> Exit {
 /// Which exit code an error stands for.
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<BuildError>() {
-        Some(BuildError::Store(_)) => Exit::Configuration,
+        Some(BuildError::Store(_) | BuildError::Tls(_)) => Exit::Configuration,
         _ => Exit::Runtime,
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Settings {
     /// YAML itself, and `--upstream` needs no file at all.
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["listen", "admin", "upstream"])]
     config: Option<PathBuf>,
-    /// Where calls come in, without a file [default: 127.0.0.1:8080].
+    /// Where calls come in, without a file, or `unix:/path` [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDRESS", requires = "upstream")]
     listen: Option<String>,
     /// The admin port, without a file [default: 127.0.0.1:9901].

@@ -1,10 +1,14 @@
 //! What `fusebox validate` says: every problem, or what the configuration amounts to.
 //!
-//! Text in, text out; reading files, printing and exit codes are the caller's.
+//! Text in, text out; printing and exit codes are the caller's. Besides the configuration itself
+//! the files are read that it names and that `run` would not start without.
 
 use std::fmt::Write as _;
 
-use crate::config::{Config, Loaded, Problem, Problems};
+use crate::{
+    config::{Config, Endpoint, Loaded, Problem, Problems, Severity},
+    tls::Tls,
+};
 
 /// The report about the configuration of this name.
 pub fn report(name: &str, loaded: &Result<Loaded, Problems>) -> String {
@@ -13,6 +17,34 @@ pub fn report(name: &str, loaded: &Result<Loaded, Problems>) -> String {
         Ok(Loaded { config, warnings }) => {
             let warnings: String = warnings.iter().map(with_gap).collect();
             format!("{warnings}{name} is good\n{}", summary(config))
+        }
+    }
+}
+
+/// The same with what is wrong with the certificates and keys that it names.
+///
+/// # Errors
+/// They cannot be used; every fault is reported.
+pub fn with_files(name: &str, mut loaded: Loaded) -> Result<Loaded, Problems> {
+    // Where a key is written is forgotten by now; its path says as much.
+    let problem = |severity, path: &str, message| Problem {
+        severity,
+        file: name.to_owned(),
+        place: None,
+        path: path.to_owned(),
+        message,
+    };
+    match Tls::new(&loaded.config) {
+        Ok((tls, _)) => {
+            let warning = |path: &str, text| problem(Severity::Warning, path, text);
+            let remarks = tls.remarks().into_iter();
+            loaded.warnings.extend(remarks.map(|remark| warning(&remark.path, remark.text)));
+            Ok(loaded)
+        }
+        Err(faults) => {
+            let errors = faults.iter().map(|fault| (&fault.path, fault.message()));
+            let errors = errors.map(|(path, message)| problem(Severity::Error, path, message));
+            Err(loaded.warnings.into_iter().chain(errors).collect())
         }
     }
 }
@@ -37,13 +69,12 @@ fn summary(config: &Config) -> String {
     for listener in &config.listeners {
         let routes: Vec<_> =
             listener.routes.iter().map(|r| format!("{} > {}", r.name, r.upstream)).collect();
-        line(
-            "listener",
-            format_args!("{} {}: {}", listener.name, listener.listen, routes.join(", ")),
-        );
+        let tls = if listener.tls.is_some() { " over TLS" } else { "" };
+        let (name, address, routes) = (&listener.name, &listener.listen, routes.join(", "));
+        line("listener", format_args!("{name} {address}{tls}: {routes}"));
     }
     for upstream in config.upstreams.values() {
-        let endpoints: Vec<_> = upstream.endpoints.iter().map(|e| e.authority.as_ref()).collect();
+        let endpoints: Vec<_> = upstream.endpoints.iter().map(shown).collect();
         let check = upstream.health_check.as_ref().map_or("no check", |check| &check.path);
         let (name, key) = (&upstream.name, &upstream.breaker_key);
         line("upstream", format_args!("{name} {} ({check}), breaker {key}", endpoints.join(", ")));
@@ -51,15 +82,22 @@ fn summary(config: &Config) -> String {
     text
 }
 
+/// An endpoint, and whether nobody can listen in on the way to it.
+fn shown(endpoint: &Endpoint) -> String {
+    let tls = if endpoint.is_tls() { " over TLS" } else { "" };
+    format!("{}{tls}", endpoint.authority)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::report;
+    use super::{report, with_files};
     use crate::config::{Environment, Source, load};
 
     fn check(text: &str) -> String {
         let name = "fusebox.yaml";
         let source = Source { name: name.to_owned(), text: text.to_owned() };
-        report(name, &load(&source, &Environment::new([("", ""); 0], "host")))
+        let loaded = load(&source, &Environment::new([("", ""); 0], "host"));
+        report(name, &loaded.and_then(|loaded| with_files(name, loaded)))
     }
 
     const GOOD: &str = "\
@@ -80,6 +118,31 @@ fusebox.yaml is good
   upstream  payments payments:80 (/health), breaker payments@4adcca2bd7e5
 ";
         assert_eq!(check(GOOD), expected);
+    }
+
+    #[test]
+    fn files_that_run_would_not_start_without_are_read() {
+        let tls = "tls: { certificate: /no/such.crt, key: /no/such.key }";
+        let text = GOOD.replace("upstream: payments }", &format!("upstream: payments, {tls} }}"));
+        let expected = "\
+error: listeners.egress.tls.certificate: cannot read /no/such.crt: No such file or directory (os error 2)
+  --> fusebox.yaml
+
+error: listeners.egress.tls.key: cannot read /no/such.key: No such file or directory (os error 2)
+  --> fusebox.yaml
+
+2 errors
+";
+        assert_eq!(check(&text), expected);
+    }
+
+    #[test]
+    fn what_is_encrypted_is_told() {
+        let text = GOOD.replace("http://payments", "https://payments");
+        let source = Source { name: "fusebox.yaml".to_owned(), text };
+        // Without the files, for not every machine has authorities.
+        let report = report("fusebox.yaml", &load(&source, &Environment::default()));
+        assert!(report.contains("upstream  payments payments:443 over TLS (/health)"), "{report}");
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! addresses that must differ, a port that must not stand open.
 
 mod breaker;
+mod fallback;
 mod header_rules;
 mod listener;
+mod resilience;
 mod route;
+mod tls;
 mod upstream;
 
 use std::{
@@ -17,7 +20,7 @@ use std::{
 };
 
 use super::{
-    Admin, Config, Database, History, Listener, Logs, Upstream, address,
+    Admin, Config, Database, History, Listen, Listener, Logs, Upstream,
     environment::{Environment, Variable},
     keys,
     mapping::Mapping,
@@ -118,16 +121,16 @@ fn admin(admin: &Mapping<'_>) -> Admin {
 
 /// Reads the listeners; no two of them, nor the admin port, may have the same address.
 fn listeners(root: &Mapping<'_>, upstreams: &Upstreams<'_>, admin: SocketAddr) -> Vec<Listener> {
-    let mut taken = vec![(admin, "the admin port".to_owned())];
+    let mut taken = vec![(Listen::Tcp(admin), "the admin port".to_owned())];
     let mut listeners = Vec::new();
     for (name, mapping) in root.named(&keys::LISTENERS) {
         let Some(listener) = listener::read(name, &mapping, upstreams) else { continue };
-        let other = taken.iter().find(|(address, _)| address::collide(*address, listener.listen));
-        if let Some((address, who)) = other {
-            let message = format!("{who} has this address already: {address}");
+        let other = taken.iter().find(|(place, _)| place.collides(&listener.listen));
+        if let Some((place, who)) = other {
+            let message = format!("{who} has this address already: {place}");
             mapping.error(&keys::LISTEN, &message);
         }
-        taken.push((listener.listen, format!("the listener `{}`", shown(name))));
+        taken.push((listener.listen.clone(), format!("the listener `{}`", shown(name))));
         listeners.push(listener);
     }
     listeners

@@ -10,18 +10,21 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderName, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Workers,
+    CallLines, Endpoint, Forwarded, Listen, Protocol, TlsVersion, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
+    fallback::{AnswerBody, AnswerStatus},
     key::{About, Key, key, section},
-    setting::{Bytes, List, Named, Section},
+    setting::{Bytes, Ceiling, List, Named, Section},
     text::{BreakerKey, Label, LogFilter, Name, PathPrefix, RequestPath, Schema, Title, Token},
 };
-use crate::domain::{breaker::Scope, units::Percent};
+use crate::domain::{
+    breaker::Scope, fallback::Occasion, grpc::Code, retry::Condition, units::Percent,
+};
 
 /// What the key `name` is in a mapping at `parent`. None when there is no such key.
 pub(super) fn find(parent: &str, name: &str) -> Option<&'static About> {
@@ -46,10 +49,7 @@ pub(super) const LATER: &[&str] = &[
     "listeners.*.routes[].task.impact",
     "listeners.*.routes[].task.params",
     "listeners.*.routes[].task.success",
-    "listeners.*.tls",
     "upstreams.*.breaker.quorum",
-    "upstreams.*.retry",
-    "upstreams.*.tls",
 ];
 
 /// Declares the keys and the list of them.
@@ -110,8 +110,13 @@ keys! {
 
     LISTENERS: Named = section("listeners").bounds("1", "64");
     LISTENER: Section = section("listeners.*");
-    LISTEN: SocketAddr = key("listeners.*.listen");
+    LISTEN: Listen = key("listeners.*.listen");
     LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
+    LISTENER_TLS: Section = section("listeners.*.tls");
+    LISTENER_CERTIFICATE: PathBuf = key("listeners.*.tls.certificate");
+    LISTENER_KEY: PathBuf = key("listeners.*.tls.key");
+    CLIENT_CA: PathBuf = key("listeners.*.tls.client_ca");
+    LISTENER_MIN_VERSION: TlsVersion = key("listeners.*.tls.min_version").default("1.2");
     FORWARDED: Forwarded = key("listeners.*.forwarded");
     LIMITS: Section = section("listeners.*.limits");
     HEAD_BYTES: Bytes = key("listeners.*.limits.head_bytes")
@@ -120,6 +125,8 @@ keys! {
         .default("60s").bounds("100ms", "1h");
     CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
         .default("10000").bounds("1", "1000000");
+    STREAMS: NonZeroU32 = key("listeners.*.limits.streams")
+        .default("100").bounds("1", "10000");
 
     ROUTES: List<Section> = section("listeners.*.routes").bounds("1", "1000");
     ROUTE_NAME: Title = key("listeners.*.routes[].name");
@@ -138,6 +145,14 @@ keys! {
     RESPONSE_HEADERS_SET: Named = key("listeners.*.routes[].response_headers.set").secret();
     RESPONSE_HEADERS_REMOVE: List<HeaderName> = key("listeners.*.routes[].response_headers.remove")
         .default("[]").bounds("0", "64");
+    FALLBACK: Section = section("listeners.*.routes[].fallback");
+    FALLBACK_ON: List<Occasion> = key("listeners.*.routes[].fallback.on")
+        .default("[refused, failed]").bounds("1", "2");
+    FALLBACK_UPSTREAM: Name = key("listeners.*.routes[].fallback.upstream");
+    FALLBACK_STATUS: AnswerStatus = key("listeners.*.routes[].fallback.status").default("200");
+    FALLBACK_CONTENT_TYPE: HeaderValue = key("listeners.*.routes[].fallback.content_type")
+        .default("text/plain; charset=utf-8");
+    FALLBACK_BODY: AnswerBody = key("listeners.*.routes[].fallback.body").default("");
     TASK: Section = section("listeners.*.routes[].task");
     TASK_DOMAIN: Title = key("listeners.*.routes[].task.domain");
     TASK_ACTION: Title = key("listeners.*.routes[].task.action");
@@ -145,6 +160,13 @@ keys! {
     UPSTREAMS: Named = section("upstreams").bounds("1", "1000");
     UPSTREAM: Section = section("upstreams.*");
     ENDPOINTS: List<Endpoint> = key("upstreams.*.endpoints").bounds("1", "256");
+    PROTOCOL: Protocol = key("upstreams.*.protocol").default("auto");
+    UPSTREAM_TLS: Section = section("upstreams.*.tls");
+    CA: PathBuf = key("upstreams.*.tls.ca");
+    UPSTREAM_CERTIFICATE: PathBuf = key("upstreams.*.tls.certificate");
+    UPSTREAM_KEY: PathBuf = key("upstreams.*.tls.key");
+    SERVER_NAME: HostName = key("upstreams.*.tls.server_name");
+    UPSTREAM_MIN_VERSION: TlsVersion = key("upstreams.*.tls.min_version").default("1.2");
     HEALTH_CHECK: Section = section("upstreams.*.health_check");
     HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path");
     HEALTH_EVERY: Duration = key("upstreams.*.health_check.every")
@@ -157,10 +179,46 @@ keys! {
         .default("30s").bounds("1ms", "1d");
     TOTAL: Duration = key("upstreams.*.timeouts.total").default("60s").bounds("1ms", "1d");
     BODY_IDLE: Duration = key("upstreams.*.timeouts.body_idle").default("60s").bounds("1ms", "1d");
+    ATTEMPT: Duration = key("upstreams.*.timeouts.attempt").bounds("1ms", "1d");
+    TUNNEL_IDLE: Duration = key("upstreams.*.timeouts.tunnel_idle")
+        .default("5m").bounds("100ms", "1d");
     POOL: Section = section("upstreams.*.pool");
     POOL_IDLE: usize = key("upstreams.*.pool.idle").default("64").bounds("0", "10000");
     POOL_IDLE_TIMEOUT: Duration = key("upstreams.*.pool.idle_timeout")
         .default("4s").bounds("100ms", "1h");
+
+    UPSTREAM_LIMITS: Section = section("upstreams.*.limits");
+    UPSTREAM_CONNECTIONS: NonZeroU32 = key("upstreams.*.limits.connections")
+        .default("1024").bounds("1", "1000000");
+    UPSTREAM_PENDING: u32 = key("upstreams.*.limits.pending")
+        .default("1024").bounds("0", "1000000");
+    UPSTREAM_CONCURRENCY: Ceiling = key("upstreams.*.limits.concurrency")
+        .default("off").bounds("1", "1000000");
+    UPSTREAM_QUEUE: u32 = key("upstreams.*.limits.queue").default("128").bounds("0", "100000");
+    UPSTREAM_QUEUE_TIMEOUT: Duration = key("upstreams.*.limits.queue_timeout")
+        .default("250ms").bounds("1ms", "10m");
+    DNS: Section = section("upstreams.*.dns");
+    DNS_REFRESH: Duration = key("upstreams.*.dns.refresh").default("5s").bounds("100ms", "1h");
+
+    RETRY: Section = section("upstreams.*.retry");
+    RETRY_ATTEMPTS: NonZeroU32 = key("upstreams.*.retry.attempts").default("2").bounds("1", "10");
+    RETRY_ON: List<Condition> = key("upstreams.*.retry.on").default("[unsent]").bounds("0", "3");
+    RETRY_STATUSES: List<StatusCode> = key("upstreams.*.retry.statuses")
+        .default("[]").bounds("0", "100");
+    RETRY_BUDGET: Percent = key("upstreams.*.retry.budget").default("20%").bounds("0%", "100%");
+    RETRY_MIN: u32 = key("upstreams.*.retry.min").default("3").bounds("0", "10000");
+    RETRY_BACKOFF: Duration = key("upstreams.*.retry.backoff").default("25ms").bounds("0s", "1m");
+    RETRY_BACKOFF_MAX: Duration = key("upstreams.*.retry.backoff_max")
+        .default("250ms").bounds("0s", "1m");
+    RETRY_BODY_BYTES: Bytes = key("upstreams.*.retry.body_bytes")
+        .default("64KiB").bounds("0B", "1MiB");
+
+    EJECTION: Section = section("upstreams.*.ejection");
+    EJECTION_CONSECUTIVE_FAILURES: NonZeroU32 = key("upstreams.*.ejection.consecutive_failures")
+        .default("5").bounds("1", "10000");
+    EJECTION_FOR: Duration = key("upstreams.*.ejection.for").default("30s").bounds("10ms", "1d");
+    EJECTION_MAX_SHARE: Percent = key("upstreams.*.ejection.max_share")
+        .default("50%").bounds("0%", "100%");
 
     BREAKER: Section = section("upstreams.*.breaker");
     BREAKER_KEY: BreakerKey = key("upstreams.*.breaker.key");
@@ -189,6 +247,8 @@ keys! {
         .default("20").bounds("1", "1000000");
     FAILURE_STATUSES: List<StatusCode> = key("upstreams.*.breaker.failure_statuses")
         .default("[500, 502, 503, 504]").bounds("0", "100");
+    FAILURE_GRPC_STATUSES: List<Code> = key("upstreams.*.breaker.failure_grpc_statuses")
+        .default("[UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS]").bounds("0", "16");
     SCOPE: Scope = key("upstreams.*.breaker.scope").default("fleet");
 }
 

@@ -12,11 +12,13 @@ mod check;
 mod database_url;
 mod environment;
 mod expand;
+mod fallback;
 mod file;
 mod flags;
 mod headers;
 mod key;
 mod keys;
+mod listen;
 mod mapping;
 mod path;
 mod problem;
@@ -27,7 +29,9 @@ mod snippet;
 mod source;
 pub(crate) mod suggest;
 mod text;
+mod tls;
 mod unknown;
+mod upstream;
 
 use std::{
     collections::BTreeMap,
@@ -44,12 +48,16 @@ use mapping::Mapping;
 use reading::Reading;
 use secrets::Secrets;
 
-use crate::domain::{breaker::Policy, route::Match};
+use crate::domain::{breaker::Policy, ejection, retry, route::Match};
 
 pub use environment::Environment;
+pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
+pub use listen::Listen;
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
 pub use source::{MAX_SOURCE_BYTES, Source};
+pub use tls::{IdentityFiles, ListenerTls, TlsVersion, UpstreamTls};
+pub use upstream::{Location, UpstreamLimits};
 
 /// A configuration, and what is hardly meant about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,8 +221,10 @@ pub enum CallLines {
 pub struct Listener {
     /// Its name.
     pub name: String,
-    /// Its address.
-    pub listen: SocketAddr,
+    /// Where it is.
+    pub listen: Listen,
+    /// Its TLS; plain text without.
+    pub tls: Option<ListenerTls>,
     /// What happens to `X-Forwarded-*`.
     pub forwarded: Forwarded,
     /// Limits on what callers may send.
@@ -243,6 +253,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Connections at a time; beyond, new ones wait to be accepted.
     pub connections: NonZeroUsize,
+    /// Calls at a time on one connection of HTTP/2.
+    pub streams: NonZeroU32,
 }
 
 /// One route.
@@ -262,6 +274,8 @@ pub struct Route {
     pub request_headers: HeaderRules,
     /// What is done to response headers.
     pub response_headers: HeaderRules,
+    /// What a call gets that is refused or fails.
+    pub fallback: Option<Fallback>,
     /// The task's domain; the upstream's name unless given.
     pub domain: String,
     /// The task's action; the route's name unless given.
@@ -282,29 +296,54 @@ pub struct HeaderRules {
 pub struct Upstream {
     /// Its name.
     pub name: Arc<str>,
-    /// Its addresses, tried in turn. At least one.
+    /// Where it is. At least one.
     pub endpoints: Vec<Endpoint>,
+    /// What is spoken with them.
+    pub protocol: Protocol,
+    /// TLS towards those that are `https://`.
+    pub tls: UpstreamTls,
     /// Its active check.
     pub health_check: Option<HealthCheck>,
     /// How long its parts may take.
     pub timeouts: Timeouts,
     /// Connections kept idle per worker and endpoint at most, and how long.
     pub pool: Pool,
+    /// What it may take at a time.
+    pub limits: UpstreamLimits,
+    /// How often the names of its endpoints are resolved.
+    pub dns_refresh: Duration,
+    /// Which attempts are made again.
+    pub retry: retry::Policy,
+    /// When one of its addresses is left out.
+    pub ejection: ejection::Policy,
     /// The rules of its breaker.
     pub breaker: Policy,
     /// The shared breaker's key; from the name and the endpoints unless given.
     pub breaker_key: String,
 }
 
-/// One address of an upstream.
+/// One endpoint of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Scheme and authority; the path is empty or `/`.
+    /// Scheme and authority; the path is empty or `/`. Of a Unix socket, `http://localhost/`.
     pub uri: Uri,
-    /// `host:port`, as shown in rows.
+    /// Where it is.
+    pub location: Location,
+    /// `host:port`, or `unix:/path`, as shown in rows.
     pub authority: Arc<str>,
-    /// The Host header that the endpoint sees: the authority as written.
+    /// The Host header that the endpoint sees: the authority as written, or `localhost`.
     pub host: HeaderValue,
+}
+
+/// What is spoken with an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over TLS what the endpoint chooses; without, HTTP/2 for gRPC and HTTP/1.1 for all else.
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// An active check.
@@ -329,6 +368,10 @@ pub struct Timeouts {
     pub total: Duration,
     /// Between two frames of a body, in either direction.
     pub body_idle: Duration,
+    /// From the beginning of one attempt to the response head; none for as long as `total`.
+    pub attempt: Option<Duration>,
+    /// Without a byte in either direction, after which a tunnel ends.
+    pub tunnel_idle: Duration,
 }
 
 /// Connections kept idle.

@@ -10,9 +10,12 @@ use std::{
 
 use http::{Method, StatusCode};
 
-use super::{CallLines, Forwarded, Workers, suggest::did_you_mean};
+use super::{CallLines, Forwarded, Protocol, TlsVersion, Workers, suggest::did_you_mean};
 use crate::domain::{
     breaker::Scope,
+    fallback::Occasion,
+    grpc::Code,
+    retry::Condition,
     units::{Percent, parse_duration, parse_percent, parse_size},
 };
 
@@ -42,6 +45,10 @@ pub(super) trait Setting: Sized {
 /// A size in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Bytes(pub(super) usize);
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ceiling(pub(super) Option<NonZeroU32>);
 
 /// Settings that have an order, and so bounds.
 macro_rules! ordered {
@@ -77,7 +84,7 @@ fn size(text: &str) -> Result<Bytes, String> {
     usize::try_from(bytes).map(Bytes).map_err(|_| "the number is too large".to_owned())
 }
 
-fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+pub(super) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return Err("expected a whole number without a unit, such as `5`".to_owned());
@@ -108,6 +115,23 @@ impl Setting for Workers {
     }
 }
 
+impl Setting for Ceiling {
+    const WHAT: &'static str = "`off` or a whole number";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let limit = whole::<u32>(text)
+            .map_err(|_| "expected `off` or a whole number, such as `100`".to_owned())?;
+        NonZeroU32::new(limit).map(|limit| Self(Some(limit))).ok_or_else(|| NOT_ZERO.to_owned())
+    }
+
+    fn is_outside(&self, least: &Self, most: &Self) -> bool {
+        self.0.is_some() && (self.0 < least.0 || self.0 > most.0)
+    }
+}
+
 /// Settings that are one of a few words.
 macro_rules! choices {
     ($($kind:ty, $what:literal, [$($word:literal => $value:expr),*];)*) => {$(
@@ -125,12 +149,18 @@ macro_rules! choices {
 }
 
 choices! {
+    TlsVersion, "`1.2` or `1.3`", ["1.2" => Self::V1_2, "1.3" => Self::V1_3];
     bool, "`true` or `false`", ["true" => true, "false" => false];
     CallLines, "`all`, `failures` or `none`",
         ["all" => Self::All, "failures" => Self::Failures, "none" => Self::None];
     Forwarded, "`off`, `replace` or `append`",
         ["off" => Self::Off, "replace" => Self::Replace, "append" => Self::Append];
+    Protocol, "`auto`, `http1` or `http2`",
+        ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
+    Occasion, "`refused` or `failed`", ["refused" => Self::Refused, "failed" => Self::Failed];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
+    Condition, "`unsent`, `reset` or `timeout`",
+        ["unsent" => Self::Unsent, "reset" => Self::Reset, "timeout" => Self::Timeout];
     Method, "a method: `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS` or `TRACE`", [
         "GET" => Self::GET, "HEAD" => Self::HEAD, "POST" => Self::POST, "PUT" => Self::PUT,
         "PATCH" => Self::PATCH, "DELETE" => Self::DELETE, "OPTIONS" => Self::OPTIONS,
@@ -148,9 +178,21 @@ impl Setting for StatusCode {
     }
 }
 
+impl Setting for Code {
+    const WHAT: &'static str = "a gRPC code other than OK, such as `UNAVAILABLE` or `14`";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let code = Self::parse(text).filter(|&code| code != Self::Ok);
+        code.ok_or_else(|| {
+            let names = Self::ALL[1..].iter().map(|code| code.as_str());
+            format!("expected {}{}", Self::WHAT, did_you_mean(text, names))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Bytes, Setting, Workers};
+    use super::{Bytes, Ceiling, Code, Setting, Workers};
     use crate::config::Forwarded;
 
     #[test]
@@ -158,6 +200,17 @@ mod tests {
         let fault = Forwarded::read("apend").unwrap_err();
         assert_eq!(fault, "expected `off`, `replace` or `append`; did you mean `append`?");
         assert_eq!(bool::read("yes").unwrap_err(), "expected `true` or `false`");
+    }
+
+    #[test]
+    fn a_grpc_code_is_a_name_or_a_number_and_no_success() {
+        assert_eq!(Code::read("UNAVAILABLE"), Ok(Code::Unavailable));
+        assert_eq!(Code::read("14"), Ok(Code::Unavailable));
+        for text in ["OK", "0", "17", "unavailable", ""] {
+            assert!(Code::read(text).is_err(), "{text}");
+        }
+        let fault = Code::read("UNAVAILBLE").unwrap_err();
+        assert!(fault.ends_with("did you mean `UNAVAILABLE`?"), "{fault}");
     }
 
     #[test]
@@ -169,5 +222,7 @@ mod tests {
         assert_eq!(Bytes::read("64KiB"), Ok(Bytes(65_536)));
         assert_eq!(Workers::read("auto"), Ok(Workers::Auto));
         assert!(Workers::read("0").is_err());
+        assert_eq!(Ceiling::read("off"), Ok(Ceiling(None)));
+        assert!(Ceiling::read("0").is_err() && Ceiling::read("none").is_err());
     }
 }

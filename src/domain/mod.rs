@@ -4,13 +4,19 @@
 //! arguments is decided here, and is tested here as data.
 
 pub mod attempt;
+pub mod balance;
 pub mod breaker;
 mod card;
 pub mod correlation;
+pub mod deadline;
+pub mod ejection;
+pub mod fallback;
 pub mod fleet;
+pub mod grpc;
 mod hex;
 pub mod learn;
 pub mod outcome;
+pub mod retry;
 pub mod route;
 pub mod secret;
 pub mod task;

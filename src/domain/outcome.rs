@@ -9,6 +9,8 @@ use std::io::{self, ErrorKind};
 
 use http::StatusCode;
 
+use super::grpc::Code;
+
 /// What one attempt says about its upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -140,12 +142,16 @@ reasons! {
     ConnectReset = "connect_reset", Failure, Failure, 502, "destination_ip_unroutable";
     /// The TLS handshake failed.
     TlsFailure = "tls_failure", Failure, Failure, 502, "tls_protocol_error";
+    /// The upstream's certificate is not to be trusted.
+    TlsCertificate = "tls_certificate", Failure, Failure, 502, "tls_certificate_error";
     /// No response head within the first-byte timeout.
     TimeoutFirstByte = "timeout_first_byte", Failure, Timeout, 504, "http_response_timeout";
     /// No response head within the total timeout.
     TimeoutTotal = "timeout_total", Failure, Timeout, 504, "http_response_timeout";
     /// No body frame of the upstream within the body-idle timeout.
     TimeoutIdle = "timeout_idle", Failure, Timeout, 504, "connection_read_timeout";
+    /// Nothing went through a tunnel for too long.
+    TunnelIdle = "tunnel_idle", Neutral, Timeout, 504, "connection_read_timeout";
     /// The caller's own, shorter deadline passed.
     CallerDeadline = "caller_deadline", Neutral, Timeout, 504, "http_response_timeout";
     /// The upstream closed or reset before a response head.
@@ -170,6 +176,10 @@ reasons! {
     BreakerOpen = "breaker_open", Neutral, Refused, 503, "destination_unavailable";
     /// The limit of calls in flight is reached.
     BulkheadFull = "bulkhead_full", Neutral, Refused, 503, "connection_limit_reached";
+    /// The call waited too long for others to end.
+    QueueTimeout = "queue_timeout", Neutral, Refused, 503, "connection_limit_reached";
+    /// All connections that the upstream may have are in use.
+    NoConnection = "no_connection", Neutral, Refused, 503, "connection_limit_reached";
     /// No route matches.
     NoRoute = "no_route", Neutral, Refused, 404, "http_request_error";
     /// A route matches, but not for this method.
@@ -194,6 +204,20 @@ reasons! {
     Crashed = "crashed", Neutral, Interrupted, 503, "proxy_internal_error";
     /// A fault of Fusebox itself.
     Internal = "internal", Neutral, Failure, 500, "proxy_internal_error";
+    /// The upstream's gRPC code was UNAVAILABLE.
+    GrpcUnavailable = "grpc_unavailable", Failure, Failure, 503, "proxy_internal_response";
+    /// The upstream's gRPC code was DEADLINE_EXCEEDED, and the deadline was not the caller's.
+    GrpcDeadlineExceeded = "grpc_deadline_exceeded", Failure, Timeout, 504, "proxy_internal_response";
+    /// The upstream's gRPC code was INTERNAL.
+    GrpcInternal = "grpc_internal", Failure, Failure, 500, "proxy_internal_response";
+    /// The upstream's gRPC code was DATA_LOSS.
+    GrpcDataLoss = "grpc_data_loss", Failure, Failure, 500, "proxy_internal_response";
+    /// The upstream's gRPC code was RESOURCE_EXHAUSTED.
+    GrpcResourceExhausted = "grpc_resource_exhausted", Overload, Failure, 429, "proxy_internal_response";
+    /// The upstream's gRPC code was another that is configured as a failure.
+    GrpcOther = "grpc_other", Failure, Failure, 502, "proxy_internal_response";
+    /// No response head within the timeout of one attempt.
+    TimeoutAttempt = "timeout_attempt", Failure, Timeout, 504, "http_response_timeout";
 }
 
 impl Reason {
@@ -217,6 +241,18 @@ impl Reason {
         }
     }
 
+    /// Whether no connection came about, or none that could be used.
+    pub const fn is_connections(self) -> bool {
+        matches!(
+            self,
+            Self::DnsFailure
+                | Self::ConnectRefused
+                | Self::ConnectTimeout
+                | Self::ConnectReset
+                | Self::TlsFailure
+        )
+    }
+
     /// The reason that a response status stands for, when it is no success.
     ///
     /// `failures` are the statuses that the upstream's breaker counts as failures.
@@ -235,6 +271,22 @@ impl Reason {
             _ => Self::HttpOther,
         })
     }
+
+    /// The reason that a gRPC code stands for, when it is no success.
+    ///
+    /// `failures` are the codes that the upstream's breaker counts as failures.
+    pub fn of_grpc(code: Code, failures: &[Code]) -> Option<Self> {
+        match code {
+            Code::Ok => None,
+            Code::ResourceExhausted => Some(Self::GrpcResourceExhausted),
+            _ if !failures.contains(&code) => None,
+            Code::Unavailable => Some(Self::GrpcUnavailable),
+            Code::DeadlineExceeded => Some(Self::GrpcDeadlineExceeded),
+            Code::Internal => Some(Self::GrpcInternal),
+            Code::DataLoss => Some(Self::GrpcDataLoss),
+            _ => Some(Self::GrpcOther),
+        }
+    }
 }
 
 /// Whether this machine has run out of something: no upstream can help it.
@@ -249,7 +301,7 @@ fn is_exhausted(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Reason, Verdict};
+    use super::{Code, Outcome, Reason, Verdict};
     use http::StatusCode;
     use std::io::{Error, ErrorKind};
 
@@ -310,5 +362,18 @@ mod tests {
         assert_eq!([of(200), of(404), of(501), of(505)], [None; 4]);
         assert_eq!(of(500), Some(Reason::Http500));
         assert_eq!(of(429).map(Reason::verdict), Some(Verdict::Overload));
+    }
+
+    #[test]
+    fn a_grpc_code_is_a_failure_only_when_the_breaker_counts_it() {
+        let counted = [Code::Unavailable, Code::DeadlineExceeded, Code::Internal, Code::Aborted];
+        let of = |code| Reason::of_grpc(code, &counted);
+        assert_eq!([of(Code::Ok), of(Code::NotFound), of(Code::DataLoss)], [None; 3]);
+        assert_eq!(of(Code::Unavailable), Some(Reason::GrpcUnavailable));
+        assert_eq!(of(Code::Aborted), Some(Reason::GrpcOther));
+        let exceeded = of(Code::DeadlineExceeded).unwrap();
+        assert_eq!((exceeded.verdict(), exceeded.outcome()), (Verdict::Failure, Outcome::Timeout));
+        let exhausted = Reason::of_grpc(Code::ResourceExhausted, &[]).unwrap();
+        assert_eq!(exhausted.verdict(), Verdict::Overload);
     }
 }

@@ -38,6 +38,9 @@ pub struct CallRecord {
     pub method: Method,
     /// The status that the caller saw; none when it went away first.
     pub status: Option<u16>,
+    /// The code in `grpc-status`, of the upstream or of ours; none when the call was no gRPC call,
+    /// or ended before there was one.
+    pub grpc_status: Option<u8>,
     /// How the call ended.
     pub outcome: Outcome,
     /// Why, unless it succeeded.
@@ -60,6 +63,14 @@ pub struct CallRecord {
     pub response_bytes: u64,
     /// How many calls this row stands for; above 1 only for folded rows.
     pub weight: u32,
+}
+
+impl CallRecord {
+    /// It ended for this reason.
+    pub const fn end_with(&mut self, reason: Reason) {
+        self.outcome = reason.outcome();
+        self.reason = Some(reason);
+    }
 }
 
 /// Who carried a call: what is the same for all calls of a process.

@@ -18,6 +18,11 @@ impl Percent {
         if basis_points <= 10_000 { Some(Self(basis_points)) } else { None }
     }
 
+    /// So many hundredths of all; all of it when that would be more.
+    pub const fn of(percent: u8) -> Self {
+        if percent < 100 { Self(percent as u16 * 100) } else { Self::ALL }
+    }
+
     /// A hundredth of a percent, 0 to 10,000.
     pub const fn basis_points(self) -> u16 {
         self.0

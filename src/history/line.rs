@@ -30,6 +30,7 @@ pub fn line(row: &CallRecord) -> String {
         "method": row.method.as_str(),
         "path": &*site.path,
         "status": row.status,
+        "grpcStatus": row.grpc_status,
         "outcome": row.outcome.as_str(),
         "failureReason": row.reason.map(Reason::as_str),
         "attempts": row.attempts.iter().map(attempt).collect::<Vec<_>>(),

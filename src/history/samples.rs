@@ -44,6 +44,7 @@ pub(crate) fn success(site: &Arc<CallSite>) -> CallRecord {
         endpoint: Some(Arc::clone(&attempt.endpoint)),
         method: Method::GET,
         status: Some(200),
+        grpc_status: None,
         outcome: Outcome::Success,
         reason: None,
         attempts: [attempt].into_iter().collect(),

@@ -10,28 +10,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Method, Response, header};
+use http::{HeaderMap, Method};
 
 use super::{
-    body::{Outgoing, ResponseBody, Upload},
+    answered::Answered,
     connection::Connection,
-    fields::{Fields, Present},
-    h1::{Arriving, Connection as Outbound},
-    headers::{self, CORRELATION_ID, TASK_ID},
-    reply::Problem,
+    fields::Fields,
+    h1::Connection as Outbound,
     routes::{Place, Route},
+    upload::Upload,
 };
 use crate::{
-    breakers::Recorded,
     clock,
     domain::{
         breaker::State,
         correlation::{CorrelationId, TraceContext},
+        grpc::{Code, GRPC_STATUS},
         outcome::{Outcome, Reason, Verdict},
         secret,
         task::{Attempt, CallRecord, TaskId},
     },
     history::Ticket,
+    upstreams::Call as Room,
 };
 
 /// The longest method that is told, in bytes; the longest that is registered has 16.
@@ -39,6 +39,10 @@ const MAX_METHOD: usize = 32;
 
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
+
+mod answering;
+
+pub(super) use answering::Passing;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -58,13 +62,13 @@ pub(super) struct Exchange {
     under_way: Option<Arc<str>>,
     /// What the journal gave for it when it was sent on.
     begun: Option<Ticket>,
-    /// The verdict at the response head, which the body may still turn.
-    recorded: Option<Recorded>,
-    /// What the status said, for when the body ends well.
-    at_head: Option<Reason>,
+    /// Who answers, and what that says.
+    answered: Option<Answered>,
     upload: Rc<Upload>,
-    /// The place of the endpoint that answered.
-    endpoint: usize,
+    /// A call that has one counts towards the limit of its upstream.
+    room: Option<Room>,
+    /// The caller speaks gRPC.
+    is_grpc: bool,
 }
 
 impl Exchange {
@@ -88,7 +92,7 @@ impl Exchange {
         );
         let parent =
             fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
-        let place = route.map_or(&connection.routes.nowhere, |route| &route.place);
+        let place = route.map_or(&connection.terms.routes.nowhere, |route| &route.place);
         if route.is_some() {
             place.traffic.begin();
         }
@@ -102,6 +106,7 @@ impl Exchange {
             endpoint: None,
             method: told(method),
             status: None,
+            grpc_status: None,
             outcome: Outcome::Cancelled,
             reason: Some(Reason::ClientGoneBeforeHeaders),
             attempts: Default::default(),
@@ -125,10 +130,10 @@ impl Exchange {
             sent: None,
             under_way: None,
             begun: None,
-            recorded: None,
-            at_head: None,
+            answered: None,
             upload: Rc::default(),
-            endpoint: 0,
+            room: None,
+            is_grpc: fields.present.grpc,
         })
     }
 
@@ -165,7 +170,7 @@ impl Exchange {
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
     pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
         if let (None, Some(record)) = (&self.begun, &self.record) {
-            self.begun = Some(self.connection.worker.begin(record, endpoint));
+            self.begun = Some(self.connection.terms.worker.begin(record, endpoint));
         }
         self.sent = Some(now);
         self.under_way = Some(Arc::clone(endpoint));
@@ -188,51 +193,9 @@ impl Exchange {
         });
     }
 
-    /// Answers with a problem of ours.
-    pub(super) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
-        let reason = problem.reason();
-        let Some(record) = &mut self.record else {
-            return Response::new(Outgoing::Reply(Default::default()));
-        };
-        let (mut response, length) = problem.into_response(record);
-        record.status = Some(response.status().as_u16());
-        record.outcome = reason.outcome();
-        record.reason = Some(reason);
-        record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
-        self.add_ids(&mut response);
-        response
-    }
-
-    /// Passes the upstream's answer on. The exchange goes with its body.
-    pub(super) fn pass(
-        mut self: Box<Self>,
-        mut response: Response<Arriving>,
-        present: Present,
-        endpoint: usize,
-        recorded: Recorded,
-        at_head: Option<Reason>,
-        now: Instant,
-    ) -> Response<Outgoing> {
-        self.endpoint = endpoint;
-        self.recorded = Some(recorded);
-        self.at_head = at_head;
-        let first_byte_us = micros(now, self.started);
-        self.note(|record| {
-            record.status = Some(response.status().as_u16());
-            record.first_byte_us = Some(first_byte_us);
-            let reason = at_head.unwrap_or(Reason::ClientGoneMidBody);
-            record.outcome = reason.outcome();
-            record.reason = Some(reason);
-        });
-        headers::strip_hop_by_hop(response.headers_mut(), present);
-        let idle = self.route.as_ref().map(|route| {
-            headers::apply(response.headers_mut(), &route.response_headers);
-            route.upstream.timeouts.body_idle
-        });
-        *response.version_mut() = http::Version::HTTP_11;
-        let idle = idle.unwrap_or_default();
-        self.add_ids(&mut response);
-        response.map(|body| Outgoing::Stream(Box::new(ResponseBody::new(body, idle, self))))
+    /// Its upstream has room for it.
+    pub(super) fn enter(&mut self, room: Room) {
+        self.room = Some(room);
     }
 
     /// Bytes of the body went by.
@@ -240,55 +203,72 @@ impl Exchange {
         self.note(|record| record.response_bytes += bytes);
     }
 
+    /// Whether it is known only at the end how the upstream did.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.answered.as_ref().is_some_and(Answered::is_awaited)
+    }
+
+    /// The answer goes on for longer than its end is waited for.
+    pub(super) fn lasts(&mut self) {
+        if let Some(answered) = &mut self.answered {
+            answered.lasts(clock::now());
+        }
+    }
+
+    /// The trailers of the answer have come.
+    pub(super) fn trailed(&mut self, trailers: &HeaderMap) {
+        let (Some(answered), Some(route)) = (&mut self.answered, &self.route) else { return };
+        let said = trailers.get(GRPC_STATUS).filter(|_| self.is_grpc);
+        let Some(code) = said.map(|said| Code::of_field(said.as_bytes())) else { return };
+        let failures = &route.upstream.policy.failure_grpc_statuses;
+        answered.says(Reason::of_grpc(code, failures));
+        self.note(|record| record.grpc_status = Some(code.number()));
+    }
+
     /// The body is complete, and its connection free if it can carry another call.
     pub(super) fn body_ended(&mut self, connection: Option<Outbound>) {
-        let at_head = self.at_head;
-        self.note(|record| {
-            record.outcome = at_head.map_or(Outcome::Success, Reason::outcome);
-            record.reason = at_head;
-        });
         let now = clock::now();
         self.ended = Some(now);
-        if let (Some(connection), Some(route)) = (connection, &self.route) {
-            route.upstream.endpoint(self.endpoint).keep(connection, now);
-        }
-        if let Some(recorded) = self.recorded.take() {
-            recorded.settle();
+        let reason = self.answered.as_ref().and_then(Answered::reason);
+        self.note(|record| match reason {
+            Some(reason) => record.end_with(reason),
+            None => (record.outcome, record.reason) = (Outcome::Success, None),
+        });
+        self.turned(reason);
+        if let Some(answered) = &mut self.answered {
+            if let Some(connection) = connection {
+                answered.endpoint().keep(connection, now);
+            }
+            answered.ended(now);
         }
     }
 
     /// The body broke off in the middle.
     pub(super) fn body_failed(&mut self, reason: Reason) {
-        self.note(|record| {
-            record.outcome = reason.outcome();
-            record.reason = Some(reason);
-        });
-        if let Some(recorded) = self.recorded.take()
-            && reason.verdict() == Verdict::Failure
-        {
-            recorded.reclassify(clock::now());
+        self.note(|record| record.end_with(reason));
+        self.turned(Some(reason));
+        if let Some(answered) = &mut self.answered {
+            answered.failed(reason, clock::now());
         }
     }
 
-    fn add_ids<B>(&self, response: &mut Response<B>) {
-        let Some(record) = &self.record else { return };
-        let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
-            headers.insert(CORRELATION_ID, value);
-        }
-        if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
-            headers.insert(TASK_ID, value);
-        }
-        if self.connection.worker.is_leaving() {
-            headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
-        }
+    /// What the last attempt came to is other than what its head said.
+    fn turned(&mut self, reason: Option<Reason>) {
+        let Some(reason) = reason.filter(|reason| reason.verdict() == Verdict::Failure) else {
+            return;
+        };
+        self.note(|record| {
+            if let Some(last) = record.attempts.last_mut() {
+                (last.verdict, last.reason) = (Verdict::Failure, Some(reason));
+            }
+        });
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let now = self.ended.unwrap_or_else(clock::now);
-        let aborting = self.connection.worker.is_aborting();
+        let aborting = self.connection.terms.worker.is_aborting();
         let cut_off = if aborting { Reason::Shutdown } else { Reason::ClientGoneBeforeHeaders };
         // It ended while it was under way, which says nothing about the upstream.
         self.attempted(cut_off.verdict(), Some(cut_off), now);
@@ -304,7 +284,7 @@ impl Drop for Exchange {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
-        self.connection.worker.finish(&record, self.begun.take(), &self.place.line);
+        self.connection.terms.worker.finish(&record, self.begun.take(), &self.place.line);
         self.connection.end(now);
     }
 }

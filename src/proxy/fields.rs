@@ -6,6 +6,7 @@
 use http::HeaderMap;
 
 use super::headers;
+use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +51,10 @@ pub(super) struct Fields<'a> {
     pub(super) task_id: Field<'a>,
     pub(super) traceparent: Field<'a>,
     pub(super) xray: Field<'a>,
+    pub(super) upgrade: Field<'a>,
+    pub(super) grpc_timeout: Field<'a>,
+    pub(super) expected_ms: Field<'a>,
+    pub(super) grpc_status: Field<'a>,
     /// Which others there are.
     pub(super) present: Present,
 }
@@ -60,11 +65,17 @@ pub(super) struct Present {
     pub(super) connection: bool,
     /// `Connection` names other fields.
     pub(super) nominations: bool,
+    /// `Upgrade` is among them.
+    pub(super) upgrade: bool,
     pub(super) via: bool,
     /// One that is about one connection, besides `Connection` itself.
     pub(super) hop_by_hop: bool,
     pub(super) expect: bool,
     pub(super) tracestate: bool,
+    /// Trailers are welcome.
+    pub(super) te_trailers: bool,
+    pub(super) grpc: bool,
+    pub(super) idempotency_key: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -91,11 +102,27 @@ impl<'a> Fields<'a> {
             "x-task-id" => self.task_id.add(value),
             "traceparent" => self.traceparent.add(value),
             "x-amzn-trace-id" => self.xray.add(value),
+            "grpc-timeout" => self.grpc_timeout.add(value),
+            "x-envoy-expected-rq-timeout-ms" => self.expected_ms.add(value),
+            "grpc-status" => self.grpc_status.add(value),
             "tracestate" => self.present.tracestate = true,
             "via" => self.present.via = true,
             "connection" => {
                 self.present.connection = true;
-                self.present.nominations |= !headers::is_connection_word(value);
+                if !headers::is_connection_word(value) {
+                    self.present.nominations = true;
+                    self.present.upgrade |= headers::has_token(value, b"upgrade");
+                }
+            }
+            "content-type" => self.present.grpc |= grpc::is_grpc(value),
+            "idempotency-key" => self.present.idempotency_key = true,
+            "te" => {
+                self.present.te_trailers |= headers::has_token(value, b"trailers");
+                self.present.hop_by_hop = true;
+            }
+            "upgrade" => {
+                self.upgrade.add(value);
+                self.present.hop_by_hop = true;
             }
             "transfer-encoding" => {
                 self.transfer_encoding.add(value);
@@ -105,10 +132,7 @@ impl<'a> Fields<'a> {
             | "proxy-connection"
             | "http2-settings"
             | "proxy-authenticate"
-            | "proxy-authorization"
-            | "te"
-            | "trailer"
-            | "upgrade" => {
+            | "proxy-authorization" => {
                 self.present.hop_by_hop = true;
             }
             _ => {}
@@ -146,6 +170,10 @@ mod tests {
             "x-task-id",
             "traceparent",
             "x-amzn-trace-id",
+            "upgrade",
+            "grpc-timeout",
+            "x-envoy-expected-rq-timeout-ms",
+            "grpc-status",
         ];
         let value =
             |name: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(name));
@@ -162,6 +190,10 @@ mod tests {
             fields.task_id,
             fields.traceparent,
             fields.xray,
+            fields.upgrade,
+            fields.grpc_timeout,
+            fields.expected_ms,
+            fields.grpc_status,
         ];
         assert_eq!(found.map(|field| field.only().unwrap()), names.map(str::as_bytes));
     }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use super::fields::Present;
 use crate::config::{Forwarded, HeaderRules};
@@ -30,7 +30,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
 /// How many of them there are.
-const HOPS: usize = 9;
+const HOPS: usize = 8;
 /// Headers that are about one connection (RFC 9110 §7.6.1) and end here.
 static HOP_BY_HOP: [HeaderName; HOPS] = [
     KEEP_ALIVE,
@@ -39,7 +39,6 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
@@ -47,6 +46,7 @@ static HOP_BY_HOP: [HeaderName; HOPS] = [
 /// How Fusebox calls itself in `Via`.
 const VIA_NAME: &str = "fusebox";
 const VIA: HeaderValue = HeaderValue::from_static("1.1 fusebox");
+const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 fusebox");
 /// A call passes a sidecar when it leaves a service and one when it enters the next; a chain deeper
 /// than this is a loop.
 const MAX_PASSES: usize = 16;
@@ -74,6 +74,30 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, present: Present) {
     }
 }
 
+/// Removes from trailers what decides about the message, its route or its caller (RFC 9110 §6.5.1):
+/// whoever merges them into the head must not be led astray.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    const HEADS_ONLY: [HeaderName; 14] = [
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::HOST,
+        header::RANGE,
+        header::SET_COOKIE,
+        header::TRAILER,
+        header::WWW_AUTHENTICATE,
+    ];
+    for name in HEADS_ONLY.iter().chain(&HOP_BY_HOP) {
+        trailers.remove(name);
+    }
+}
+
 /// Whether `Connection` names a header that must not be removed from the message.
 pub(super) fn nominates_framing(headers: &HeaderMap) -> bool {
     const KEPT: [HeaderName; 3] = [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
@@ -93,6 +117,13 @@ pub(super) fn is_connection_word(token: &[u8]) -> bool {
     token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
 }
 
+/// Whether a list of tokens has this one. What follows a semicolon is about the token.
+pub(super) fn has_token(list: &[u8], token: &[u8]) -> bool {
+    let tokens = list.split(|&byte| byte == b',');
+    let names = tokens.filter_map(|entry| entry.split(|&byte| byte == b';').next());
+    names.map(<[u8]>::trim_ascii).any(|name| name.eq_ignore_ascii_case(token))
+}
+
 /// Whether the call has come through here too often.
 pub(super) fn is_loop(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
@@ -101,23 +132,23 @@ pub(super) fn is_loop(headers: &HeaderMap) -> bool {
     entries.filter(own).count() >= MAX_PASSES
 }
 
-/// Adds this hop to `Via` (RFC 9110 §7.6.3).
-pub(super) fn add_via(headers: &mut HeaderMap) {
-    headers.append(header::VIA, VIA);
+/// Adds this hop to `Via` (RFC 9110 §7.6.3), with the version in which the message came.
+pub(super) fn add_via(headers: &mut HeaderMap, version: Version) {
+    headers.append(header::VIA, if version == Version::HTTP_2 { VIA_HTTP2 } else { VIA });
 }
 
-/// Sets `X-Forwarded-*` by the listener's rule. `host` is what the caller sent as Host.
+/// Sets `X-Forwarded-*` by the listener's rule. The Host is the caller's still.
 pub(super) fn forward(
     headers: &mut HeaderMap,
     mode: Forwarded,
-    peer: SocketAddr,
-    local_port: u16,
-    host: &HeaderValue,
+    peer: Option<SocketAddr>,
+    local_port: Option<u16>,
+    scheme: &'static str,
 ) {
     if mode == Forwarded::Off {
         return;
     }
-    let mut chain = peer.ip().to_string();
+    let mut chain = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string());
     if mode == Forwarded::Append {
         let received =
             headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
@@ -130,14 +161,22 @@ pub(super) fn forward(
         headers.insert(X_FORWARDED_FOR, chain);
     }
     let keep = mode == Forwarded::Append;
+    let host = headers.get(header::HOST).cloned();
     let mut set = |name: HeaderName, value: HeaderValue| {
         if !(keep && headers.contains_key(&name)) {
             headers.insert(name, value);
         }
     };
-    set(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
-    set(X_FORWARDED_HOST, host.clone());
-    set(X_FORWARDED_PORT, HeaderValue::from(local_port));
+    set(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    if let Some(host) = host {
+        set(X_FORWARDED_HOST, host);
+    }
+    match local_port {
+        Some(port) => set(X_FORWARDED_PORT, HeaderValue::from(port)),
+        None if keep => {}
+        // A Unix socket has no port, and the caller's word is not taken for one.
+        None => drop(headers.remove(&X_FORWARDED_PORT)),
+    }
     if !keep {
         headers.remove(header::FORWARDED);
     }
@@ -157,7 +196,7 @@ pub(super) fn apply(headers: &mut HeaderMap, rules: &HeaderRules) {
 mod tests {
     use super::{HOP_BY_HOP, add_via, forward, is_loop, strip_hop_by_hop};
     use crate::{config::Forwarded, proxy::fields::Fields};
-    use http::{HeaderMap, HeaderName, HeaderValue, header};
+    use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
     fn map(headers: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
@@ -197,10 +236,10 @@ mod tests {
     #[test]
     fn via_grows_by_one_and_a_loop_is_seen() {
         let mut headers = map(&[("via", "1.0 fred, 1.1 fusebox")]);
-        add_via(&mut headers);
+        add_via(&mut headers, Version::HTTP_2);
         assert_eq!(headers.get_all("via").iter().count(), 2);
         assert!(!is_loop(&headers));
-        (0..16).for_each(|_| add_via(&mut headers));
+        (0..16).for_each(|_| add_via(&mut headers, Version::HTTP_11));
         assert!(is_loop(&headers));
     }
 
@@ -210,7 +249,9 @@ mod tests {
         let host = HeaderValue::from_static("shop.example");
         let seen = |mode| {
             let mut headers = map(&received);
-            forward(&mut headers, mode, "10.0.0.9:55".parse().unwrap(), 8080, &host);
+            let peer = "10.0.0.9:55".parse().ok();
+            headers.insert(header::HOST, host.clone());
+            forward(&mut headers, mode, peer, Some(8080), "http");
             let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap().to_owned());
             (
                 text("x-forwarded-for").unwrap(),

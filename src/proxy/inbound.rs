@@ -14,6 +14,15 @@ use crate::domain::route::host_of;
 /// Why a request is not sent on, in words for the caller.
 pub(super) type Objection = &'static str;
 
+/// Where a request came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// What addresses there begin with.
+    pub(super) scheme: &'static str,
+    /// Whether the path decides where it goes.
+    pub(super) by_path: bool,
+}
+
 /// The host that a caller named, and its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Host<'a> {
@@ -22,28 +31,28 @@ pub(super) struct Host<'a> {
 }
 
 /// Checks the head of a request. `had_content_length` says whether the bytes had one, see
-/// [`super::framing`]; `by_path` whether the path decides where it goes.
+/// [`super::framing`].
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check<'a, B>(
-    request: &Request<B>,
+    request: &'a Request<B>,
     fields: &Fields<'a>,
     had_content_length: bool,
-    by_path: bool,
+    place: Place,
 ) -> Result<Host<'a>, Objection> {
     framing(request, fields, had_content_length)?;
-    let host = Host::read(fields.host)?;
     let uri = request.uri();
+    let host = Host::read(named(request, fields)?)?;
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return Err("the request target has bytes that must be percent-encoded");
     }
-    if let Some(authority) = uri.authority() {
-        if uri.scheme_str() != Some("http") {
-            return Err("only http:// targets are carried");
+    if let Some(authority) = uri.authority().filter(|_| request.version() != Version::HTTP_2) {
+        if uri.scheme_str() != Some(place.scheme) {
+            return Err("only targets with the listener's own scheme are carried, such as http://");
         }
-        if !host.is_of(authority) {
+        if !host.is_of(authority, place) {
             return Err("the request target and the Host header name different hosts");
         }
     }
@@ -52,11 +61,25 @@ pub(super) fn check<'a, B>(
         path if !path.starts_with('/') && path != "*" => {
             Err("the request target must begin with a slash")
         }
-        path if by_path && has_dot_segment(path) => {
+        path if place.by_path && has_dot_segment(path) => {
             Err("the path has `.` or `..` segments; resolve them before sending")
         }
         _ => Ok(host),
     }
+}
+
+/// Where the caller named its host: over HTTP/2 in the target, and nothing else in the header.
+fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a>, Objection> {
+    let Some(authority) =
+        request.uri().authority().filter(|_| request.version() == Version::HTTP_2)
+    else {
+        return Ok(fields.host);
+    };
+    let target = authority.as_str().as_bytes();
+    if fields.host.first.is_some_and(|host| !host.eq_ignore_ascii_case(target)) {
+        return Err("`:authority` and the Host header name different hosts");
+    }
+    Ok(Field { first: Some(target), is_repeated: fields.host.is_repeated })
 }
 
 /// Message framing that two servers could read differently.
@@ -111,13 +134,14 @@ impl<'a> Host<'a> {
         if is_host { Ok(Self { name, port }) } else { Err(NO_HOST) }
     }
 
-    /// Whether this is what a target of `http` names: port 80 goes without saying.
-    fn is_of(self, target: &Authority) -> bool {
+    /// Whether this is what a target names: the scheme's own port goes without saying.
+    fn is_of(self, target: &Authority, place: Place) -> bool {
         let has_user = target.as_str().contains('@');
-        let port = target.port_u16().unwrap_or(80);
+        let usual = if place.scheme == "https" { 443 } else { 80 };
+        let port = target.port_u16().unwrap_or(usual);
         !has_user
             && target.host().eq_ignore_ascii_case(self.name)
-            && port == self.port.unwrap_or(80)
+            && port == self.port.unwrap_or(usual)
     }
 }
 
@@ -135,8 +159,10 @@ fn has_dot_segment(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, check};
+    use super::{Fields, Place, check};
     use http::Request;
+
+    const PLACE: Place = Place { scheme: "http", by_path: true };
 
     fn objection(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<&'static str> {
         let mut request = Request::builder().method(method).uri(target);
@@ -144,7 +170,7 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        check(&request, &Fields::of(request.headers()), false, true).err()
+        check(&request, &Fields::of(request.headers()), false, PLACE).err()
     }
 
     #[test]
@@ -193,7 +219,7 @@ mod tests {
         }
         let request = Request::post("/").header("host", "a").header("transfer-encoding", "chunked");
         let request = request.body(()).unwrap();
-        assert!(check(&request, &Fields::of(request.headers()), true, true).is_err());
+        assert!(check(&request, &Fields::of(request.headers()), true, PLACE).is_err());
         assert!(
             objection("GET", "/", &[("host", "a"), ("connection", "close, content-length")])
                 .is_some()

@@ -1,31 +1,51 @@
 //! The data plane: what happens to a call between the caller and the upstream.
 //!
 //! One thread per core, each with a runtime of its own whose tasks never move, its own listeners
-//! (the kernel spreads connections by `SO_REUSEPORT`) and its own upstream connections. Shared
-//! between threads are the circuits and the counters, each behind a lock of a few nanoseconds.
+//! (the kernel spreads connections by `SO_REUSEPORT`; those of a Unix socket are handed out by one
+//! thread) and its own upstream connections. Shared between threads are the circuits and the counters, each behind a lock of a few nanoseconds.
 //! Nothing here waits for the store, for a file or for a background task.
 //!
-//! Reading order: [`plane`] starts and drains the threads, `worker` accepts, `connection` speaks
-//! HTTP with the caller, `handler` is the life of a call, `exchange` owns its moments, `upstream`
-//! sends it on, over `h1`.
+//! Reading order: [`plane`] starts and drains the threads, `worker` accepts at an `entrance`, `serve` speaks HTTP with
+//! the caller over a `connection`, `handler` is the life of a call, `exchange` owns its moments,
+//! `upstream` sends it on to an `endpoint`, over `h1` or `h2`. What is no HTTP any more goes through
+//! a `tunnel`.
 
+mod acceptor;
 mod alarm;
+mod answer;
+mod answered;
+mod attempts;
 mod body;
+mod closing;
 mod connection;
+mod endpoint;
+mod entrance;
 mod exchange;
 mod fault;
 mod fields;
 mod framing;
 mod h1;
+mod h2;
 mod handler;
 mod headers;
+mod idle;
 mod inbound;
+mod local;
+mod outgoing;
+mod patience;
 pub mod plane;
 mod pool;
+mod replay;
 mod reply;
 mod routes;
+mod serve;
 pub mod socket;
+mod spare;
 mod stream;
+mod transport;
+mod tunnel;
+mod upgrade;
+mod upload;
 mod upstream;
 mod wire;
 mod worker;

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     fmt, io,
-    net::TcpListener,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -13,7 +12,11 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 pub use super::routes::{NOWHERE, TrafficBoard};
-use super::worker::{self, Assignment, Door};
+use super::{
+    acceptor::Turns,
+    socket::{SocketFile, Sockets},
+    worker::{self, Accepting, Assignment, Door, Way},
+};
 use crate::{
     breakers::Breakers,
     config::{CallLines, Config, Listener},
@@ -22,6 +25,8 @@ use crate::{
         log::{Sink, call},
         traffic::Traffic,
     },
+    tls::Tls,
+    upstreams::Upstreams,
 };
 
 /// For this long after the stop signal connections are still accepted, and every answer asks its
@@ -35,6 +40,10 @@ pub struct Shared {
     pub config: Arc<Config>,
     /// The circuits.
     pub breakers: Arc<Breakers>,
+    /// Hosts, limits and budgets.
+    pub upstreams: Arc<Upstreams>,
+    /// What TLS connections are made and accepted with.
+    pub tls: Tls,
     /// Counters by upstream, see [`traffic_board`].
     pub traffic: Arc<TrafficBoard>,
 }
@@ -62,6 +71,8 @@ pub(super) enum Phase {
 pub struct Plane {
     phase: watch::Sender<Phase>,
     workers: FuturesUnordered<oneshot::Receiver<io::Result<()>>>,
+    /// Removed when the threads have ended.
+    _files: Vec<SocketFile>,
 }
 
 impl fmt::Debug for Plane {
@@ -71,36 +82,31 @@ impl fmt::Debug for Plane {
 }
 
 impl Plane {
-    /// Starts `workers` threads; each of the sockets' lists holds one socket per thread.
+    /// Starts `workers` threads, for which the sockets were opened.
     ///
     /// # Errors
     /// A thread cannot be started.
     pub fn start(
         shared: &Shared,
-        sockets: Vec<(Listener, Vec<TcpListener>)>,
+        sockets: Vec<(Listener, Sockets)>,
         workers: usize,
         recorder: &Recorder,
         sink: &Sink,
     ) -> io::Result<Self> {
         let (phase, _) = watch::channel(Phase::Serving);
         let ends = FuturesUnordered::new();
-        let room = |limit: usize| Arc::new(Semaphore::new(limit));
-        let mut doors: Vec<_> = sockets
-            .into_iter()
-            .map(|(listener, sockets)| (room(listener.limits.connections.get()), listener, sockets))
-            .collect();
-        for number in 0..workers {
+        let Doors { by_thread, mut accepting, files } = Doors::open(sockets, workers);
+        for (number, doors) in by_thread.into_iter().enumerate() {
             let lines = match shared.config.logs.calls {
                 CallLines::None => None,
                 calls => Some(call::CallLines::new(sink.lane(), calls == CallLines::Failures)),
             };
-            let doors = doors.iter_mut().filter_map(|(room, listener, sockets)| {
-                let (room, listener) = (Arc::clone(room), listener.clone());
-                Some(Door { listener, socket: sockets.pop()?, room })
-            });
             let assignment = Assignment {
+                number,
                 shared: shared.clone(),
-                doors: doors.collect(),
+                doors,
+                // The first one accepts for all.
+                accepting: std::mem::take(&mut accepting),
                 history: recorder.lane(number),
                 lines,
                 phase: phase.subscribe(),
@@ -112,7 +118,7 @@ impl Plane {
             })?;
             ends.push(end);
         }
-        Ok(Self { phase, workers: ends })
+        Ok(Self { phase, workers: ends, _files: files })
     }
 
     /// Lets calls in flight end until `timeout` or `hurry` is over, then cuts them off. Returns
@@ -161,5 +167,37 @@ impl Plane {
         let end = self.workers.next().await?;
         // A thread that panicked has dropped its end.
         Some(end.unwrap_or_else(|_| Err(io::Error::other("a data-plane thread panicked"))))
+    }
+}
+
+/// The sockets of all listeners, as the threads get them.
+struct Doors {
+    by_thread: Vec<Vec<Door>>,
+    accepting: Vec<Accepting>,
+    files: Vec<SocketFile>,
+}
+
+impl Doors {
+    fn open(sockets: Vec<(Listener, Sockets)>, workers: usize) -> Self {
+        let by_thread = (0..workers).map(|_| Vec::new()).collect();
+        let mut doors = Self { by_thread, accepting: Vec::new(), files: Vec::new() };
+        for (listener, sockets) in sockets {
+            let room = Arc::new(Semaphore::new(listener.limits.connections.get()));
+            let ways: Vec<Way> = match sockets {
+                Sockets::Tcp(sockets) => {
+                    sockets.into_iter().map(|socket| Way::Tcp(socket, Arc::clone(&room))).collect()
+                }
+                Sockets::Unix(socket, file) => {
+                    let (turns, arrivals) = Turns::new(workers);
+                    doors.accepting.push(Accepting { socket, room, turns });
+                    doors.files.push(file);
+                    arrivals.into_iter().map(Way::Unix).collect()
+                }
+            };
+            for (doors, way) in doors.by_thread.iter_mut().zip(ways) {
+                doors.push(Door { listener: listener.clone(), way });
+            }
+        }
+        doors
     }
 }

@@ -36,7 +36,7 @@ impl Pool {
     /// The youngest connection that still stands.
     pub(super) fn take(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { connection, since }) = idle.pop() {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
             if now.saturating_duration_since(since) > self.max_age {
                 // The ones below are older still.
                 idle.clear();
@@ -57,9 +57,15 @@ impl Pool {
         }
     }
 
+    /// Closes one; whether there was one.
+    pub(super) fn close_one(&self) -> bool {
+        let idle = self.idle.borrow_mut().pop();
+        idle.is_some()
+    }
+
     /// Closes what has been idle for too long, or was closed by the other side.
     pub(super) fn sweep(&self, now: Instant) {
         let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;
-        self.idle.borrow_mut().retain(|idle| young(idle) && idle.connection.is_quiet());
+        self.idle.borrow_mut().retain_mut(|idle| young(idle) && idle.connection.is_quiet());
     }
 }

@@ -4,14 +4,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 
 use super::{body::Outgoing, headers::PROXY_STATUS};
-use crate::domain::{
-    breaker::{Cause, Refusal, State},
-    outcome::Reason,
-    task::CallRecord,
+use crate::{
+    config::FixedAnswer,
+    domain::{
+        breaker::{Cause, Refusal, State},
+        grpc::{self, Code},
+        outcome::Reason,
+        task::CallRecord,
+    },
 };
 
 /// What an answer says.
@@ -29,6 +33,12 @@ impl Problem {
     /// A problem in one sentence.
     pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into(), circuit: None, retry_after: None, allow: Vec::new() }
+    }
+
+    /// What an attempt came to, in words for the caller. Where the upstream is, only rows and log
+    /// lines say.
+    pub(super) fn of(reason: Reason) -> Self {
+        Self::new(reason, explanation(reason))
     }
 
     /// The route exists, but not for this method.
@@ -73,6 +83,20 @@ impl Problem {
         matches!(self.reason, BadRequest | ClientBodyError | ClientBodyTimeout | HeadTooLarge)
     }
 
+    /// What it is for a caller that speaks gRPC.
+    pub(super) fn code(&self) -> Code {
+        Code::of_reason(self.reason)
+    }
+
+    /// The answer for a caller that speaks gRPC.
+    pub(super) fn into_trailers_only(self) -> Response<Outgoing> {
+        let mut response = Response::new(Outgoing::default());
+        let headers = response.headers_mut();
+        grpc::put_trailers_only(headers, self.code(), &self.detail, self.retry_after);
+        put_proxy_status(headers, self.reason);
+        response
+    }
+
     /// The answer. `call` gives the ids under which its row is found.
     pub(super) fn into_response(self, call: &CallRecord) -> (Response<Outgoing>, u64) {
         let status = self.reason.status();
@@ -82,10 +106,7 @@ impl Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        let proxy_status = ["fusebox; error=", self.reason.proxy_error()].concat();
-        if let Ok(value) = HeaderValue::try_from(proxy_status) {
-            headers.insert(PROXY_STATUS, value);
-        }
+        put_proxy_status(headers, self.reason);
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(jittered_seconds(wait)));
         }
@@ -134,6 +155,25 @@ impl Problem {
     }
 }
 
+/// The answer that is configured for a call that ended for this reason.
+pub(super) fn fixed(answer: &FixedAnswer, reason: Reason) -> Response<Outgoing> {
+    let mut response = Response::new(Outgoing::Reply(Full::new(answer.body.clone())));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if !answer.body.is_empty() {
+        headers.insert(header::CONTENT_TYPE, answer.content_type.clone());
+    }
+    put_proxy_status(headers, reason);
+    response
+}
+
+fn put_proxy_status(headers: &mut HeaderMap, reason: Reason) {
+    let proxy_status = ["fusebox; error=", reason.proxy_error()].concat();
+    if let Ok(value) = HeaderValue::try_from(proxy_status) {
+        headers.insert(PROXY_STATUS, value);
+    }
+}
+
 fn text(body: &mut Vec<u8>, key: &str, value: &str) {
     body.extend_from_slice(key.as_bytes());
     // Writing to a Vec cannot fail.
@@ -143,6 +183,30 @@ fn text(body: &mut Vec<u8>, key: &str, value: &str) {
 fn number(body: &mut Vec<u8>, key: &str, value: u64) {
     body.extend_from_slice(key.as_bytes());
     body.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// What failed, for the caller. Where the upstream is, only rows and log lines say.
+const fn explanation(reason: Reason) -> &'static str {
+    match reason {
+        Reason::DnsFailure => "the upstream's name does not resolve",
+        Reason::ConnectRefused => "the upstream refused the connection",
+        Reason::ConnectReset => "no connection to the upstream could be made",
+        Reason::ConnectTimeout => "the upstream did not accept a connection in time",
+        Reason::TimeoutFirstByte | Reason::TimeoutAttempt | Reason::TimeoutTotal => {
+            "the upstream did not answer in time"
+        }
+        Reason::CallerDeadline => "the caller's own deadline has passed",
+        Reason::BulkheadFull => "too many calls to the upstream are under way, and too many wait",
+        Reason::QueueTimeout => "too many calls to the upstream are under way",
+        Reason::NoConnection => "too many connections to the upstream are in use",
+        Reason::TlsFailure => "the upstream's side of TLS is not understood",
+        Reason::ResetBeforeHeaders => "the upstream closed the connection before it answered",
+        Reason::ProtocolError => "the upstream sent an answer that is not understood",
+        Reason::ClientBodyError => "the request body is malformed or ended early",
+        Reason::ClientBodyTimeout => "the request body stopped coming",
+        Reason::Internal => "Fusebox itself could not make the call",
+        other => other.as_str(),
+    }
 }
 
 /// The same for every problem of a kind.
@@ -160,11 +224,15 @@ const fn title(reason: Reason) -> &'static str {
         }
         Reason::ConnectTimeout
         | Reason::TimeoutFirstByte
+        | Reason::TimeoutAttempt
         | Reason::TimeoutTotal
         | Reason::CallerDeadline
         | Reason::TimeoutIdle => "The upstream took too long",
         Reason::ResetBeforeHeaders | Reason::ResetMidBody => "The upstream closed the connection",
         Reason::ProtocolError => "The upstream's answer is not understood",
+        Reason::BulkheadFull | Reason::QueueTimeout | Reason::NoConnection => {
+            "The upstream is busy"
+        }
         Reason::Shutdown => "Shutting down",
         _ => "The call failed",
     }

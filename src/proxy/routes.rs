@@ -3,13 +3,21 @@
 use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use crate::{
-    breakers::Breakers,
     config::{self, HeaderRules},
-    domain::{route::Table, task::CallSite},
+    domain::{
+        fallback::{Occasion, Occasions},
+        outcome::Reason,
+        route::Table,
+        task::CallSite,
+    },
     telemetry::{log::call::site_fragment, traffic::Traffic},
 };
 
-use super::upstream::Upstream;
+use super::{
+    endpoint::{Asks, Common},
+    plane::Shared,
+    upstream::Upstream,
+};
 
 /// The traffic of every upstream, and under [`NOWHERE`] of calls that reached none.
 pub type TrafficBoard = HashMap<Arc<str>, Arc<Traffic>>;
@@ -36,6 +44,56 @@ pub(super) struct Route {
     pub(super) preserve_host: bool,
     pub(super) request_headers: HeaderRules,
     pub(super) response_headers: HeaderRules,
+    pub(super) fallback: Option<Fallback>,
+}
+
+/// What is done instead when its upstream is of no help.
+#[derive(Debug)]
+pub(super) struct Fallback {
+    pub(super) to: Instead,
+    pub(super) on: Occasions,
+}
+
+#[derive(Debug)]
+pub(super) enum Instead {
+    Upstream(Rc<Upstream>),
+    Answer(config::FixedAnswer),
+}
+
+impl Route {
+    /// The upstream that stands in when a call ended so.
+    pub(super) fn stand_in(&self, reason: Option<Reason>) -> Option<&Upstream> {
+        match self.fallback(reason)? {
+            Instead::Upstream(upstream) => Some(upstream),
+            Instead::Answer(_) => None,
+        }
+    }
+
+    /// The answer that a call gets when it ended so. For gRPC there is none: it would not be
+    /// understood.
+    pub(super) fn fixed_answer(
+        &self,
+        reason: Option<Reason>,
+        asks: Asks,
+    ) -> Option<(&config::FixedAnswer, Reason)> {
+        match self.fallback(reason)? {
+            Instead::Answer(answer) if !asks.is_grpc => Some((answer, reason?)),
+            Instead::Answer(_) | Instead::Upstream(_) => None,
+        }
+    }
+
+    fn fallback(&self, reason: Option<Reason>) -> Option<&Instead> {
+        let fallback = self.fallback.as_ref()?;
+        fallback.on.take(reason?, false).then_some(&fallback.to)
+    }
+
+    /// Whether a call may have to be sent once more after some of it has been sent.
+    pub(super) fn may_need_it_again(&self, asks: Asks) -> bool {
+        let falls_back = self.fallback.as_ref().is_some_and(|fallback| {
+            matches!(fallback.to, Instead::Upstream(_)) && fallback.on.has(Occasion::Failed)
+        });
+        falls_back || self.upstream.may_need_it_again(asks)
+    }
 }
 
 /// Where a call is counted and logged.
@@ -58,10 +116,13 @@ impl Place {
 pub(super) type Upstreams = HashMap<Arc<str>, Rc<Upstream>>;
 
 /// Makes a worker's upstreams.
-pub(super) fn upstreams(config: &config::Config, breakers: &Breakers) -> Upstreams {
-    let made = config.upstreams.iter().filter_map(|(name, settings)| {
-        let circuit = breakers.of(name)?;
-        Some((Arc::clone(name), Rc::new(Upstream::new(settings, Arc::clone(circuit)))))
+pub(super) fn upstreams(shared: &Shared, worker: usize) -> Upstreams {
+    let made = shared.config.upstreams.iter().filter_map(|(name, settings)| {
+        let circuit = Arc::clone(shared.breakers.of(name)?);
+        let live = Arc::clone(shared.upstreams.of(name)?);
+        let common =
+            Common { live, tls: shared.tls.clone(), settings: Arc::clone(settings), worker };
+        Some((Arc::clone(name), Rc::new(Upstream::new(circuit, common))))
     });
     made.collect()
 }
@@ -96,6 +157,7 @@ pub(super) fn routes(
             preserve_host: route.preserve_host,
             request_headers: route.request_headers.clone(),
             response_headers: route.response_headers.clone(),
+            fallback: fallback(route, upstreams),
         };
         Some((route.matches.clone(), Rc::new(made)))
     });
@@ -106,6 +168,16 @@ pub(super) fn routes(
         table: Table::new(made.collect()),
         nowhere: Place::new(nowhere, board.get(NOWHERE)?),
     })
+}
+
+/// A route's fallback. The checked configuration names no upstream that does not exist.
+fn fallback(route: &config::Route, upstreams: &Upstreams) -> Option<Fallback> {
+    let config::Fallback { to, on } = route.fallback.as_ref()?;
+    let to = match to {
+        config::Instead::Upstream(name) => Instead::Upstream(Rc::clone(upstreams.get(name)?)),
+        config::Instead::Answer(answer) => Instead::Answer(answer.clone()),
+    };
+    Some(Fallback { to, on: *on })
 }
 
 /// The path as rows show it: the prefix, and a star for the rest.

@@ -19,7 +19,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::{Sleep, sleep},
 };
 
@@ -35,31 +34,38 @@ const STALL_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Caller {
     stream: Wire,
-    watch: HeadWatch,
+    /// Follows HTTP/1.1; none for another protocol.
+    watch: Option<HeadWatch>,
     /// Set while a write waits.
     stall: Option<Pin<Box<Sleep>>>,
 }
 
 impl Caller {
-    pub(super) fn new(stream: TcpStream) -> Rc<RefCell<Self>> {
-        let (stream, watch) = (Wire::new(stream), HeadWatch::default());
+    /// One who speaks HTTP/1.1.
+    pub(super) fn http1(stream: Wire) -> Rc<RefCell<Self>> {
+        let watch = Some(HeadWatch::default());
         Rc::new(RefCell::new(Self { stream, watch, stall: None }))
+    }
+
+    /// One who speaks HTTP/2, whose heads hyper tells all about.
+    pub(super) fn http2(stream: Wire) -> Rc<RefCell<Self>> {
+        Rc::new(RefCell::new(Self { stream, watch: None, stall: None }))
     }
 
     /// What hyper does not tell about the head of the call that begins now. Once per call.
     pub(super) fn take_head(&mut self) -> Head {
-        self.watch.take()
+        self.watch.as_mut().map_or_else(Head::default, HeadWatch::take)
     }
 
     /// Whether the caller is in the middle of a body.
     pub(super) fn is_in_body(&self) -> bool {
-        self.watch.is_in_body()
+        self.watch.as_ref().is_some_and(HeadWatch::is_in_body)
     }
 
     /// Whether the caller went away while it waits for an answer, as far as that shows: not before
     /// what it sent ahead has been read.
-    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.watch.is_between_messages() {
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.watch.as_ref().is_some_and(HeadWatch::is_between_messages) {
             return Poll::Pending;
         }
         match self.stream.poll_peek(cx) {
@@ -88,6 +94,13 @@ impl Caller {
 #[derive(Debug)]
 pub(super) struct Watched(pub(super) Rc<RefCell<Caller>>);
 
+impl Watched {
+    /// What comes from now on is no HTTP.
+    pub(super) fn stop_watching(&mut self) {
+        self.0.borrow_mut().watch = None;
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -97,7 +110,9 @@ impl AsyncRead for Watched {
         let mut caller = self.0.borrow_mut();
         let before = buf.filled().len();
         ready!(Pin::new(&mut caller.stream).poll_read(cx, buf))?;
-        caller.watch.feed(&buf.filled()[before..]);
+        if let Some(watch) = &mut caller.watch {
+            watch.feed(&buf.filled()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -138,8 +153,8 @@ impl AsyncWrite for Watched {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, STALL_LIMIT, Watched};
-    use crate::clock;
+    use super::{Caller, STALL_LIMIT, Watched, Wire};
+    use crate::{clock, proxy::transport::Transport};
     use std::io::ErrorKind;
     use tokio::{
         io::AsyncWriteExt,
@@ -150,7 +165,8 @@ mod tests {
     async fn a_caller_that_stops_reading_is_let_go() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let _caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let mut stream = Watched(Caller::new(listener.accept().await.unwrap().0));
+        let stream = Wire::new(Transport::Tcp(listener.accept().await.unwrap().0));
+        let mut stream = Watched(Caller::http1(stream));
         let began = clock::now();
         let error = stream.write_all(&vec![0; 64 << 20]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);

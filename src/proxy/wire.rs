@@ -1,4 +1,5 @@
-//! A TCP stream that sends small messages with a plain `send`.
+//! A caller's stream: small messages go out with a plain `send`, and what was read to learn the
+//! protocol is read again.
 //!
 //! hyper hands over a message as a list of slices, head and body. For a few hundred bytes the copy
 //! into one slice costs less than what the kernel does for a list; large bodies are not copied.
@@ -9,29 +10,57 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+use super::transport::Transport;
 
 /// Lists up to this many bytes are copied.
 const SMALL: usize = 2048;
 
+/// Room for what is read ahead: most heads are smaller.
+const AHEAD: usize = 4 << 10;
+
+/// What HTTP/2 begins with (RFC 9113 §3.4). No other request does: `PRI` is kept free for it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Transport,
+    /// Read to learn the protocol, and not yet handed on.
+    ahead: BytesMut,
     /// Kept for its room.
     joined: Vec<u8>,
 }
 
 impl Wire {
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, joined: Vec::new() }
+    pub(super) fn new(stream: Transport) -> Self {
+        Self { stream, ahead: BytesMut::new(), joined: Vec::new() }
+    }
+
+    /// Whether the caller begins as HTTP/2 does. Reads no further than it must to tell.
+    pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
+        self.ahead.reserve(AHEAD);
+        loop {
+            let seen = self.ahead.len().min(PREFACE.len());
+            if self.ahead[..seen] != PREFACE[..seen] {
+                return Ok(false);
+            }
+            if seen == PREFACE.len() {
+                return Ok(true);
+            }
+            if self.stream.read_buf(&mut self.ahead).await? == 0 {
+                return Ok(false);
+            }
+        }
     }
 
     /// How much there is to read, up to one byte, left where it is. Zero is the end.
-    pub(super) fn poll_peek(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.stream.poll_peek(cx, &mut ReadBuf::new(&mut [0]))
+    pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Ok(1));
+        }
+        self.stream.poll_peek(&mut self.ahead, cx)
     }
 }
 
@@ -41,7 +70,13 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let length = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..length]);
+        self.ahead.advance(length);
+        Poll::Ready(Ok(()))
     }
 }
 

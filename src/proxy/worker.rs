@@ -4,36 +4,37 @@ use std::{
     cell::Cell,
     io,
     net::{SocketAddr, TcpListener},
+    os::unix::net::UnixListener,
     rc::Rc,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{
-    net::TcpStream,
+    net::UnixStream,
     runtime::{Builder, LocalOptions},
-    sync::{Semaphore, mpsc, watch},
-    time::timeout,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
 };
 
 use super::{
-    connection::{self, Terms},
+    acceptor::{Arrival, Turns},
+    connection::Terms,
+    entrance::Entrance,
     plane::{Phase, Shared},
     routes::{self, Upstreams},
+    serve::serve,
+    transport::Transport,
 };
 use crate::{
     clock, config,
     domain::task::CallRecord,
     history::{Lane, Ticket},
     telemetry::log::call::CallLines,
+    upstreams::Hunger,
 };
 
 /// How often idle upstream connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
-/// The pause after the process ran out of file descriptors: accepting would fail at once again.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
-/// How long a closing listener looks for one more connection that the kernel has completed.
-const LAST_LOOK: Duration = Duration::from_millis(10);
 
 /// Polls of tasks, about two per call, between two looks at the sockets while there is work. Each
 /// look is a system call; a thread that has nothing to do looks at once.
@@ -76,8 +77,12 @@ impl Worker {
 
 /// What one thread is given.
 pub(super) struct Assignment {
+    /// Which thread it is.
+    pub(super) number: usize,
     pub(super) shared: Shared,
     pub(super) doors: Vec<Door>,
+    /// Unix sockets that this thread accepts on, for all threads.
+    pub(super) accepting: Vec<Accepting>,
     pub(super) history: Lane,
     pub(super) lines: Option<CallLines>,
     pub(super) phase: watch::Receiver<Phase>,
@@ -86,9 +91,22 @@ pub(super) struct Assignment {
 /// Where connections of a listener come in to one thread.
 pub(super) struct Door {
     pub(super) listener: config::Listener,
-    pub(super) socket: TcpListener,
-    /// Room for the connections of the listener, over all threads.
+    pub(super) way: Way,
+}
+
+/// How they come in.
+pub(super) enum Way {
+    /// Through a socket of the thread's own, while there is room over all threads.
+    Tcp(TcpListener, Arc<Semaphore>),
+    /// From the thread that accepts.
+    Unix(mpsc::Receiver<Arrival>),
+}
+
+/// A Unix socket, room for its connections over all threads, and who takes them.
+pub(super) struct Accepting {
+    pub(super) socket: UnixListener,
     pub(super) room: Arc<Semaphore>,
+    pub(super) turns: Turns,
 }
 
 /// Runs a thread of the data plane to its end.
@@ -107,26 +125,47 @@ pub(super) fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 async fn work(assignment: Assignment) -> io::Result<()> {
-    let Assignment { shared, doors, history, lines, mut phase } = assignment;
+    let Assignment { number, shared, doors, accepting, history, lines, mut phase } = assignment;
     let worker =
         Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
-    let upstreams = routes::upstreams(&shared.config, &shared.breakers);
+    let upstreams = routes::upstreams(&shared, number);
     // Every connection holds a sender; when all are gone, the receiver ends.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
-    for Door { listener, socket, room } in doors {
+    for Door { listener, way } in doors {
         let Some(routes) = routes::routes(&listener, &upstreams, &shared.traffic) else { continue };
         let terms = Terms {
             worker: Rc::clone(&worker),
             routes: Rc::new(routes),
             forwarded: listener.forwarded,
-            local_port: socket.local_addr()?.port(),
+            local_port: match &way {
+                Way::Tcp(socket, _) => Some(socket.local_addr()?.port()),
+                Way::Unix(_) => None,
+            },
             limits: Rc::new(listener.limits.clone()),
+            tls: shared.tls.of_listener(&listener.name).cloned(),
         };
-        let socket = tokio::net::TcpListener::from_std(socket)?;
-        tokio::task::spawn_local(accept(socket, terms, room, alive.clone(), phase.clone()));
+        let reception = Reception { terms, alive: alive.clone(), phase: phase.clone() };
+        match way {
+            Way::Tcp(socket, room) => {
+                let socket = tokio::net::TcpListener::from_std(socket)?;
+                let entrance = Entrance::new(socket, room, phase.clone());
+                tokio::task::spawn_local(reception.serve_tcp(entrance));
+            }
+            Way::Unix(arrivals) => {
+                tokio::task::spawn_local(reception.serve_unix(arrivals));
+            }
+        }
+    }
+    for Accepting { socket, room, turns } in accepting {
+        let socket = tokio::net::UnixListener::from_std(socket)?;
+        let (entrance, alive) = (Entrance::new(socket, room, phase.clone()), alive.clone());
+        tokio::task::spawn_local(async move {
+            turns.serve(entrance).await;
+            drop(alive);
+        });
     }
     drop(alive);
-    let sweeping = tokio::task::spawn_local(sweep(upstreams));
+    let sweeping = tokio::task::spawn_local(sweep(upstreams, shared.upstreams.hunger()));
     loop {
         let now = *phase.borrow_and_update();
         worker.leaving.set(now != Phase::Serving);
@@ -143,62 +182,56 @@ async fn work(assignment: Assignment) -> io::Result<()> {
     Ok(())
 }
 
-/// Accepts connections until the plane closes, and then what the kernel has completed already.
-async fn accept(
-    socket: tokio::net::TcpListener,
+/// What every connection of a listener gets from its thread.
+struct Reception {
     terms: Terms,
-    room: Arc<Semaphore>,
     alive: mpsc::Sender<()>,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let mut is_failing = false;
-    while let Some(accepted) = next(&socket, &mut phase).await {
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                if !is_failing {
+    phase: watch::Receiver<Phase>,
+}
+
+impl Reception {
+    /// Serves those who come in through a port.
+    async fn serve_tcp(self, mut entrance: Entrance<tokio::net::TcpListener>) {
+        while let Some(((stream, peer), room)) = entrance.next().await {
+            // Without it small answers may wait for an acknowledgement. A socket that is gone
+            // already says so at the first read.
+            let _gone = stream.set_nodelay(true);
+            self.serve(Transport::Tcp(stream), Some(peer), room);
+        }
+    }
+
+    /// Serves those who come in through a Unix socket and are handed to this thread.
+    async fn serve_unix(self, mut arrivals: mpsc::Receiver<Arrival>) {
+        while let Some((stream, room)) = arrivals.recv().await {
+            match UnixStream::from_std(stream) {
+                Ok(stream) => self.serve(Transport::Unix(stream), None, room),
+                Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot accept connections");
+                    tracing::warn!(error, "cannot serve a connection");
                 }
-                is_failing = true;
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                continue;
             }
-        };
-        is_failing = false;
-        // One that finds no room waits here, and those behind it in the kernel. Asking for room
-        // first would let a thread without connections keep it from one that has some.
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let serving = connection::serve(terms.clone(), stream, peer, phase.clone());
-        let alive = alive.clone();
+        }
+    }
+
+    fn serve(&self, stream: Transport, peer: Option<SocketAddr>, room: OwnedSemaphorePermit) {
+        let serving = serve(self.terms.clone(), stream, peer, self.phase.clone());
+        let alive = self.alive.clone();
         tokio::task::spawn_local(async move {
             serving.await;
-            drop((permit, alive));
+            drop((room, alive));
         });
     }
 }
 
-/// The next connection; none when the plane is closing and no more have been completed.
-async fn next(
-    socket: &tokio::net::TcpListener,
-    phase: &mut watch::Receiver<Phase>,
-) -> Option<io::Result<(TcpStream, SocketAddr)>> {
-    loop {
-        if matches!(*phase.borrow_and_update(), Phase::Closing | Phase::Aborting) {
-            return timeout(LAST_LOOK, socket.accept()).await.ok();
-        }
-        tokio::select! {
-            accepted = socket.accept() => return Some(accepted),
-            _changed = phase.changed() => {}
-        }
-    }
-}
-
-async fn sweep(upstreams: Upstreams) {
+async fn sweep(upstreams: Upstreams, mut hunger: Hunger) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     loop {
-        every.tick().await;
-        let now = clock::now();
-        upstreams.values().for_each(|upstream| upstream.sweep(now));
+        tokio::select! {
+            _moment = every.tick() => {
+                let now = clock::now();
+                upstreams.values().for_each(|upstream| upstream.sweep(now));
+            }
+            () = hunger.next() => upstreams.values().for_each(|upstream| upstream.feed()),
+        }
     }
 }

@@ -210,6 +210,8 @@ pub struct TaskQuery {
     pub reason: Option<Reason>,
     /// With a status from the first to the second.
     pub status: Option<(u16, u16)>,
+    /// With this code in `grpc-status`.
+    pub grpc_status: Option<u8>,
     /// Started at or after, in microseconds since the Unix epoch.
     pub from_us: i64,
     /// Started before; zero for no end.

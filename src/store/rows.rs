@@ -130,7 +130,7 @@ pub(super) fn task_cells<'a>(call: &'a CallRecord, who: &'a Origin) -> [Cell<'a>
         Cell::Text(call.method.as_str()),
         Cell::Text(&site.path),
         call.status.map_or(Cell::Null, |code| Cell::Small(i16::try_from(code).unwrap_or(i16::MAX))),
-        Cell::Null,
+        call.grpc_status.map_or(Cell::Null, |code| Cell::Small(code.into())),
         Cell::Text(call.outcome.as_str()),
         call.reason.map_or(Cell::Null, |reason| Cell::Text(reason.as_str())),
         Cell::Int(i32::try_from(call.attempts.len()).unwrap_or(i32::MAX)),

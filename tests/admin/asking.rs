@@ -60,6 +60,7 @@ async fn an_answer_says_how_many_of_the_calls_have_a_row() {
         ("reason=http_503", json!(1.0)),
         ("outcome=success&reason=http_503", Value::Null),
         ("status=503", Value::Null),
+        ("grpcStatus=UNAVAILABLE", Value::Null),
         ("correlationId=req-abc", Value::Null),
     ] {
         // The sample's rollups are there once.
@@ -88,6 +89,7 @@ async fn what_cannot_be_read_is_named_with_what_can() {
         ("outcome=failed", "`outcome`: expected one of success, failure, timeout, refused, "),
         ("outcome=Success", "did you mean `success`?"),
         ("reason=http_50", "did you mean `http_500`?"),
+        ("grpcStatus=17", "`grpcStatus`: expected a gRPC code such as 14 or UNAVAILABLE"),
         ("status=teapot", "`status`: expected a status such as 503, or a class such as 5xx"),
         ("limit=501", "`limit`: expected a number from 1 to 500"),
         ("from=-32d", "`from` and `to` may be 31d apart at most"),

@@ -8,9 +8,13 @@ use std::{
 
 use fusebox::{
     config::{self, Config, Secret},
-    domain::{breaker::Policy, route::Match},
+    domain::{
+        breaker::Policy,
+        fallback::{Occasion, Occasions},
+        route::Match,
+    },
 };
-use http::{HeaderValue, Uri, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 
 pub(crate) const DATABASE_PASSWORD: &str = "hunter2-database";
 pub(crate) const HEADER_SECRET: &str = "hunter2-header";
@@ -54,12 +58,14 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
 fn listener(upstream: &Arc<str>) -> config::Listener {
     config::Listener {
         name: "egress".to_owned(),
-        listen: ([127, 0, 0, 1], 8080).into(),
+        listen: config::Listen::Tcp(([127, 0, 0, 1], 8080).into()),
+        tls: None,
         forwarded: config::Forwarded::Off,
         limits: config::Limits {
             head_bytes: 32_768,
             head_timeout: SECOND * 10,
             connections: NonZeroUsize::MIN,
+            streams: NonZeroU32::MIN.saturating_add(99),
         },
         routes: vec![config::Route {
             name: "payments".to_owned(),
@@ -72,6 +78,14 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
                 remove: vec![header::COOKIE],
             },
             response_headers: config::HeaderRules::default(),
+            fallback: Some(config::Fallback {
+                to: config::Instead::Answer(config::FixedAnswer {
+                    status: StatusCode::OK,
+                    content_type: HeaderValue::from_static("application/json"),
+                    body: "[]".into(),
+                }),
+                on: Occasions::of([Occasion::Refused]),
+            }),
             domain: "payments".to_owned(),
             action: "payments".to_owned(),
         }],
@@ -83,9 +97,12 @@ fn upstream() -> config::Upstream {
         name: Arc::from("payments"),
         endpoints: vec![config::Endpoint {
             uri: Uri::from_static("http://payments:8080"),
+            location: config::Location::Name("payments".to_owned(), 8080),
             authority: Arc::from("payments:8080"),
             host: HeaderValue::from_static("payments:8080"),
         }],
+        protocol: config::Protocol::Auto,
+        tls: config::UpstreamTls::default(),
         health_check: Some(config::HealthCheck {
             path: "/health".to_owned(),
             every: SECOND * 5,
@@ -96,8 +113,14 @@ fn upstream() -> config::Upstream {
             first_byte: SECOND * 30,
             total: SECOND * 60,
             body_idle: SECOND * 60,
+            attempt: None,
+            tunnel_idle: SECOND * 60,
         },
         pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
+        limits: Default::default(),
+        dns_refresh: SECOND * 5,
+        retry: Default::default(),
+        ejection: Default::default(),
         breaker: Policy::default(),
         breaker_key: "payments-0123456789abcdef".to_owned(),
     }

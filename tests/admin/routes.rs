@@ -97,7 +97,8 @@ async fn rows_are_paged_by_their_keys() {
 async fn filters_reach_the_store_as_asked() {
     let port = Port::open().await;
     let query = "correlationId=req-abc&upstream=payments&domain=d&action=a&service=s\
-                 &outcome=timeout&reason=timeout_total&status=5xx&from=2026-11-22T11:00:00Z&to=1795348800000&limit=500";
+                 &outcome=timeout&reason=timeout_total&status=5xx&grpcStatus=DEADLINE_EXCEEDED\
+                 &from=2026-11-22T11:00:00Z&to=1795348800000&limit=500";
     port.get(&format!("/api/v1/tasks?{query}")).await.data();
     let asked = port.sample.task_queries.lock().unwrap().remove(0);
     assert_eq!(asked.correlation_id.as_deref(), Some("req-abc"));
@@ -106,7 +107,7 @@ async fn filters_reach_the_store_as_asked() {
     assert_eq!(asked.service.as_deref(), Some("s"));
     assert_eq!(asked.outcome.map(|outcome| outcome.as_str()), Some("timeout"));
     assert_eq!(asked.reason.map(|reason| reason.as_str()), Some("timeout_total"));
-    assert_eq!(asked.status, Some((500, 599)));
+    assert_eq!((asked.status, asked.grpc_status), (Some((500, 599)), Some(4)));
     assert_eq!((asked.from_us, asked.to_us), (NOON_US - 3_600_000_000, NOON_US));
     port.finish().await;
 }

@@ -14,7 +14,7 @@ use fusebox::{
         TrafficView, View,
     },
     clock,
-    config::Config,
+    config::{Config, Listen},
     domain::{
         breaker::{Cause, Mode, Scope, Snapshot, State, Transition},
         learn::{
@@ -216,7 +216,7 @@ impl View for Sample {
             uptime: Duration::from_millis(3_723_400),
             instance: "0192f0c1-aaaa-7bbb-8ccc-0123456789ab".to_owned(),
             display_name: "ip-10-0-3-7".to_owned(),
-            listeners: vec![("egress".to_owned(), ([127, 0, 0, 1], 8080).into())],
+            listeners: vec![("egress".to_owned(), Listen::Tcp(([127, 0, 0, 1], 8080).into()))],
             workers: 2,
             draining: false,
             in_flight: 17,

@@ -11,14 +11,41 @@ pub(crate) struct Layer {
     pub(crate) never: &'static [&'static str],
 }
 
-/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, store, config,
-/// telemetry, clock} → domain`, and what each may not name at its own height.
-pub(crate) const LAYERS: [Layer; 12] = [
+/// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, upstreams, store, tls,
+/// config, telemetry, clock} → domain`, and what each may not name at its own height.
+pub(crate) const LAYERS: [Layer; 15] = [
     Layer {
         folder: "src/domain",
         never: &[
             "clock",
             "config",
+            "breakers",
+            "upstreams",
+            "telemetry",
+            "store",
+            "tls",
+            "proxy",
+            "checks",
+            "fleet",
+            "history",
+            "admin",
+            "app",
+            "cli",
+        ],
+    },
+    Layer { folder: "src/clock", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/config", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/tls", never: &["store", "telemetry"] },
+    Layer { folder: "src/store", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/telemetry", never: ABOVE_THE_SHELL },
+    Layer {
+        folder: "src/breakers",
+        never: &["store", "proxy", "checks", "fleet", "history", "admin", "app", "cli"],
+    },
+    Layer {
+        folder: "src/upstreams",
+        never: &[
             "breakers",
             "telemetry",
             "store",
@@ -31,14 +58,6 @@ pub(crate) const LAYERS: [Layer; 12] = [
             "cli",
         ],
     },
-    Layer { folder: "src/clock", never: ABOVE_THE_SHELL },
-    Layer { folder: "src/config", never: ABOVE_THE_SHELL },
-    Layer { folder: "src/store", never: ABOVE_THE_SHELL },
-    Layer { folder: "src/telemetry", never: ABOVE_THE_SHELL },
-    Layer {
-        folder: "src/breakers",
-        never: &["store", "proxy", "checks", "fleet", "history", "admin", "app", "cli"],
-    },
     Layer { folder: "src/proxy", never: &["store", "fleet", "admin", "checks", "app", "cli"] },
     Layer { folder: "src/checks", never: &["store", "fleet", "admin", "app", "cli"] },
     Layer { folder: "src/fleet", never: &["proxy", "checks", "history", "admin", "app", "cli"] },
@@ -48,7 +67,7 @@ pub(crate) const LAYERS: [Layer; 12] = [
 ];
 
 const ABOVE_THE_SHELL: &[&str] =
-    &["proxy", "checks", "fleet", "history", "admin", "app", "cli", "breakers"];
+    &["proxy", "checks", "fleet", "history", "admin", "app", "cli", "breakers", "upstreams"];
 
 /// A crate that only some folders may name.
 pub(crate) struct Kept {
@@ -56,12 +75,16 @@ pub(crate) struct Kept {
     pub(crate) inside: &'static [&'static str],
 }
 
-/// Every SQL statement is in `store`; the admin port's router stays off the data path; errors
-/// keep their types until they leave the program.
-pub(crate) const KEPT: [Kept; 5] = [
+/// Every SQL statement is in `store`; what is encrypted how is chosen in `tls`; the admin port's
+/// router stays off the data path; errors keep their types until they leave the program.
+pub(crate) const KEPT: [Kept; 9] = [
     Kept { name: "tokio_postgres", inside: &["src/store"] },
     Kept { name: "deadpool_postgres", inside: &["src/store"] },
     Kept { name: "rusqlite", inside: &["src/store"] },
+    Kept { name: "rustls", inside: &["src/tls", "src/store"] },
+    Kept { name: "tokio_rustls", inside: &["src/tls"] },
+    Kept { name: "rustls_native_certs", inside: &["src/tls"] },
+    Kept { name: "x509_cert", inside: &["src/tls"] },
     Kept { name: "axum", inside: &["src/admin"] },
     Kept { name: "anyhow", inside: &["src/cli", "src/main.rs"] },
 ];

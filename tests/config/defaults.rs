@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use fusebox::{
-    config::{CallLines, Forwarded, Workers},
-    domain::breaker::Policy,
+    config::{CallLines, Forwarded, Listen, UpstreamLimits, Workers},
+    domain::{breaker::Policy, ejection, retry},
 };
 
 use crate::{MINIMAL, read};
 
 #[test]
-fn a_breaker_has_the_defaults_of_the_product() {
+fn an_upstream_has_the_defaults_of_the_product() {
     let config = read(MINIMAL, &[]).expect("a configuration").config;
     let upstream = &config.upstreams["payments"];
     assert_eq!(upstream.breaker, Policy::default());
+    assert_eq!(upstream.retry, retry::Policy::default());
+    assert_eq!(upstream.ejection, ejection::Policy::default());
+    assert_eq!(upstream.limits, UpstreamLimits::default());
+    assert_eq!(upstream.dns_refresh, Duration::from_secs(5));
     assert_eq!(upstream.health_check, None);
     assert_eq!(upstream.timeouts.total, Duration::from_secs(60));
 }
@@ -47,6 +51,14 @@ fn off_loopback_forwarded_headers_are_replaced() {
     let text = MINIMAL.replace("127.0.0.1:8080", "0.0.0.0:8080");
     let config = read(&text, &[]).expect("a configuration").config;
     assert_eq!(config.listeners[0].forwarded, Forwarded::Replace);
+}
+
+#[test]
+fn at_a_unix_socket_forwarded_headers_are_as_received() {
+    let text = MINIMAL.replace("127.0.0.1:8080", "unix:/run/fusebox.sock");
+    let config = read(&text, &[]).expect("a configuration").config;
+    assert_eq!(config.listeners[0].listen, Listen::Unix("/run/fusebox.sock".into()));
+    assert_eq!(config.listeners[0].forwarded, Forwarded::Off);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Zero-file mode.
 
 use fusebox::{
-    config::{Environment, Flags, Loaded, Problems, from_flags},
+    config::{Environment, Flags, Loaded, Problems, UpstreamTls, from_flags},
     domain::route::{Found, Table},
 };
 use http::Method;
@@ -47,6 +47,15 @@ fn of_several_the_host_decides_and_then_the_first_segment_which_is_stripped() {
 }
 
 #[test]
+fn an_upstream_of_the_command_line_may_be_https() {
+    let config = run(&flags(&["a=https://a.example"]), &[]).expect("loads").config;
+    let upstream = &config.upstreams["a"];
+    assert!(upstream.endpoints[0].is_tls());
+    assert_eq!(&*upstream.endpoints[0].authority, "a.example:443");
+    assert_eq!(upstream.tls, UpstreamTls::default());
+}
+
+#[test]
 fn flags_and_variables_go_together() {
     let flags = Flags {
         listen: Some("127.0.0.1:0".to_owned()),
@@ -55,8 +64,15 @@ fn flags_and_variables_go_together() {
     };
     let variables = [("FUSEBOX_ADMIN_TOKEN", "token"), ("DATABASE_URL", "postgres://db/x")];
     let config = run(&flags, &variables).expect("loads").config;
-    assert_eq!(config.listeners[0].listen.port(), 0);
+    assert_eq!(config.listeners[0].listen.to_string(), "127.0.0.1:0");
     assert!(config.admin.token.is_some() && config.database.url.is_some());
+}
+
+#[test]
+fn a_flag_may_name_a_unix_socket() {
+    let flags = Flags { listen: Some("unix:f.sock".to_owned()), ..flags(&["a=http://a"]) };
+    let config = run(&flags, &[]).expect("loads").config;
+    assert_eq!(config.listeners[0].listen.to_string(), "unix:f.sock");
 }
 
 #[test]
@@ -64,7 +80,7 @@ fn problems_name_the_flags() {
     let all = Flags {
         listen: Some("8080".to_owned()),
         admin: Some("0.0.0.0:9901".to_owned()),
-        ..flags(&["a", "b=https://b", "c d=http://c", "e=http://e", "e=http://f", "=http://g"])
+        ..flags(&["a", "b=redis://b", "c d=http://c", "e=http://e", "e=http://f", "=http://g"])
     };
     let problems = run(&all, &[]).expect_err("problems");
     let mut paths: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();

@@ -6,6 +6,7 @@
 mod bounds;
 mod data;
 mod defaults;
+mod fallback;
 mod flags;
 mod properties;
 mod shipped;

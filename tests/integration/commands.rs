@@ -62,16 +62,55 @@ fn validate_tells_good_from_bad_and_names_every_mistake() {
     }
     let finished = run(&["validate", "--config", "/no/such/file.yaml"], &[]);
     assert_eq!(finished.code, Some(3), "{}", finished.text);
+
+    let tls = "tls: { certificate: /no/such.crt, key: /no/such.key }";
+    let text = good.replace("upstream: a", &format!("upstream: a, {tls}"));
+    let file = File::of("tls.yaml", &text);
+    for command in ["validate", "run"] {
+        let finished = run(&[command, "--config", file.path()], &[]);
+        assert_eq!(finished.code, Some(3), "{command}: {}", finished.text);
+        for word in ["listeners.egress.tls.certificate: cannot read /no/such.crt", "/no/such.key"] {
+            assert!(finished.text.contains(word), "{word} in: {}", finished.text);
+        }
+    }
+}
+
+/// A folder with every file of TLS that the example names; it goes away with the test.
+struct TlsFiles(PathBuf);
+
+impl TlsFiles {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("fusebox-tls-{}", std::process::id()));
+        fs::create_dir(&path).expect("a temporary folder");
+        let names = vec!["payments.internal".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        for name in ["tls.crt", "client.crt", "ca.pem", "clients.pem"] {
+            fs::write(path.join(name), &certificate).expect("a file");
+        }
+        for name in ["tls.key", "client.key"] {
+            fs::write(path.join(name), &key).expect("a file");
+        }
+        Self(path)
+    }
+}
+
+impl Drop for TlsFiles {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
 }
 
 #[test]
 fn the_configurations_that_are_shipped_are_valid() {
+    let tls = TlsFiles::new();
     for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config")).expect("config/") {
         let path = entry.expect("readable").path();
         let path = path.to_str().expect("UTF-8");
         let environment = [
             ("DATABASE_URL", "postgres://localhost/fusebox?sslmode=disable"),
             ("FUSEBOX_ADMIN_TOKEN", "a-token-of-more-than-thirty-two-bytes"),
+            ("TLS_DIR", tls.0.to_str().expect("UTF-8")),
         ];
         let finished = run(&["validate", "--config", path], &environment);
         assert_eq!(finished.code, Some(0), "{path}: {}", finished.text);

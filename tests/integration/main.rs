@@ -31,6 +31,7 @@ mod malformed;
 mod postgres_outage;
 mod privacy;
 mod shared_state;
+mod sockets;
 mod stopping;
 mod streaming;
 mod timeouts;

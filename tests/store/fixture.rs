@@ -163,6 +163,7 @@ pub(crate) fn call(ago_s: i64) -> CallRecord {
         endpoint: Some("pay-1:80".into()),
         method: Method::GET,
         status: Some(200),
+        grpc_status: None,
         outcome: Outcome::Success,
         reason: None,
         attempts: [attempt("pay-1:80", None)].into_iter().collect(),
@@ -182,6 +183,7 @@ pub(crate) fn failed_call(ago_s: i64) -> CallRecord {
     CallRecord {
         parent_id: Some(TaskId::from_u128(0x77)),
         status: Some(503),
+        grpc_status: Some(14),
         outcome: Outcome::Failure,
         reason: Some(Reason::Http503),
         attempts: [

@@ -39,6 +39,7 @@ async fn a_row_is_read_as_it_was_written_with_every_column() {
         for (column, value) in [
             ("parent_id", json!(TaskId::from_u128(0x77).to_string())),
             ("status", json!(503)),
+            ("grpc_status", json!(14)),
             ("outcome", json!("failure")),
             ("failure_reason", json!("http_503")),
             ("attempts", json!(2)),
@@ -107,6 +108,8 @@ async fn rows_are_found_by_what_is_asked() {
             (TaskQuery { reason: Some(Reason::Http500), ..all() }, vec![]),
             (TaskQuery { status: Some((200, 299)), ..all() }, vec![0, 2]),
             (TaskQuery { status: Some((503, 503)), ..all() }, vec![1]),
+            (TaskQuery { grpc_status: Some(14), ..all() }, vec![1]),
+            (TaskQuery { grpc_status: Some(0), ..all() }, vec![]),
             (TaskQuery { from_us: ten_ago + 1, ..all() }, vec![0, 1]),
             (TaskQuery { to_us: ten_ago + 1, ..all() }, vec![2]),
             (TaskQuery { from_us: ten_ago, to_us: ten_ago, ..all() }, vec![]),

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     app::App,
-    config::{self, Environment, Source},
+    config::{self, Environment, Listen, Source},
     shutdown::Signals,
 };
 
@@ -77,7 +77,7 @@ async fn show(arguments: &Arguments, data_dir: PathBuf) -> anyhow::Result<()> {
     let loaded = config::load(&source, &environment)?;
     let app = App::build(loaded.config, Vec::new(), &settings::host_name())?;
     let (listeners, admin) = app.addresses();
-    let (Some((_, proxy)), Some(admin)) = (listeners.first().cloned(), admin) else {
+    let (Some((_, Listen::Tcp(proxy))), Some(admin)) = (listeners.first().cloned(), admin) else {
         anyhow::bail!("the demo has no listener");
     };
     invite(proxy, admin);

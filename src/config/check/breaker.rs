@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-
 use crate::{
     config::{keys, mapping::Mapping},
     domain::{
@@ -36,7 +34,8 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
         failure_rate: failure_rate.and_then(|rule| read_failure_rate(&rule)),
         slow_calls: slow_calls.and_then(|rule| read_slow_calls(&rule)),
         probe_lease: total + LEASE_MARGIN,
-        failure_statuses: failure_statuses(breaker),
+        failure_statuses: breaker.distinct(&keys::FAILURE_STATUSES),
+        failure_grpc_statuses: breaker.distinct(&keys::FAILURE_GRPC_STATUSES),
         scope: breaker.get(&keys::SCOPE),
     }
 }
@@ -55,15 +54,4 @@ fn read_slow_calls(rule: &Mapping<'_>) -> Option<SlowRule> {
     let min_calls = rule.get(&keys::SLOW_CALLS_MIN_CALLS);
     let rate = RateRule { over: over?, window, min_calls };
     Some(SlowRule { rate, slower_than: slower_than? })
-}
-
-fn failure_statuses(breaker: &Mapping<'_>) -> Vec<StatusCode> {
-    let mut statuses: Vec<StatusCode> = Vec::new();
-    for status in breaker.list(&keys::FAILURE_STATUSES) {
-        if statuses.contains(&status.value) {
-            breaker.error_at(&status, "is in the list twice");
-        }
-        statuses.push(status.value);
-    }
-    statuses
 }

@@ -1,6 +1,6 @@
-//! A listener: its address, its limits, and either one upstream or routes.
+//! A listener: its address, its certificate, its limits, and either one upstream or routes.
 
-use super::{Upstreams, route};
+use super::{Upstreams, route, tls};
 use crate::config::{Forwarded, Limits, Listener, Route, keys, mapping::Mapping};
 
 /// Reads one listener. None when its address is missing or wrong.
@@ -16,12 +16,14 @@ pub(super) fn read(
         head_bytes: limits.get(&keys::HEAD_BYTES).0,
         head_timeout: limits.get(&keys::HEAD_TIMEOUT),
         connections: limits.get(&keys::CONNECTIONS),
+        streams: limits.get(&keys::STREAMS),
     };
+    let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);
     let listen = listen?;
-    let usual = if listen.ip().is_loopback() { Forwarded::Off } else { Forwarded::Replace };
+    let usual = if listen.is_local() { Forwarded::Off } else { Forwarded::Replace };
     let forwarded = forwarded.unwrap_or(usual);
-    Some(Listener { name: name.to_owned(), listen, forwarded, limits, routes })
+    Some(Listener { name: name.to_owned(), listen, tls, forwarded, limits, routes })
 }
 
 fn routes(listener: &Mapping<'_>, upstreams: &Upstreams<'_>) -> Vec<Route> {

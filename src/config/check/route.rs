@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
-
-use super::{Upstreams, header_rules};
+use super::{Upstreams, fallback, header_rules};
 use crate::{
     config::{HeaderRules, Route, key::Key, keys, mapping::Mapping, text::Name},
     domain::route::Match,
@@ -25,6 +23,7 @@ pub(super) fn to_upstream(listener: &Mapping<'_>, upstreams: &Upstreams<'_>) -> 
         preserve_host: false,
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
+        fallback: None,
     })
 }
 
@@ -77,7 +76,11 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
     let task = route.mapping(&keys::TASK);
     let domain = task.optional(&keys::TASK_DOMAIN).map(|domain| domain.0);
     let action = task.optional(&keys::TASK_ACTION).map(|action| action.0);
-    let upstream = upstream(route, &keys::ROUTE_UPSTREAM, upstreams)?;
+    let upstream = upstream(route, &keys::ROUTE_UPSTREAM, upstreams);
+    let own = upstream.as_ref().map(|name| name.0.as_str());
+    let fallback = route.optional_mapping(&keys::FALLBACK);
+    let fallback = fallback.and_then(|fallback| fallback::read(&fallback, own, upstreams));
+    let upstream = upstream?;
     Some(Route {
         domain: domain.unwrap_or_else(|| upstream.0.clone()),
         action: action.unwrap_or_else(|| name.clone()),
@@ -88,6 +91,7 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
         preserve_host,
         request_headers,
         response_headers,
+        fallback,
     })
 }
 
@@ -101,18 +105,10 @@ fn upstream(mapping: &Mapping<'_>, key: &Key<Name>, upstreams: &Upstreams<'_>) -
 }
 
 fn read_match(matches: &Mapping<'_>) -> Match {
-    let mut methods: Vec<Method> = Vec::new();
-    for method in matches.list(&keys::MATCH_METHODS) {
-        if methods.contains(&method.value) {
-            matches.error_at(&method, "is in the list twice");
-            continue;
-        }
-        methods.push(method.value);
-    }
     Match {
         host: matches.optional(&keys::MATCH_HOST).map(|host| host.0),
         path_prefix: matches.get(&keys::MATCH_PATH_PREFIX).0,
-        methods,
+        methods: matches.distinct(&keys::MATCH_METHODS),
     }
 }
 

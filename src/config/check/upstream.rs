@@ -1,13 +1,15 @@
-//! An upstream: its endpoints, its check, its timeouts, its pool, its breaker.
+//! An upstream: its endpoints, TLS towards them, its check, its timeouts, its pool, and the parts
+//! that read themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
 
-use super::breaker;
+use super::{breaker, resilience, tls};
 use crate::{
     config::{
         Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
@@ -23,6 +25,8 @@ pub(super) fn read(
     taken: &mut BTreeMap<String, String>,
 ) -> Option<Upstream> {
     let endpoints = endpoints(upstream);
+    let protocol = upstream.get(&keys::PROTOCOL);
+    let tls = tls::of_upstream(upstream, &endpoints);
     let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
     let health_check = health_check.and_then(|check| read_health_check(&check));
     let timeouts = upstream.mapping(&keys::TIMEOUTS);
@@ -31,10 +35,16 @@ pub(super) fn read(
         first_byte: timeouts.get(&keys::FIRST_BYTE),
         total: timeouts.get(&keys::TOTAL),
         body_idle: timeouts.get(&keys::BODY_IDLE),
+        attempt: attempt(&timeouts),
+        tunnel_idle: timeouts.get(&keys::TUNNEL_IDLE),
     };
     let pool = upstream.mapping(&keys::POOL);
     let pool =
         Pool { idle: pool.get(&keys::POOL_IDLE), idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT) };
+    let limits = resilience::limits(&upstream.mapping(&keys::UPSTREAM_LIMITS));
+    let dns_refresh = upstream.mapping(&keys::DNS).get(&keys::DNS_REFRESH);
+    let retry = resilience::retry(&upstream.mapping(&keys::RETRY));
+    let ejection = resilience::ejection(&upstream.mapping(&keys::EJECTION));
     let breaker = upstream.mapping(&keys::BREAKER);
     let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
     let policy = breaker::read(&breaker, timeouts.total);
@@ -49,9 +59,15 @@ pub(super) fn read(
     Some(Upstream {
         name: Arc::from(name),
         endpoints,
+        protocol,
+        tls,
         health_check,
         timeouts,
         pool,
+        limits,
+        dns_refresh,
+        retry,
+        ejection,
         breaker: policy,
         breaker_key,
     })
@@ -72,6 +88,17 @@ fn endpoints(upstream: &Mapping<'_>) -> Vec<Endpoint> {
     endpoints
 }
 
+/// The timeout of one attempt, which only tells something below that of all.
+fn attempt(timeouts: &Mapping<'_>) -> Option<Duration> {
+    let (attempt, total) = (timeouts.optional(&keys::ATTEMPT)?, timeouts.get(&keys::TOTAL));
+    if attempt >= total {
+        let (attempt, total) = (show_duration(attempt), show_duration(total));
+        let message = format!("{attempt} are never reached: all attempts together have {total}");
+        timeouts.warning(&keys::ATTEMPT, &message);
+    }
+    Some(attempt)
+}
+
 fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
     let path = check.required(&keys::HEALTH_PATH);
     let every = check.get(&keys::HEALTH_EVERY);
@@ -90,8 +117,8 @@ fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
 fn breaker_key(name: &str, endpoints: &[Endpoint]) -> String {
     /// Twelve digits tell any two sets of endpoints apart that bear the same name.
     const DIGEST_BYTES: usize = 6;
-    let uris: BTreeSet<String> =
-        endpoints.iter().map(|endpoint| format!("http://{}", endpoint.authority)).collect();
+    let uri = |endpoint: &Endpoint| format!("{}://{}", endpoint.scheme(), endpoint.authority);
+    let uris: BTreeSet<String> = endpoints.iter().map(uri).collect();
     let uris: Vec<_> = uris.into_iter().collect();
     let digest = Sha256::digest(uris.join("\n"));
     let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();

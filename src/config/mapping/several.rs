@@ -79,6 +79,19 @@ impl<'a> Mapping<'a> {
         nodes.iter().enumerate().filter_map(read).collect()
     }
 
+    /// The values of a list, each of which may be in it once.
+    pub(in crate::config) fn distinct<T: Setting + PartialEq>(&self, key: &Key<List<T>>) -> Vec<T> {
+        let mut values: Vec<T> = Vec::new();
+        for item in self.list(key) {
+            if values.contains(&item.value) {
+                self.error_at(&item, "is in the list twice");
+            } else {
+                values.push(item.value);
+            }
+        }
+        values
+    }
+
     /// The items of a list as written, when there are not too few or too many.
     fn nodes<T>(&self, key: &Key<List<T>>) -> Option<&'a [Node]> {
         match &self.find(key)?.value.value {

@@ -5,6 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 use http::StatusCode;
 
 use crate::domain::{
+    grpc::Code,
     learn::interval::{Z_99_ONE_SIDED, wilson},
     units::Percent,
     window::Counts,
@@ -33,6 +34,8 @@ pub struct Policy {
     pub probe_lease: Duration,
     /// Response statuses that count as failures.
     pub failure_statuses: Vec<StatusCode>,
+    /// Codes of gRPC that count as failures.
+    pub failure_grpc_statuses: Vec<Code>,
     /// Who shares the state.
     pub scope: Scope,
 }
@@ -53,6 +56,12 @@ impl Default for Policy {
                 StatusCode::BAD_GATEWAY,
                 StatusCode::SERVICE_UNAVAILABLE,
                 StatusCode::GATEWAY_TIMEOUT,
+            ],
+            failure_grpc_statuses: vec![
+                Code::Unavailable,
+                Code::DeadlineExceeded,
+                Code::Internal,
+                Code::DataLoss,
             ],
             scope: Scope::Fleet,
         }

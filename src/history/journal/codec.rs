@@ -71,6 +71,9 @@ pub(super) fn put_ended(out: &mut Vec<u8>, call: &CallRecord, names: &mut impl R
         out.u8(attempt.reason.map_or(NO_REASON, |reason| reason as u8));
         out.u64(attempt.duration_us);
     }
+    // What came later stands behind, so that an older version reads the rest, and an older record
+    // ends here.
+    out.u8(call.grpc_status.unwrap_or(NO_GRPC_STATUS));
 }
 
 /// The id at the front of a record of a call.
@@ -97,6 +100,7 @@ pub(super) fn ended(record: &[u8], words: &Vocabulary) -> Option<CallRecord> {
     call.response_bytes = from.u64()?;
     call.weight = from.u32()?;
     call.attempts = read_attempts(&mut from, words)?;
+    call.grpc_status = from.u8().filter(|&code| code != NO_GRPC_STATUS);
     Some(call)
 }
 
@@ -124,6 +128,7 @@ fn read_began(from: &mut Reader<'_>, words: &Vocabulary) -> Option<CallRecord> {
         endpoint,
         method,
         status: None,
+        grpc_status: None,
         outcome: Outcome::Interrupted,
         reason: Some(Reason::Crashed),
         attempts: Attempts::default(),
@@ -259,3 +264,5 @@ pub(super) fn fold(record: &[u8], words: &Vocabulary) -> Option<CallRecord> {
 const NOBODY: u32 = 0;
 /// The number of no reason; reasons are far fewer.
 pub(super) const NO_REASON: u8 = u8::MAX;
+/// The number of no code of gRPC; codes are far fewer.
+const NO_GRPC_STATUS: u8 = u8::MAX;

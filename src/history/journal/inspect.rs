@@ -158,8 +158,9 @@ fn walk(
 }
 
 /// What is not known when a call begins.
-const AT_THE_END: [&str; 10] = [
+const AT_THE_END: [&str; 11] = [
     "status",
+    "grpcStatus",
     "outcome",
     "failureReason",
     "attempts",

@@ -42,6 +42,8 @@ pub(super) struct Answer {
 pub(super) struct Wanted<'a> {
     /// The request's method was HEAD.
     pub(super) is_head: bool,
+    /// The request asked for another protocol.
+    pub(super) is_upgrade: bool,
     /// Where the fields go: an empty map with room.
     pub(super) headers: &'a mut HeaderMap,
 }
@@ -69,11 +71,13 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
     };
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Broken::Answer)?;
-    if status.is_informational() {
-        // Nobody asked for another protocol.
-        let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+    let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
+    if is_switch && !wanted.is_upgrade {
+        return Err(Broken::Answer);
+    }
+    if status.is_informational() && !is_switch {
         buffer.advance(length);
-        return if is_switch { Err(Broken::Answer) } else { Ok(Some(Head::Interim)) };
+        return Ok(Some(Head::Interim));
     }
     let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let reason = parsed.reason.filter(|reason| Some(*reason) != status.canonical_reason());
@@ -96,7 +100,8 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
     let said = fill(wanted.headers, &bytes, &places[..count])?;
     std::mem::swap(answer.response.headers_mut(), wanted.headers);
     answer.framing = said.framing(status, version, wanted.is_head)?;
-    answer.keeps_alive = answer.framing != Framing::UntilClose && said.keeps_alive(version);
+    answer.keeps_alive =
+        answer.framing != Framing::UntilClose && said.keeps_alive(version) && !is_switch;
     Ok(Some(Head::Final(answer)))
 }
 
@@ -167,7 +172,10 @@ impl Said {
         if self.is_chunked && (self.length.is_some() || version == Version::HTTP_10) {
             return Err(Broken::Answer);
         }
-        let has_none = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let has_none = matches!(
+            status,
+            StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
         Ok(match self.length {
             _ if is_head || has_none => Framing::Nothing,
             Some(length) => Framing::Length(length),
@@ -196,7 +204,10 @@ mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn take(buffer: &mut BytesMut, is_head: bool) -> Result<Option<Head>, Broken> {
-        super::take(buffer, &mut Wanted { is_head, headers: &mut HeaderMap::new() })
+        super::take(
+            buffer,
+            &mut Wanted { is_head, is_upgrade: false, headers: &mut HeaderMap::new() },
+        )
     }
 
     fn taken(text: &str) -> Result<Answer, Broken> {

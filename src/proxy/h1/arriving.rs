@@ -3,20 +3,21 @@
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{net::tcp::OwnedWriteHalf, task::JoinHandle, time::timeout};
+use tokio::{io::WriteHalf, task::JoinHandle, time::timeout};
 
 use super::{
     Broken,
-    connection::{Connection, Source},
+    connection::{Connection, Source, Switched},
     decoder::{Decoder, Framing},
     sending::Sending,
 };
+use crate::proxy::transport::Transport;
 
 /// For so long an upstream that has answered may leave the rest of the request unread, before it is
 /// given up.
@@ -45,7 +46,7 @@ impl Arriving {
     pub(super) fn during<B: Body<Data = Bytes> + Unpin + 'static>(
         mut self,
         mut sending: Sending<B>,
-        mut writing: OwnedWriteHalf,
+        mut writing: WriteHalf<Transport>,
     ) -> Self {
         self.upload = Some(tokio::task::spawn_local(async move {
             let mut before = sending.progress();
@@ -59,8 +60,8 @@ impl Arriving {
                     Err(_) => before = sending.progress(),
                 }
             };
-            // To some upstreams a connection that is closed in one direction is closed.
-            writing.forget();
+            // It is not shut down: to some upstreams a connection that is closed in one direction is
+            // closed.
             sent
         }));
         self
@@ -73,8 +74,13 @@ impl Arriving {
         }
         match self.source.take()? {
             Source::Connection(connection) => connection.rested(),
-            Source::Half(..) => None,
+            Source::Half { .. } => None,
         }
+    }
+
+    /// The connection as what it has been switched to.
+    pub(in crate::proxy) fn into_switched(mut self) -> Option<Switched> {
+        self.source.take()?.into_switched()
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
@@ -121,11 +127,17 @@ impl Body for Arriving {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        self.get_mut().poll_data(cx).map_ok(Frame::data)
+        let this = self.get_mut();
+        match ready!(this.poll_data(cx)) {
+            Some(data) => Poll::Ready(Some(data.map(Frame::data))),
+            None => Poll::Ready(
+                this.decoder.take_trailers().transpose().map(|t| t.map(Frame::trailers)),
+            ),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_done()
+        self.decoder.is_done() && !self.decoder.has_trailers()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -136,10 +148,13 @@ impl Body for Arriving {
 #[cfg(test)]
 mod tests {
     use super::Arriving;
-    use crate::proxy::h1::{
-        connection::{Connection, Source},
-        decoder::Framing,
-        sending::Sending,
+    use crate::proxy::{
+        h1::{
+            connection::{Connection, Source},
+            decoder::Framing,
+            sending::Sending,
+        },
+        transport::Transport,
     };
     use bytes::Bytes;
     use http::Request;
@@ -175,7 +190,7 @@ mod tests {
         let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::new(&parts, Endless(caller), Vec::new());
-        let (source, writing) = Source::split(Connection::new(stream));
+        let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

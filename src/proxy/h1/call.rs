@@ -29,16 +29,47 @@ pub(in crate::proxy) struct Call<B> {
     headers: HeaderMap,
     /// The method was HEAD.
     is_head: bool,
+    /// It asks for another protocol.
+    is_upgrade: bool,
 }
 
 impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
-    pub(in crate::proxy) fn new(mut connection: Connection, request: Request<B>) -> Self {
+    /// `is_upgrade` says whether the request asks for another protocol.
+    pub(in crate::proxy) fn new(
+        mut connection: Connection,
+        request: Request<B>,
+        is_upgrade: bool,
+    ) -> Self {
         let (mut head, body) = request.into_parts();
         let sending = Sending::new(&head, body, std::mem::take(&mut connection.outflow));
         let is_head = head.method == Method::HEAD;
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
-        Self { under_way: Some((connection, sending)), is_sent: false, headers, is_head }
+        Self {
+            under_way: Some((connection, sending)),
+            is_sent: false,
+            headers,
+            is_head,
+            is_upgrade,
+        }
+    }
+
+    /// Whether the request can be sent again: nothing of an answer has come, all of the request is
+    /// at hand, and the upstream has had nothing of it, or may have it twice.
+    pub(in crate::proxy) fn can_resend(&self, is_idempotent: bool) -> bool {
+        self.under_way.as_ref().is_some_and(|(connection, sending)| {
+            let is_untouched = is_idempotent || sending.progress() == 0;
+            is_untouched && sending.is_whole() && connection.inflow.is_untouched()
+        })
+    }
+
+    /// Sends it again over this connection.
+    pub(in crate::proxy) fn resend(&mut self, connection: Connection) {
+        if let Some((stale, sending)) = &mut self.under_way {
+            *stale = connection;
+            sending.rewind();
+            self.is_sent = false;
+        }
     }
 
     /// The head of the answer is there.
@@ -65,7 +96,8 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Future for Call<B> {
         if !this.is_sent {
             this.is_sent = sending.poll(&mut connection.stream, cx)?.is_ready();
         }
-        let wanted = Wanted { is_head: this.is_head, headers: &mut this.headers };
+        let Self { is_head, is_upgrade, .. } = *this;
+        let wanted = Wanted { is_head, is_upgrade, headers: &mut this.headers };
         let answer = ready!(connection.inflow.poll_head(&mut connection.stream, wanted, cx))?;
         Poll::Ready(this.answered(answer))
     }

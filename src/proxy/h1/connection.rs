@@ -7,19 +7,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::BytesMut;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadHalf, WriteHalf};
 
 use super::{
     Broken,
     answer::{self, Answer, Head, Wanted},
 };
+use crate::{proxy::transport::Transport, upstreams::ConnectionPermit};
 
 /// Room for a read: most answers are smaller.
 const ROOM: usize = 4 << 10;
@@ -33,22 +28,23 @@ const MAX_INTERIM: u8 = 16;
 /// A connection that carries one call at a time.
 #[derive(Debug)]
 pub(in crate::proxy) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Transport,
     pub(super) inflow: Inflow,
     /// Kept for its room.
     pub(super) outflow: Vec<u8>,
+    /// Leave for the connection to be there.
+    permit: Option<ConnectionPermit>,
 }
 
 impl Connection {
-    pub(in crate::proxy) fn new(stream: TcpStream) -> Self {
-        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new() }
+    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Self {
+        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new(), permit }
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
-    /// for. Costs a system call only if the runtime has heard of something.
-    pub(in crate::proxy) fn is_quiet(&self) -> bool {
-        let heard = self.stream.try_read(&mut [0]);
-        matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    /// for.
+    pub(in crate::proxy) fn is_quiet(&mut self) -> bool {
+        self.stream.is_quiet()
     }
 
     /// Makes it ready for the next call; none if something is left of this one.
@@ -65,26 +61,50 @@ impl Connection {
     }
 }
 
+/// A connection that speaks another protocol from now on.
+#[derive(Debug)]
+pub(in crate::proxy) struct Switched {
+    pub(in crate::proxy) stream: Transport,
+    /// What the upstream sent right behind its answer.
+    pub(in crate::proxy) ahead: Bytes,
+    _permit: Option<ConnectionPermit>,
+}
+
 /// Where the rest of an answer is read from.
 #[derive(Debug)]
 pub(super) enum Source {
     Connection(Connection),
     /// A connection on which the request is still being written.
-    Half(OwnedReadHalf, Inflow),
+    Half {
+        reading: ReadHalf<Transport>,
+        inflow: Inflow,
+        _permit: Option<ConnectionPermit>,
+    },
 }
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Connection) -> (Self, OwnedWriteHalf) {
-        let (reading, writing) = connection.stream.into_split();
-        (Self::Half(reading, connection.inflow), writing)
+    pub(super) fn split(connection: Connection) -> (Self, WriteHalf<Transport>) {
+        let Connection { stream, inflow, permit, .. } = connection;
+        let (reading, writing) = tokio::io::split(stream);
+        (Self::Half { reading, inflow, _permit: permit }, writing)
+    }
+
+    /// The connection as what it has been switched to.
+    pub(super) fn into_switched(self) -> Option<Switched> {
+        match self {
+            Self::Connection(Connection { stream, inflow, permit, .. }) => {
+                Some(Switched { stream, ahead: inflow.buffer.freeze(), _permit: permit })
+            }
+            Self::Half { .. } => None,
+        }
     }
 
     /// What has been read.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         match self {
             Self::Connection(connection) => &mut connection.inflow.buffer,
-            Self::Half(_, inflow) => &mut inflow.buffer,
+            Self::Half { inflow, .. } => &mut inflow.buffer,
         }
     }
 
@@ -92,7 +112,7 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
-            Self::Half(reading, inflow) => inflow.poll_read(reading, cx),
+            Self::Half { reading, inflow, .. } => inflow.poll_read(reading, cx),
         }
     }
 }
@@ -111,17 +131,23 @@ impl Inflow {
         Self { buffer, room: ROOM, interims: 0 }
     }
 
+    /// Whether nothing of an answer has come.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.buffer.is_empty() && self.interims == 0
+    }
+
     /// Reads the head of the answer.
     pub(super) fn poll_head(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Transport,
         mut wanted: Wanted<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Answer, Broken>> {
         loop {
             let before = self.buffer.len();
             match ready!(self.poll_read(stream, cx)) {
-                Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Connection)),
+                Ok(0) => return Poll::Ready(Err(Broken::Connection)),
+                Err(error) => return Poll::Ready(Err(Broken::of(&error))),
                 Ok(_) => {}
             }
             // A head that comes byte by byte is looked at once per line.
@@ -164,7 +190,11 @@ impl Inflow {
 #[cfg(test)]
 mod tests {
     use super::{Connection, MAX_INTERIM};
-    use crate::proxy::h1::{Broken, answer::Wanted};
+    use crate::proxy::{
+        h1::{Broken, answer::Wanted},
+        transport::Transport,
+    };
+    use bytes::BytesMut;
     use http::{HeaderMap, StatusCode};
     use std::future::poll_fn;
     use tokio::{
@@ -175,14 +205,14 @@ mod tests {
     async fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(stream), listener.accept().await.unwrap().0)
+        (Connection::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
     }
 
     async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
         let Connection { stream, inflow, .. } = connection;
         let mut headers = HeaderMap::new();
         let answer = poll_fn(|cx| {
-            let wanted = Wanted { is_head: false, headers: &mut headers };
+            let wanted = Wanted { is_head: false, is_upgrade: false, headers: &mut headers };
             inflow.poll_head(stream, wanted, cx)
         })
         .await;
@@ -191,14 +221,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_quiet_until_something_comes() {
-        let (connection, mut upstream) = pair().await;
+        let (mut connection, mut upstream) = pair().await;
         assert!(connection.is_quiet());
         upstream.write_all(b"x").await.unwrap();
-        connection.stream.readable().await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(&mut BytesMut::new(), cx)).await.unwrap();
         assert!(!connection.is_quiet());
-        let (connection, upstream) = pair().await;
+        let (mut connection, upstream) = pair().await;
         drop(upstream);
-        connection.stream.readable().await.unwrap();
+        poll_fn(|cx| connection.stream.poll_peek(&mut BytesMut::new(), cx)).await.unwrap();
         assert!(!connection.is_quiet());
     }
 

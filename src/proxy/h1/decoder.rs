@@ -1,9 +1,11 @@
 //! The body of an answer, out of bytes: where it ends, and what of it is data.
 //!
-//! A pure state machine over what has been read so far. Data is handed on without a copy; size
-//! lines, chunk extensions and trailers are checked, counted against a limit and dropped.
+//! A pure state machine over what has been read so far. Data is handed on without a copy; size lines
+//! and chunk extensions are checked, counted against a limit and dropped; trailers are kept.
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use httparse::Status;
 
 use super::Broken;
 
@@ -11,6 +13,7 @@ use super::Broken;
 const MAX_EXTENSIONS: usize = 16 << 10;
 /// The most bytes of trailers.
 const MAX_TRAILERS: usize = 16 << 10;
+const MAX_TRAILER_FIELDS: usize = 100;
 /// The most digits of a chunk's size: as many as 64 bits have.
 const MAX_DIGITS: u8 = 16;
 
@@ -29,8 +32,10 @@ pub(super) enum Framing {
 #[derive(Debug)]
 pub(super) struct Decoder {
     state: State,
-    /// Bytes of extensions, then of trailers, so far.
+    /// Bytes of extensions so far.
     extra: usize,
+    /// The trailers as they came, up to the empty line that ends them.
+    trailers: Vec<u8>,
 }
 
 /// What the next byte is.
@@ -69,7 +74,7 @@ impl Decoder {
             Framing::Chunked => State::Size { digits: 0, size: 0 },
             Framing::UntilClose => State::UntilClose,
         };
-        Self { state, extra: 0 }
+        Self { state, extra: 0, trailers: Vec::new() }
     }
 
     /// Whether all of the body has been taken.
@@ -111,6 +116,35 @@ impl Decoder {
         let data = buffer.split_to(length).freeze();
         self.skip(buffer);
         Ok(Some(data))
+    }
+
+    /// The fields behind the data, once.
+    ///
+    /// # Errors
+    /// They are no fields, or too many.
+    pub(super) fn take_trailers(&mut self) -> Result<Option<HeaderMap>, Broken> {
+        if self.state != State::Done || self.trailers.is_empty() {
+            return Ok(None);
+        }
+        let mut raw = std::mem::take(&mut self.trailers);
+        raw.extend_from_slice(b"\r\n");
+        let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILER_FIELDS];
+        let Ok(Status::Complete((_, parsed))) = httparse::parse_headers(&raw, &mut fields) else {
+            return Err(Broken::Answer);
+        };
+        let mut trailers = HeaderMap::with_capacity(parsed.len());
+        for field in parsed {
+            let name = HeaderName::from_bytes(field.name.as_bytes());
+            let value = HeaderValue::from_bytes(field.value);
+            let (Ok(name), Ok(value)) = (name, value) else { return Err(Broken::Answer) };
+            trailers.append(name, value);
+        }
+        Ok(Some(trailers))
+    }
+
+    /// Whether there are fields to be taken.
+    pub(super) const fn has_trailers(&self) -> bool {
+        !self.trailers.is_empty()
     }
 
     /// The connection ended.
@@ -161,18 +195,20 @@ impl Decoder {
                 self.count(MAX_EXTENSIONS)?;
                 State::Extension(size)
             }
-            (State::SizeLf(0), b'\n') => {
-                self.extra = 0;
-                State::TrailerStart
-            }
+            (State::SizeLf(0), b'\n') => State::TrailerStart,
             (State::SizeLf(size), b'\n') => State::Chunk(size),
             (State::TrailerStart, b'\r') => State::LastLf,
             (State::Trailer, b'\r') => State::TrailerLf,
-            (State::TrailerStart | State::Trailer, byte) if byte != b'\n' => {
-                self.count(MAX_TRAILERS)?;
+            (State::TrailerStart | State::Trailer, byte)
+                if byte != b'\n' && self.trailers.len() < MAX_TRAILERS =>
+            {
+                self.trailers.push(byte);
                 State::Trailer
             }
-            (State::TrailerLf, b'\n') => State::TrailerStart,
+            (State::TrailerLf, b'\n') => {
+                self.trailers.extend_from_slice(b"\r\n");
+                State::TrailerStart
+            }
             (State::LastLf, b'\n') => State::Done,
             _ => return None,
         })
@@ -278,7 +314,24 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_trailers_are_dropped_up_to_a_limit() {
+    fn trailers_are_kept_for_who_asks_once() {
+        let mut decoder = Decoder::new(Framing::Chunked);
+        let mut buffer = BytesMut::from("0\r\nX-Sum: 1\r\nx-sum: 2\r\n\r\nrest");
+        assert_eq!(decoder.take(&mut buffer), Ok(None));
+        assert!(decoder.is_done() && decoder.has_trailers());
+        let trailers = decoder.take_trailers().unwrap().unwrap();
+        assert_eq!(trailers.get_all("x-sum").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!((decoder.take_trailers(), &buffer[..]), (Ok(None), &b"rest"[..]));
+        for malformed in ["x", "x y: 1", ": 1", "x: \0"] {
+            let mut decoder = Decoder::new(Framing::Chunked);
+            let wire = format!("0\r\n{malformed}\r\n\r\n");
+            assert_eq!(decoder.take(&mut BytesMut::from(&wire[..])), Ok(None));
+            assert_eq!(decoder.take_trailers(), Err(Broken::Answer), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn extensions_are_dropped_and_trailers_kept_up_to_a_limit() {
         let (data, rest) =
             chunks("1;a=\"b\" \r\nx\r\n1 \r\ny\r\n0;z\r\nx-a: 1\r\nb: 2\r\n\r\nrest").unwrap();
         assert_eq!((&data[..], &rest[..]), (&b"xy"[..], &b"rest"[..]));

@@ -1,9 +1,9 @@
-//! The head of a request, as bytes.
+//! The head of a request, and its trailers, as bytes.
 //!
 //! The framing of the body is written here and nowhere else: what the fields say about it is left
 //! out, so that a message can never be framed in two ways.
 
-use http::{header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, header, request::Parts, uri::PathAndQuery};
 
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,14 @@ pub(super) fn encode(request: &Parts, framing: Framing, out: &mut Vec<u8>) {
             append(out, &[b"content-length: ", digits.format(length).as_bytes(), b"\r\n"]);
         }
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends fields and the empty line behind them.
+pub(super) fn encode_fields(fields: &HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in fields {
+        append(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -9,6 +9,10 @@
 //! `arriving` are the two directions of a [`connection`], and [`call`] puts them together. What is
 //! ambiguous is refused, and everything that an upstream can make grow has a limit.
 
+use std::io;
+
+use crate::{domain::outcome::Reason, tls::Failure};
+
 mod answer;
 mod arriving;
 mod call;
@@ -17,7 +21,11 @@ mod decoder;
 mod head;
 mod sending;
 
-pub(super) use self::{arriving::Arriving, call::Call, connection::Connection};
+pub(super) use self::{
+    arriving::Arriving,
+    call::Call,
+    connection::{Connection, Switched},
+};
 
 /// Why a call's exchange with its upstream cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,10 +33,20 @@ pub(super) enum Broken {
     /// The upstream closed the connection, or the network did.
     #[error("the connection ended early")]
     Connection,
+    /// The upstream ended the TLS session, as it does with a caller that it does not know.
+    #[error("the TLS session was ended")]
+    Tls(Reason),
     /// The upstream sent what is no HTTP, or could be read in two ways.
     #[error("the answer is malformed")]
     Answer,
     /// The caller's body ended early, or is not what its head said.
     #[error("the request's body is broken")]
     Request,
+}
+
+impl Broken {
+    /// What it means that the connection cannot be read.
+    fn of(error: &io::Error) -> Self {
+        Failure::within(error).map_or(Self::Connection, |failure| Self::Tls(failure.reason))
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
@@ -39,8 +39,10 @@ pub(super) struct Sending<B> {
     body: B,
     framing: Framing,
     stage: Stage,
-    /// How often something was written.
+    /// How often the upstream took something.
     taken: u64,
+    /// Something that was written is not in hand any more.
+    is_gone: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             framing,
             stage,
             taken: 0,
+            is_gone: false,
         }
     }
 
@@ -116,6 +119,16 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.taken
     }
 
+    /// Whether all of it, or all that has come of it, can be written again.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.is_gone
+    }
+
+    /// Begins anew. It must be whole.
+    pub(super) const fn rewind(&mut self) {
+        self.written = 0;
+    }
+
     fn has_more(&self) -> bool {
         self.written < self.joined.len() || self.has_data()
     }
@@ -126,10 +139,15 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// Takes as much of the body as belongs into the next write. Ready when the body is complete.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Broken> {
+        if self.stage != Stage::Complete && self.written > 0 && self.written == self.joined.len() {
+            self.joined.clear();
+            self.written = 0;
+            self.is_gone = true;
+        }
         while self.stage != Stage::Complete && !self.has_data() && self.joined.len() < SMALL {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(None) => self.complete()?,
+                Poll::Ready(None) => self.complete(None)?,
                 Poll::Ready(Some(frame)) => self.add(frame.map_err(|_| Broken::Request)?)?,
             }
         }
@@ -138,8 +156,11 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     fn add(&mut self, frame: Frame<Bytes>) -> Result<(), Broken> {
         self.stage = Stage::Open;
-        // Trailers end a body. They are not passed on: a server takes them only if announced.
-        let Ok(data) = frame.into_data() else { return self.complete() };
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            // Trailers end a body.
+            Err(frame) => return self.complete(frame.trailers_ref()),
+        };
         let length = data.len() as u64;
         match &mut self.framing {
             Framing::Length(left) => *left = left.checked_sub(length).ok_or(Broken::Request)?,
@@ -154,7 +175,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         if self.joined.len() + self.data.len() <= SMALL {
             self.join();
         }
-        if self.body.is_end_stream() { self.complete() } else { Ok(()) }
+        if self.body.is_end_stream() { self.complete(None) } else { Ok(()) }
     }
 
     fn join(&mut self) {
@@ -162,13 +183,15 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.joined.extend_from_slice(std::mem::take(&mut self.tail));
     }
 
-    /// The body has come to its end.
-    fn complete(&mut self) -> Result<(), Broken> {
+    /// The body has come to its end. Without chunks there is no place for trailers.
+    fn complete(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Broken> {
         self.stage = Stage::Complete;
         match self.framing {
             Framing::Length(left) if left > 0 => return Err(Broken::Request),
             Framing::Chunked if self.data.is_empty() => {
-                self.joined.extend_from_slice(b"0\r\n\r\n");
+                self.joined.extend_from_slice(b"0\r\n");
+                let none = HeaderMap::new();
+                head::encode_fields(trailers.unwrap_or(&none), &mut self.joined);
             }
             Framing::Chunked => self.tail = b"\r\n0\r\n\r\n",
             Framing::Length(_) | Framing::Nothing => {}
@@ -191,7 +214,10 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             stream.poll_write(cx, joined)
         };
         match ready!(polled) {
-            Ok(count) if count > 0 => self.advance(count),
+            Ok(count) if count > 0 => {
+                self.taken += 1;
+                self.advance(count);
+            }
             Err(error)
                 if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
             {
@@ -205,17 +231,13 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// So much has been written, joined pieces first.
     fn advance(&mut self, count: usize) {
-        self.taken += 1;
         let of_joined = count.min(self.joined.len() - self.written);
         self.written += of_joined;
         let of_data = (count - of_joined).min(self.data.len());
         self.data.advance(of_data);
         let of_tail = (count - of_joined - of_data).min(self.tail.len());
         self.tail = &self.tail[of_tail..];
-        if self.written == self.joined.len() {
-            self.joined.clear();
-            self.written = 0;
-        }
+        self.is_gone |= of_data + of_tail > 0;
     }
 }
 

@@ -34,8 +34,9 @@ pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<Sto
             and ($10::text is null or outcome = $10)
             and ($11::text is null or failure_reason = $11)
             and ($12::int4 is null or status between $12 and $13)
-            and ($14::timestamptz is null or (started_at, id) < ($14, $15::uuid))
-        order by started_at desc, id desc limit $16",
+            and ($14::int4 is null or grpc_status = $14)
+            and ($15::timestamptz is null or (started_at, id) < ($15, $16::uuid))
+        order by started_at desc, id desc limit $17",
         column_list(columns.iter().map(String::as_str)),
     ));
     let (from, to) = query.window();
@@ -45,10 +46,11 @@ pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<Sto
     let reason = query.reason.map(|reason| reason.as_str());
     let lowest = query.status.map(|(lowest, _)| i32::from(lowest));
     let highest = query.status.map(|(_, highest)| i32::from(highest));
+    let grpc_status = query.grpc_status.map(i32::from);
     let after_at = query.after.map(|(at_us, _)| timestamp(at_us)).transpose()?;
     let after_id = query.after.map(|(_, id)| uuid(id));
     let limit = i64::from(query.limit);
-    let params: [Param<'_>; 16] = [
+    let params: [Param<'_>; 17] = [
         (&store.identity.namespace, SqlType::TEXT),
         (&from, SqlType::TIMESTAMPTZ),
         (&to, SqlType::TIMESTAMPTZ),
@@ -62,6 +64,7 @@ pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<Sto
         (&reason, SqlType::TEXT),
         (&lowest, SqlType::INT4),
         (&highest, SqlType::INT4),
+        (&grpc_status, SqlType::INT4),
         (&after_at, SqlType::TIMESTAMPTZ),
         (&after_id, SqlType::UUID),
         (&limit, SqlType::INT8),

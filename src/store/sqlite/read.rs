@@ -35,6 +35,7 @@ pub(super) fn tasks(
             and (:outcome is null or outcome = :outcome)
             and (:reason is null or failure_reason = :reason)
             and (:lowest is null or status between :lowest and :highest)
+            and (:grpc_status is null or grpc_status = :grpc_status)
             and (:after_at is null or (started_at, id) < (:after_at, :after_id))
         order by started_at desc, id desc limit :limit",
         column_list(TASK_COLUMNS.iter().map(|(name, _)| *name))
@@ -54,6 +55,7 @@ pub(super) fn tasks(
         ":reason": query.reason.map(|reason| reason.as_str()),
         ":lowest": query.status.map(|(lowest, _)| lowest),
         ":highest": query.status.map(|(_, highest)| highest),
+        ":grpc_status": query.grpc_status,
         ":after_at": query.after.map(|(at_us, _)| at_us),
         ":after_id": query.after.map(|(_, id)| id.to_string()),
         ":limit": query.limit,

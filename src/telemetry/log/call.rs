@@ -72,6 +72,9 @@ fn format(line: &mut Vec<u8>, stamp: &mut Stamp, call: &CallRecord, site: &str, 
     if let Some(status) = call.status {
         number(line, r#","status":"#, u64::from(status));
     }
+    if let Some(code) = call.grpc_status {
+        number(line, r#","grpcStatus":"#, u64::from(code));
+    }
     text(line, r#","outcome":""#, call.outcome.as_str());
     line.push(b'"');
     if let Some(reason) = call.reason {
@@ -135,6 +138,7 @@ mod tests {
             endpoint: Some("10.0.0.1:80".into()),
             method: http::Method::GET,
             status: Some(503),
+            grpc_status: Some(14),
             outcome: Outcome::Failure,
             reason: Some(Reason::Http503),
             attempts: Default::default(),
@@ -154,6 +158,7 @@ mod tests {
         assert_eq!(parsed["listener"], "e\"gress");
         assert_eq!(parsed["durationMs"], 12.045);
         assert_eq!(parsed["reason"], "http_503");
+        assert_eq!(parsed["grpcStatus"], 14);
         assert_eq!(parsed["traceId"], "000000000000000000000000000000ff");
         assert!(parsed.as_object().unwrap().values().all(|v| !v.is_object() && !v.is_array()));
     }

@@ -2,6 +2,7 @@
 
 mod damage;
 mod directory;
+mod former;
 mod recovery;
 mod room;
 

@@ -24,6 +24,8 @@ fn a_row_is_read_as_it_was_written() {
     calls[1].parent_id = Some(calls[0].id);
     let again = calls[0].attempts[0].clone();
     calls[1].attempts.push(again);
+    calls[0].grpc_status = Some(0);
+    calls[1].grpc_status = Some(14);
     calls[2].weight = 7;
     calls.iter().for_each(|call| process.tail.end(None, call));
     let rows = process.rows();

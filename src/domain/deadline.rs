@@ -1,0 +1,349 @@
+//! How long a call may take up to its response head, whose deadline that is, and what the upstream
+//! is told of it.
+//!
+//! Two clocks run: our own total timeout, which ends at the response head, and the caller's, which
+//! covers the whole call. The one that is over first ends the wait, and decides whose fault it is:
+//! an upstream that misses ours failed, one that misses the caller's shorter one may be well. What
+//! the upstream is told is what the caller said, less what has passed, and nothing where the caller
+//! said nothing: told of ours, it would cut a stream that may go on for as long as its caller likes.
+
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{
+    grpc::{GRPC_TIMEOUT, read_timeout, show_timeout},
+    outcome::Reason,
+};
+
+/// How long the caller still waits, in milliseconds: Envoy's name for it.
+pub const EXPECTED_MS: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
+
+/// The least that an upstream is told: below it there is nothing that it could do in time.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// The most digits of a number of milliseconds: 115 days.
+const MAX_DIGITS: usize = 10;
+
+/// Timers are coarse, and an upstream begins to count when it has read what we rounded down: what
+/// it says so shortly before a deadline was said because of it.
+const GRAIN: Duration = Duration::from_millis(10);
+
+/// What a caller says in one field about how long it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Told {
+    /// The field is not there.
+    #[default]
+    Nothing,
+    /// The field makes no sense, or is there more than once: it counts for nothing, and nobody
+    /// further on is to make something else of it.
+    Nonsense,
+    /// This long, from when its request came.
+    Within(Duration),
+}
+
+impl Told {
+    /// Of a `grpc-timeout`: the value of the first, and whether there is another.
+    pub fn grpc(first: Option<&[u8]>, is_repeated: bool) -> Self {
+        Self::read(first, is_repeated, read_timeout)
+    }
+
+    /// The same of an `x-envoy-expected-rq-timeout-ms`. Zero there stands for no timeout.
+    pub fn expected_ms(first: Option<&[u8]>, is_repeated: bool) -> Self {
+        Self::read(first, is_repeated, |value| {
+            let is_number = value.len() <= MAX_DIGITS && value.iter().all(u8::is_ascii_digit);
+            let number = std::str::from_utf8(value).ok().filter(|_| is_number)?.parse().ok()?;
+            (number > 0).then(|| Duration::from_millis(number))
+        })
+    }
+
+    fn read(
+        first: Option<&[u8]>,
+        is_repeated: bool,
+        read: impl Fn(&[u8]) -> Option<Duration>,
+    ) -> Self {
+        match first {
+            None => Self::Nothing,
+            Some(_) if is_repeated => Self::Nonsense,
+            Some(value) => read(value).map_or(Self::Nonsense, Self::Within),
+        }
+    }
+
+    const fn time(self) -> Option<Duration> {
+        match self {
+            Self::Within(time) => Some(time),
+            Self::Nothing | Self::Nonsense => None,
+        }
+    }
+}
+
+/// When a call has to have its response head. See the module docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline {
+    began: Instant,
+    /// When our total timeout is over.
+    ours: Instant,
+    /// When the caller stops waiting, if it said so.
+    callers: Option<Instant>,
+    grpc: Told,
+    expected: Told,
+}
+
+impl Deadline {
+    /// The deadline of a call that began at `began`. `grpc` counts for gRPC calls only: of others
+    /// it is [`Told::Nothing`], and the field goes on as it came.
+    pub fn new(total: Duration, began: Instant, grpc: Told, expected: Told) -> Self {
+        let shortest = [grpc.time(), expected.time()].into_iter().flatten().min();
+        let callers = shortest.and_then(|time| began.checked_add(time));
+        Self { began, ours: began + total, callers, grpc, expected }
+    }
+
+    /// When the wait for the response head ends.
+    pub fn at(&self) -> Instant {
+        self.callers.map_or(self.ours, |callers| callers.min(self.ours))
+    }
+
+    /// When the caller gives up the whole call, its body and trailers included.
+    pub const fn of_caller(&self) -> Option<Instant> {
+        self.callers
+    }
+
+    /// Why the wait ended, when [`Deadline::at`] has passed.
+    pub fn reason(&self) -> Reason {
+        if self.at() < self.ours { Reason::CallerDeadline } else { Reason::TimeoutTotal }
+    }
+
+    /// Why a call is answered at once, because nobody waits for it any longer.
+    pub fn expired(&self, now: Instant) -> Option<Reason> {
+        (now >= self.at()).then(|| self.reason())
+    }
+
+    /// How long the wait may take in all, in milliseconds, as it is stored.
+    pub fn total_ms(&self) -> u64 {
+        let total = self.at().saturating_duration_since(self.began);
+        u64::try_from(total.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When an attempt that begins now has to have its response head, and why it ended when it has
+    /// not. `limit` is the timeout of one attempt.
+    pub fn attempt(&self, limit: Option<Duration>, now: Instant) -> (Instant, Reason) {
+        let limit = limit.and_then(|limit| now.checked_add(limit));
+        match limit.filter(|&limit| limit < self.at()) {
+            Some(limit) => (limit, Reason::TimeoutAttempt),
+            None => (self.at(), self.reason()),
+        }
+    }
+
+    /// Tells the upstream of an attempt that begins now how long its caller still waits, in the
+    /// fields that the caller used. Those that make no sense are removed.
+    pub fn tell(&self, fields: &mut HeaderMap, now: Instant) {
+        let passed = now.saturating_duration_since(self.began);
+        let left = |time: Duration| time.saturating_sub(passed).max(LEAST);
+        let mut put = |name, told, show: fn(Duration) -> HeaderValue| match told {
+            Told::Nothing => {}
+            Told::Nonsense => drop(fields.remove(name)),
+            Told::Within(time) => drop(fields.insert(name, show(left(time)))),
+        };
+        put(GRPC_TIMEOUT, self.grpc, show_timeout);
+        put(EXPECTED_MS, self.expected, |left| {
+            HeaderValue::from(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+        });
+    }
+
+    /// Why an attempt ended for which the upstream itself gives `reason` now. One that says "too
+    /// late" when its caller's deadline passes does what it was told to.
+    pub fn blame(&self, reason: Reason, now: Instant) -> Reason {
+        let says_so = matches!(reason, Reason::GrpcDeadlineExceeded | Reason::Http504);
+        let is_over = self.callers.is_some_and(|callers| now + GRAIN >= callers);
+        if says_so && is_over { Reason::CallerDeadline } else { reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deadline, EXPECTED_MS, Told};
+    use crate::{
+        clock,
+        domain::{
+            grpc::{GRPC_TIMEOUT, read_timeout},
+            outcome::{Reason, Verdict},
+        },
+    };
+    use http::{HeaderMap, HeaderValue};
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
+    use std::time::{Duration, Instant};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Of a call with these values, of which an empty one is not there.
+    fn deadline(began: Instant, grpc: &str, expected: &str) -> Deadline {
+        let given = |text| Some(str::as_bytes(text)).filter(|text| !text.is_empty());
+        let told = (Told::grpc(given(grpc), false), Told::expected_ms(given(expected), false));
+        Deadline::new(60 * SECOND, began, told.0, told.1)
+    }
+
+    #[test]
+    fn the_shorter_deadline_counts_and_is_told_by_its_owner() {
+        let began = clock::now();
+        for (grpc, expected, seconds, reason) in [
+            ("", "", 60, Reason::TimeoutTotal),
+            ("5S", "", 5, Reason::CallerDeadline),
+            ("", "5000", 5, Reason::CallerDeadline),
+            ("5S", "3000", 3, Reason::CallerDeadline),
+            ("2H", "", 60, Reason::TimeoutTotal),
+            ("60S", "", 60, Reason::TimeoutTotal),
+            ("99999999H", "9999999999", 60, Reason::TimeoutTotal),
+            ("-1S", "", 60, Reason::TimeoutTotal),
+            ("", "0", 60, Reason::TimeoutTotal),
+        ] {
+            let deadline = deadline(began, grpc, expected);
+            let found = (deadline.at() - began, deadline.reason());
+            assert_eq!(found, (seconds * SECOND, reason), "{grpc:?} {expected:?}");
+            assert_eq!(deadline.total_ms(), u64::from(seconds) * 1_000);
+        }
+        assert_eq!(Reason::CallerDeadline.verdict(), Verdict::Neutral);
+    }
+
+    #[test]
+    fn values_that_make_no_sense_count_for_nothing_and_are_dropped() {
+        let no_number: [&[u8]; 8] =
+            [b"", b"-1", b"+1", b"1.5", b" 1", b"5s", b"99999999999", b"\xff"];
+        for value in no_number {
+            assert_eq!(Told::expected_ms(Some(value), false), Told::Nonsense, "{value:?}");
+            assert_eq!(Told::grpc(Some(value), false), Told::Nonsense, "{value:?}");
+        }
+        for told in [Told::grpc, Told::expected_ms] {
+            assert_eq!(told(None, false), Told::Nothing);
+        }
+        assert_eq!(Told::grpc(Some(b"1S"), true), Told::Nonsense, "it is there twice");
+        assert_eq!(Told::expected_ms(Some(b"1000"), true), Told::Nonsense, "it is there twice");
+        let mut fields = HeaderMap::new();
+        for name in [GRPC_TIMEOUT, EXPECTED_MS] {
+            fields.append(&name, HeaderValue::from_static("-1"));
+            fields.append(name, HeaderValue::from_static("1"));
+        }
+        let began = clock::now();
+        Deadline::new(SECOND, began, Told::Nonsense, Told::Nonsense).tell(&mut fields, began);
+        assert!(fields.is_empty(), "{fields:?}");
+    }
+
+    #[test]
+    fn a_deadline_that_has_passed_needs_no_call() {
+        let began = clock::now();
+        let passed = deadline(began, "0m", "");
+        assert_eq!(passed.expired(began), Some(Reason::CallerDeadline));
+        let short = deadline(began, "1S", "");
+        assert_eq!(short.expired(began), None);
+        assert_eq!(short.expired(began + SECOND), Some(Reason::CallerDeadline));
+        assert_eq!(
+            deadline(began, "", "").expired(began + 60 * SECOND),
+            Some(Reason::TimeoutTotal)
+        );
+    }
+
+    #[test]
+    fn an_attempt_ends_with_its_own_timeout_or_with_the_call() {
+        let began = clock::now();
+        let five = deadline(began, "5S", "");
+        let end = began + 5 * SECOND;
+        assert_eq!(five.attempt(None, began), (end, Reason::CallerDeadline));
+        assert_eq!(five.attempt(Some(SECOND), began), (began + SECOND, Reason::TimeoutAttempt));
+        let late = began + 9 * SECOND / 2;
+        assert_eq!(five.attempt(Some(SECOND), late), (end, Reason::CallerDeadline));
+        assert_eq!(five.attempt(Some(Duration::MAX), began), (end, Reason::CallerDeadline));
+    }
+
+    #[test]
+    fn an_upstream_is_told_what_is_left_and_nothing_that_its_caller_did_not_say() {
+        let began = clock::now();
+        let told = |grpc, expected, passed| {
+            let mut fields = HeaderMap::new();
+            deadline(began, grpc, expected).tell(&mut fields, began + passed);
+            let text = |name| fields.get(name).map(|value| value.to_str().unwrap().to_owned());
+            (text(GRPC_TIMEOUT), text(EXPECTED_MS))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(told("", "", SECOND), (None, None));
+        assert_eq!(told("5S", "", SECOND), (some("4000000u"), None));
+        assert_eq!(told("", "5000", SECOND), (None, some("4000")));
+        // A stream may go on for longer than our wait for its head.
+        assert_eq!(told("1H", "", SECOND), (some("3599000m"), None));
+        assert_eq!(told("5S", "5000", 9 * SECOND), (some("1000000n"), some("1")));
+    }
+
+    #[test]
+    fn too_late_for_the_caller_is_not_the_upstreams_fault() {
+        let began = clock::now();
+        let five = deadline(began, "5S", "");
+        let exceeded = Reason::GrpcDeadlineExceeded;
+        let almost = began + 5 * SECOND - Duration::from_millis(5);
+        assert_eq!(five.blame(exceeded, almost), Reason::CallerDeadline);
+        assert_eq!(five.blame(Reason::Http504, almost), Reason::CallerDeadline);
+        assert_eq!(five.blame(Reason::GrpcUnavailable, almost), Reason::GrpcUnavailable);
+        assert_eq!(five.blame(exceeded, began + SECOND), exceeded, "its own haste");
+        let silent = deadline(began, "", "");
+        assert_eq!(silent.blame(exceeded, began + 60 * SECOND), exceeded, "our deadline");
+        // A stream outlives our wait, and ends with its caller's deadline.
+        let stream = deadline(began, "10M", "");
+        assert_eq!(stream.blame(exceeded, began + 600 * SECOND), Reason::CallerDeadline);
+    }
+
+    fn some_told() -> impl Strategy<Value = Told> {
+        let within = (0_u64..400_000_000_000_000).prop_map(Duration::from_millis);
+        prop_oneof![Just(Told::Nothing), Just(Told::Nonsense), within.prop_map(Told::Within)]
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_waits_longer_than_anybody_said(total_ms in 1_u64..100_000_000, grpc in some_told(), expected in some_told(), limit_ms in any::<Option<u32>>(), passed_ms in 0_u64..1_000_000) {
+            let began = clock::now();
+            let total = Duration::from_millis(total_ms);
+            let deadline = Deadline::new(total, began, grpc, expected);
+            let shorter = |told: &Told| matches!(told, Told::Within(time) if *time < total);
+            let is_callers = [grpc, expected].iter().any(shorter);
+            assert_eq!(deadline.reason() == Reason::CallerDeadline, is_callers);
+            assert!(deadline.at() <= began + total);
+            for told in [grpc, expected] {
+                if let Told::Within(time) = told {
+                    assert!(deadline.at() - began <= time);
+                }
+            }
+            let now = began + Duration::from_millis(passed_ms);
+            let limit = limit_ms.map(|ms| Duration::from_millis(ms.into()));
+            let (end, reason) = deadline.attempt(limit, now);
+            assert!(end <= deadline.at());
+            assert!(limit.is_none_or(|limit| end <= now + limit));
+            assert_eq!(reason == Reason::TimeoutAttempt, end < deadline.at());
+        }
+
+        #[test]
+        fn an_upstream_is_never_told_more_than_is_left_and_always_something(grpc in some_told(), expected in some_told(), passed_ms in 0_u64..10_000_000) {
+            let began = clock::now();
+            let passed = Duration::from_millis(passed_ms);
+            let mut fields = HeaderMap::new();
+            Deadline::new(SECOND, began, grpc, expected).tell(&mut fields, began + passed);
+            let grpc_told = fields.get(GRPC_TIMEOUT).map(|v| read_timeout(v.as_bytes()).unwrap());
+            let expected_told = fields.get(EXPECTED_MS).map(|value| {
+                Duration::from_millis(value.to_str().unwrap().parse().unwrap())
+            });
+            for (told, sent) in [(grpc, grpc_told), (expected, expected_told)] {
+                match (told, sent) {
+                    (Told::Within(time), Some(sent)) => {
+                        let left = time.saturating_sub(passed).max(Duration::from_millis(1));
+                        assert!(sent <= left && !sent.is_zero(), "{sent:?} of {left:?}");
+                    }
+                    (Told::Nothing | Told::Nonsense, None) => {}
+                    mixed => panic!("{mixed:?}"),
+                }
+            }
+        }
+
+        #[test]
+        fn any_field_is_read(value in proptest::collection::vec(any::<u8>(), 0..20), is_repeated: bool) {
+            for told in [Told::grpc(Some(&value), is_repeated), Told::expected_ms(Some(&value), is_repeated)] {
+                assert_ne!(told, Told::Nothing);
+                assert!(!is_repeated || told == Told::Nonsense);
+            }
+        }
+    }
+}

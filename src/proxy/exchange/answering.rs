@@ -1,0 +1,143 @@
+//! How a call is answered: by the upstream, or by us.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use http::{Method, Response, header};
+
+use super::{Exchange, micros};
+use crate::{
+    clock,
+    config::FixedAnswer,
+    domain::{grpc::Code, outcome::Reason},
+    proxy::{
+        answer::Answer,
+        answered::Answered,
+        body::{Limits, Outgoing, ResponseBody},
+        fields::Fields,
+        headers::{self, CORRELATION_ID, TASK_ID},
+        reply::{self, Problem},
+        tunnel::Tunnel,
+        upgrade::Upgrade,
+    },
+};
+
+/// How an answer is passed on.
+#[derive(Debug)]
+pub(in crate::proxy) struct Passing {
+    /// What the connections become, if the answer says so.
+    pub(in crate::proxy) upgrade: Option<Upgrade>,
+    /// When the caller's own time for all of the call is over.
+    pub(in crate::proxy) until: Option<Instant>,
+}
+
+impl Exchange {
+    /// Answers with a problem of ours.
+    pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
+        let reason = problem.reason();
+        let Some(record) = &mut self.record else {
+            return Response::new(Outgoing::default());
+        };
+        let (mut response, length) = if self.is_grpc {
+            record.grpc_status = Some(problem.code().number());
+            (problem.into_trailers_only(), 0)
+        } else {
+            problem.into_response(record)
+        };
+        record.end_with(reason);
+        record.status = Some(response.status().as_u16());
+        record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
+        self.add_ids(&mut response);
+        response
+    }
+
+    /// Answers with what is configured for such a case.
+    pub(in crate::proxy) fn answer_instead(
+        mut self: Box<Self>,
+        answer: &FixedAnswer,
+        reason: Reason,
+    ) -> Response<Outgoing> {
+        let mut response = reply::fixed(answer, reason);
+        let (status, length) = (response.status().as_u16(), answer.body.len() as u64);
+        self.note(|record| {
+            record.end_with(reason);
+            record.status = Some(status);
+            record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
+        });
+        self.add_ids(&mut response);
+        response
+    }
+
+    /// Passes the upstream's answer on. The exchange goes with its body.
+    pub(in crate::proxy) fn pass(
+        mut self: Box<Self>,
+        mut response: Response<Answer>,
+        answered: Answered,
+        passing: Passing,
+    ) -> Response<Outgoing> {
+        let now = clock::now();
+        let reason = answered.reason();
+        self.answered = Some(answered);
+        let first_byte_us = micros(now, self.started);
+        self.note(|record| {
+            record.status = Some(response.status().as_u16());
+            record.first_byte_us = Some(first_byte_us);
+            record.end_with(reason.unwrap_or(Reason::ClientGoneMidBody));
+        });
+        let fields = Fields::of(response.headers());
+        let present = fields.present;
+        if let Some(code) = fields.grpc_status.first.filter(|_| self.is_grpc).map(Code::of_field) {
+            self.note(|record| record.grpc_status = Some(code.number()));
+        }
+        headers::strip_hop_by_hop(response.headers_mut(), present);
+        let idle = self.route.as_ref().map(|route| {
+            headers::apply(response.headers_mut(), &route.response_headers);
+            let timeouts = &route.upstream.timeouts;
+            let is_tunnel = passing.upgrade.is_some();
+            if is_tunnel { timeouts.tunnel_idle } else { timeouts.body_idle }
+        });
+        let idle = idle.unwrap_or_default();
+        *response.version_mut() = http::Version::HTTP_11;
+        self.add_ids(&mut response);
+        if let Some(upgrade) = passing.upgrade {
+            return self.switch(response, &upgrade, idle);
+        }
+        response.map(|body| {
+            let limits = Limits { idle, until: passing.until };
+            Outgoing::Stream(Box::new(ResponseBody::new(body, limits, self)))
+        })
+    }
+
+    /// The upstream has switched to another protocol, and so does the caller's connection when the
+    /// answer has been written.
+    fn switch(
+        self: Box<Self>,
+        response: Response<Answer>,
+        upgrade: &Upgrade,
+        idle: Duration,
+    ) -> Response<Outgoing> {
+        let (mut head, body) = response.into_parts();
+        upgrade.put(&mut head.headers);
+        let connection = Rc::clone(&self.connection);
+        if let Some(switched) = body.into_switched() {
+            connection.becomes(Tunnel::new(self, switched, idle));
+        }
+        Response::from_parts(head, Outgoing::default())
+    }
+
+    fn add_ids<B>(&self, response: &mut Response<B>) {
+        let Some(record) = &self.record else { return };
+        let headers = response.headers_mut();
+        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
+            headers.insert(TASK_ID, value);
+        }
+        if self.connection.asks_to_close() {
+            headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! HTTP/2 towards upstreams: connections that many calls share.
+//!
+//! hyper drives each connection in a task of its own; a call is a stream of it. An endpoint has one
+//! connection until its streams are used up, as the upstream counts them, then another.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    rc::Rc,
+    time::Duration,
+};
+
+use http::{
+    HeaderValue, Request, Uri, header,
+    uri::{Authority, Scheme},
+};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Semaphore;
+
+use super::{local::Local, transport::Transport, upload::RequestBody};
+use crate::upstreams::ConnectionPermit;
+
+/// How much of a stream's body may be on its way before the caller has taken it, and of all of a
+/// connection's streams together.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How much of a request's body waits for the upstream.
+const SEND_BUFFER: usize = 64 << 10;
+/// The longest head of an answer, as over HTTP/1.1.
+const MAX_HEAD: u32 = 64 << 10;
+/// Streams that the upstream has not taken back yet.
+const MAX_RESET_STREAMS: usize = 100;
+/// How often an upstream that says nothing is asked whether it is there, and how long it may think.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The connections of one endpoint and one worker.
+#[derive(Debug)]
+pub(super) struct Lines {
+    open: RefCell<Vec<Line>>,
+    /// One is made at a time: calls that come meanwhile will share it.
+    pub(super) making: Semaphore,
+}
+
+/// A connection.
+#[derive(Clone)]
+pub(super) struct Line {
+    sender: SendRequest<RequestBody>,
+    /// Calls under way.
+    calls: Rc<Cell<usize>>,
+    /// As many as the upstream takes.
+    limit: Rc<Cell<usize>>,
+}
+
+/// A call's share in a connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Streaming(Rc<Cell<usize>>);
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self { open: RefCell::default(), making: Semaphore::new(1) }
+    }
+
+    /// A connection with room for another call. Those that are gone are let go of.
+    pub(super) fn take(&self) -> Option<Line> {
+        let mut open = self.open.borrow_mut();
+        open.retain(|line| !line.sender.is_closed());
+        open.iter().find(|line| line.has_room()).cloned()
+    }
+
+    /// Adds a connection.
+    pub(super) fn add(&self, line: &Line) {
+        self.open.borrow_mut().push(line.clone());
+    }
+
+    /// Lets go of connections that are gone.
+    pub(super) fn sweep(&self) {
+        self.open.borrow_mut().retain(|line| !line.sender.is_closed());
+    }
+
+    /// Lets go of a connection that carries no call; whether there was one.
+    pub(super) fn close_one(&self) -> bool {
+        let mut open = self.open.borrow_mut();
+        let idle = open.iter().position(|line| line.calls.get() == 0);
+        idle.map(|at| open.swap_remove(at)).is_some()
+    }
+}
+
+impl Line {
+    /// Begins to speak HTTP/2 over this stream.
+    ///
+    /// # Errors
+    /// The stream broke.
+    pub(super) async fn open(stream: Transport, permit: ConnectionPermit) -> hyper::Result<Self> {
+        let (sender, connection) = http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_header_list_size(MAX_HEAD)
+            .max_concurrent_reset_streams(MAX_RESET_STREAMS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        let limit = Rc::new(Cell::new(connection.current_max_send_streams()));
+        let driving = drive(connection, Rc::clone(&limit));
+        tokio::task::spawn_local(async move {
+            driving.await;
+            drop(permit);
+        });
+        Ok(Self { sender, calls: Rc::default(), limit })
+    }
+
+    fn has_room(&self) -> bool {
+        self.calls.get() < self.limit.get()
+    }
+
+    /// Counts a call, and gives the way to send it.
+    pub(super) fn begin(self) -> (SendRequest<RequestBody>, Streaming) {
+        self.calls.set(self.calls.get() + 1);
+        (self.sender, Streaming(self.calls))
+    }
+}
+
+/// The request as HTTP/2 wants it: the host in the target.
+pub(super) fn named(
+    mut request: Request<RequestBody>,
+    scheme: &Scheme,
+    own: &HeaderValue,
+) -> Request<RequestBody> {
+    let host = request.headers_mut().remove(header::HOST);
+    // It has no such field; what it names is said without.
+    request.headers_mut().remove(header::CONNECTION);
+    let host = host.as_ref().unwrap_or(own);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(scheme.clone());
+    parts.authority = Authority::try_from(host.as_bytes()).ok();
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request
+}
+
+/// The request as it was before that.
+pub(super) fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    let host = parts.authority.take().and_then(|a| HeaderValue::try_from(a.as_str()).ok());
+    host.map(|host| request.headers_mut().insert(header::HOST, host));
+    parts.scheme = None;
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+    request
+}
+
+/// Drives a connection to its end, and keeps its limit up to date.
+async fn drive(
+    mut connection: http2::Connection<TokioIo<Transport>, RequestBody, Local>,
+    limit: Rc<Cell<usize>>,
+) {
+    let ended = poll_fn(|cx| {
+        let polled = Pin::new(&mut connection).poll(cx);
+        limit.set(connection.current_max_send_streams());
+        polled
+    });
+    if let Err(error) = ended.await {
+        // The calls on it have been told.
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "an upstream connection ended early");
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("calls", &self.calls.get()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}

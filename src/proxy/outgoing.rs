@@ -1,0 +1,132 @@
+//! The request as the upstream gets it.
+
+use http::{
+    HeaderValue, Request, Uri, Version, header,
+    uri::{Parts, PathAndQuery},
+};
+use hyper::body::Incoming;
+
+use super::{
+    connection::Connection,
+    exchange::Exchange,
+    fields::Present,
+    headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
+    routes::Route,
+    upgrade::Upgrade,
+    upload::RequestBody,
+};
+
+/// What is to be done with a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// What its fields are.
+    pub(super) present: Present,
+    pub(super) route: &'a Route,
+    /// How much of its path goes.
+    pub(super) prefix: usize,
+    /// How much of its body is kept for another attempt, in bytes.
+    pub(super) kept: usize,
+    /// What it asks the connection to become.
+    pub(super) upgrade: Option<&'a Upgrade>,
+}
+
+/// The request as the upstream sees it, but for what is different for each attempt: the Host, which
+/// is the caller's still, and the time that is left.
+pub(super) fn outgoing(
+    request: Request<Incoming>,
+    wish: Wish<'_>,
+    exchange: &Exchange,
+    connection: &Connection,
+) -> Request<RequestBody> {
+    let Wish { present, route, prefix, kept, upgrade } = wish;
+    let idle = route.upstream.timeouts.body_idle;
+    let (mut parts, body) = request.into_parts();
+    if parts.version == Version::HTTP_2 {
+        from_http2(&mut parts);
+    }
+    let version = parts.version;
+    let headers = &mut parts.headers;
+    headers::strip_hop_by_hop(headers, present);
+    if let Some(upgrade) = upgrade {
+        upgrade.put(headers);
+    } else if present.te_trailers {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("TE"));
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    let held = present.expect && headers.remove(header::EXPECT).is_some();
+    exchange.upload().is_on_hold.set(held);
+    headers::add_via(headers, version);
+    let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
+    headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
+    if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
+        headers.insert(CORRELATION_ID, id);
+    }
+    if let Some(id) = exchange.task_id().and_then(|id| HeaderValue::from_bytes(&id.encode()).ok()) {
+        headers.insert(TASK_ID, id);
+    }
+    if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
+        headers.insert(TRACEPARENT, traceparent);
+    }
+    if present.tracestate && exchange.trace().is_new {
+        headers.remove(TRACESTATE);
+    }
+    headers::apply(headers, &route.request_headers);
+    parts.uri = target(parts.uri, prefix);
+    parts.version = Version::HTTP_11;
+    let body = RequestBody::new(body, exchange.upload(), idle, kept, exchange.started());
+    Request::from_parts(parts, body)
+}
+
+/// A head of HTTP/2 as HTTP/1.1 has it: the host in its field, the cookies in one (RFC 9113 §8.2.3).
+fn from_http2(parts: &mut http::request::Parts) {
+    let host = parts.uri.authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
+    let headers = &mut parts.headers;
+    host.map(|host| headers.insert(header::HOST, host));
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
+    if crumbs.len() > 1
+        && let Ok(cookies) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, cookies);
+    }
+}
+
+/// The target in origin form: path and query as received, less the prefix. Nothing of the
+/// authority that the caller named is left in it.
+fn target(uri: Uri, prefix: usize) -> Uri {
+    let origin_form = uri.scheme().is_none();
+    if prefix == 0 && origin_form {
+        return uri;
+    }
+    let received = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let rest = received.get(prefix..).unwrap_or("/");
+    let rest = match rest.as_bytes().first() {
+        Some(b'/' | b'*') => PathAndQuery::try_from(rest),
+        _ => PathAndQuery::try_from(format!("/{rest}")),
+    };
+    let mut parts = Parts::default();
+    parts.path_and_query = rest.ok();
+    Uri::from_parts(parts).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+    use http::Uri;
+
+    #[test]
+    fn the_target_keeps_its_bytes_and_loses_prefix_and_authority() {
+        for (received, prefix, expected) in [
+            ("/music/a%2Fb?x=1", 6, "/a%2Fb?x=1"),
+            ("/music", 6, "/"),
+            ("/music?x=1", 6, "/?x=1"),
+            ("/a", 0, "/a"),
+            ("http://evil:1/a?b", 0, "/a?b"),
+            ("http://evil:1", 0, "/"),
+            ("*", 0, "*"),
+        ] {
+            let sent = target(received.parse::<Uri>().unwrap(), prefix);
+            assert_eq!(sent.to_string(), expected, "{received}");
+            assert_eq!(sent.authority(), None);
+        }
+    }
+}

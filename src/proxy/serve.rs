@@ -1,0 +1,194 @@
+//! A caller's connection from its first byte to its last: HTTP/1.1, HTTP/2, or a tunnel in the end.
+
+use std::{
+    cell::RefCell,
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::{Rc, Weak},
+    task::Poll,
+    time::Duration,
+};
+
+use hyper::{
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    closing::Closing,
+    connection::{Connection, Speech, Terms},
+    handler::handle,
+    local::Local,
+    plane::Phase,
+    stream::{Caller, Watched},
+    transport::Transport,
+    tunnel::Tunnel,
+    wire::Wire,
+};
+use crate::tls::{self, Alpn};
+
+/// How much of a stream's body may be on its way before the upstream has taken it, and of all of a
+/// connection's streams together.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// How much of an answer waits for the caller.
+const SEND_BUFFER: usize = 64 << 10;
+const MAX_FRAME: u32 = 16 << 10;
+/// Streams that were reset before they were looked at, and those that we reset: more is an attack
+/// (rapid reset, CVE-2023-44487; MadeYouReset, CVE-2025-8671).
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_LOCAL_RESETS: usize = 100;
+/// How often a caller that says nothing is asked whether it is there, and how long it may think.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// For so long a connection that is told to go may stay.
+const GOING_FOR: Duration = Duration::from_secs(5);
+
+/// Serves a connection to its end, or until the plane closes.
+pub(super) async fn serve(
+    terms: Terms,
+    stream: Transport,
+    peer: Option<SocketAddr>,
+    phase: watch::Receiver<Phase>,
+) {
+    let mut closing = Closing::new(phase);
+    let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
+    let mut wire = Wire::new(stream);
+    if is_http2 {
+        return serve_http2(terms, wire, peer, closing).await;
+    }
+    match speaks_http2(&mut wire, &terms, &mut closing).await {
+        Some(true) => serve_http2(terms, wire, peer, closing).await,
+        Some(false) => serve_http1(terms, wire, peer, closing).await,
+        None => {}
+    }
+}
+
+/// The stream as the listener wants it, and whether HTTP/2 was agreed on; none if they do not come
+/// together.
+async fn secured(
+    stream: Transport,
+    terms: &Terms,
+    closing: &mut Closing,
+) -> Option<(Transport, bool)> {
+    let (tls, stream) = match (&terms.tls, stream) {
+        (Some(tls), Transport::Tcp(stream)) => (tls, stream),
+        (_, stream) => return Some((stream, false)),
+    };
+    let limit = HANDSHAKE_TIMEOUT.min(terms.limits.head_timeout);
+    let mut shaking = pin!(timeout(limit, tls.accept(Alpn::Any, stream)));
+    let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
+        Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
+        Poll::Pending => closing.poll(cx).map(|()| None),
+    });
+    match shaken.await? {
+        Ok(stream) => {
+            let is_http2 = tls::is_http2(stream.get_ref().1);
+            Some((Transport::Tls(Box::new(stream.into())), is_http2))
+        }
+        Err(failure) => {
+            tracing::debug!(error = failure.words, "no TLS connection with a caller");
+            None
+        }
+    }
+}
+
+/// Whether the caller begins as HTTP/2 does; none if it went, or nothing of it came.
+async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> Option<bool> {
+    let mut asking = pin!(timeout(terms.limits.head_timeout, wire.speaks_http2()));
+    poll_fn(|cx| match asking.as_mut().poll(cx) {
+        Poll::Ready(answer) => Poll::Ready(answer.ok().and_then(Result::ok)),
+        Poll::Pending => closing.poll(cx).map(|()| None),
+    })
+    .await
+}
+
+async fn serve_http1(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
+    let head_bytes = terms.limits.head_bytes;
+    let caller = Caller::http1(wire);
+    let next = Rc::<RefCell<Option<Tunnel>>>::default();
+    let speech = Speech::Http1(Rc::clone(&caller));
+    let connection = Connection::new(terms, peer, speech, Rc::downgrade(&next));
+    let service = service_fn(|request| {
+        let call = handle(Rc::clone(&connection), request);
+        async { Ok::<_, Infallible>(call.await) }
+    });
+    let mut serving = http1::Builder::new()
+        .max_buf_size(head_bytes)
+        // A caller that is half gone is gone; it is not hyper who looks.
+        .half_close(true)
+        .serve_connection(TokioIo::new(Watched(caller)), service);
+    let ended = poll_fn(|cx| {
+        let mut serving = Pin::new(&mut serving);
+        let mut served = serving.as_mut().poll(cx);
+        if served.is_pending() && closing.poll(cx).is_ready() {
+            serving.as_mut().graceful_shutdown();
+            served = serving.as_mut().poll(cx);
+        }
+        if served.is_pending() { connection.poll_given_up(cx).map(Ok) } else { served }
+    });
+    tell(ended.await);
+    if let Some(tunnel) = next.take() {
+        let parts = serving.into_parts();
+        let mut caller = parts.io.into_inner();
+        caller.stop_watching();
+        tunnel.carry(caller, parts.read_buf).await;
+    }
+}
+
+async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
+    let limits = Rc::clone(&terms.limits);
+    let connection = Connection::new(terms, peer, Speech::Http2, Weak::new());
+    let service = service_fn(|request| {
+        let call = handle(Rc::clone(&connection), request);
+        async { Ok::<_, Infallible>(call.await) }
+    });
+    let mut serving = pin!(
+        http2::Builder::new(Local)
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .max_frame_size(MAX_FRAME)
+            .max_concurrent_streams(limits.streams.get())
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT)
+            .serve_connection(TokioIo::new(Watched(Caller::http2(wire))), service)
+    );
+    let mut is_going = false;
+    let ended = poll_fn(|cx| {
+        loop {
+            let served = serving.as_mut().poll(cx);
+            if served.is_ready() {
+                return served;
+            }
+            if is_going {
+                return connection.poll_idle_for(GOING_FOR, cx).map(Ok);
+            }
+            if closing.poll(cx).is_pending() && connection.poll_given_up(cx).is_pending() {
+                return Poll::Pending;
+            }
+            is_going = true;
+            connection.waits_anew();
+            serving.as_mut().graceful_shutdown();
+        }
+    });
+    tell(ended.await);
+}
+
+/// Callers that go away are everyday; each call has its own line and row.
+fn tell(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        let error = &error as &dyn std::error::Error;
+        tracing::debug!(error, "a connection ended early");
+    }
+}

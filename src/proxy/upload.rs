@@ -1,0 +1,214 @@
+//! The caller's body on its way to the upstream.
+
+use std::{
+    cell::{Cell, RefCell},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::{
+    body::Aborted,
+    headers,
+    idle::{Idle, TimedOut},
+    replay::Replay,
+};
+use crate::{clock, domain::outcome::Reason};
+
+/// For so long the rest of a request is taken that is not sent on.
+const DISCARD_FOR: Duration = Duration::from_secs(5);
+/// As much of it is taken.
+const DISCARD_BYTES: usize = 8 << 20;
+
+/// How far the caller's body has got; shared with the exchange, which outlives the sending.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    /// Bytes that the caller sent.
+    pub(super) bytes: Cell<u64>,
+    /// When it was complete.
+    pub(super) done_at: Cell<Option<Instant>>,
+    /// What the caller did wrong.
+    pub(super) fault: Cell<Option<Reason>>,
+    /// The caller waits for leave to send (`Expect: 100-continue`).
+    pub(super) is_on_hold: Cell<bool>,
+    /// The upstream could go on if only the caller did.
+    is_awaited: Cell<bool>,
+}
+
+impl Upload {
+    /// Why a wait was in vain: the upstream's reason, unless it is the caller who was waited for.
+    pub(super) fn or_caller(&self, upstreams: Reason) -> Reason {
+        let callers = self.is_awaited.get().then_some(Reason::ClientBodyTimeout);
+        self.fault.get().or(callers).unwrap_or(upstreams)
+    }
+}
+
+/// The body of one attempt. Most calls have none, and it is moved about a lot before it is sent, so
+/// what there is of it is behind a pointer.
+#[derive(Debug)]
+pub(super) struct RequestBody(Option<Box<Attempt>>);
+
+#[derive(Debug)]
+struct Attempt {
+    source: Rc<RefCell<Source>>,
+    /// Frames that this attempt has had of those that are kept.
+    had: usize,
+}
+
+/// The caller's end of a body, for all attempts.
+#[derive(Debug)]
+struct Source {
+    incoming: Incoming,
+    upload: Rc<Upload>,
+    idle: Idle,
+    /// What has come, for another attempt.
+    replay: Replay,
+}
+
+impl RequestBody {
+    /// `idle` bounds the time between two frames; up to `kept` bytes are kept for another attempt.
+    pub(super) fn new(
+        incoming: Incoming,
+        upload: &Rc<Upload>,
+        idle: Duration,
+        kept: usize,
+        now: Instant,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            upload.done_at.set(Some(now));
+            return Self(None);
+        }
+        let upload = Rc::clone(upload);
+        let source = Source { incoming, upload, idle: Idle::new(idle), replay: Replay::new(kept) };
+        Self(Some(Box::new(Attempt { source: Rc::new(RefCell::new(source)), had: 0 })))
+    }
+
+    /// The same body for another attempt, from its beginning; it can be used if [`Again::get`] gives
+    /// one when its time comes.
+    pub(super) fn again(&self) -> Again {
+        Again(self.0.as_ref().map(|attempt| Rc::clone(&attempt.source)))
+    }
+}
+
+/// A body that may be sent once more.
+#[derive(Debug)]
+pub(super) struct Again(Option<Rc<RefCell<Source>>>);
+
+impl Again {
+    /// Whether all that has come of it is still there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.as_ref().is_none_or(|source| source.borrow().replay.is_whole())
+    }
+
+    /// The body, from its beginning.
+    pub(super) fn get(&self) -> RequestBody {
+        let attempt = |source| Box::new(Attempt { source: Rc::clone(source), had: 0 });
+        RequestBody(self.0.as_ref().map(attempt))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let Some(Attempt { source, had }) = self.get_mut().0.as_deref_mut() else {
+            return Poll::Ready(None);
+        };
+        let mut source = source.borrow_mut();
+        if let Some(frame) = source.replay.frame(*had) {
+            *had += 1;
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let polled = source.poll_frame(cx);
+        *had = source.replay.len();
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(|attempt| {
+            let source = attempt.source.borrow();
+            attempt.had >= source.replay.len() && source.incoming.is_end_stream()
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let Some(attempt) = &self.0 else { return SizeHint::with_exact(0) };
+        let source = attempt.source.borrow();
+        let kept = source.replay.bytes_from(attempt.had);
+        source
+            .incoming
+            .size_hint()
+            .exact()
+            .map_or_else(SizeHint::new, |rest| SizeHint::with_exact(rest + kept))
+    }
+}
+
+impl Source {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+        let polled = self.idle.watch(polled, cx);
+        self.upload.is_awaited.set(polled.is_pending());
+        let frame = match ready!(polled) {
+            Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
+            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
+        };
+        Poll::Ready(match frame {
+            Some(Ok(mut frame)) => {
+                frame.trailers_mut().map(headers::strip_trailers);
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                self.upload.bytes.set(self.upload.bytes.get() + length);
+                if is_last(&self.incoming, &frame) {
+                    self.upload.done_at.set(Some(clock::now()));
+                }
+                self.replay.keep(&frame);
+                Some(Ok(frame))
+            }
+            Some(Err(reason)) => {
+                self.upload.fault.set(Some(reason));
+                Some(Err(Aborted(reason)))
+            }
+            None => {
+                self.upload.done_at.set(Some(clock::now()));
+                None
+            }
+        })
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        self.source.borrow().upload.is_awaited.set(false);
+    }
+}
+
+/// Takes a request's body that is not sent on. A caller that writes all of it before it reads then
+/// finds an answer; closing on it would reset the connection under the answer. Bounded in time and
+/// bytes; after that the connection does close.
+pub(super) fn discard(mut body: impl Body<Data = Bytes> + Unpin + 'static) {
+    if body.is_end_stream() {
+        return;
+    }
+    let rest = async move {
+        let mut left = Some(DISCARD_BYTES);
+        while let (Some(room), Some(Ok(frame))) = (left, body.frame().await) {
+            left = room.checked_sub(frame.data_ref().map_or(0, Bytes::len));
+        }
+    };
+    tokio::task::spawn_local(timeout(DISCARD_FOR, rest));
+}
+
+/// Whether nothing comes after this frame. Whoever gets trailers does not ask again.
+fn is_last(incoming: &Incoming, frame: &Frame<Bytes>) -> bool {
+    incoming.is_end_stream() || frame.is_trailers()
+}
