@@ -101,7 +101,7 @@ fn status_codes_arrive_with_their_words_and_trailers_and_are_judged_by_the_table
     }
     database.wait_for(
         "select outcome, count(*) from task_history where grpc_status > 0 group by 1 order by 1",
-        "failure|4\nsuccess|5",
+        "failure|3\nsuccess|5\ntimeout|1",
     );
     let numbers =
         "select string_agg(grpc_status::text, ' ' order by grpc_status) from task_history";

@@ -19,7 +19,13 @@ mod local;
 mod postgres;
 
 mod peer;
+mod python;
 
+mod certificates;
 mod curl;
+mod grpc;
+mod http2;
 mod nginx;
 mod node;
+mod tls;
+mod websocket;

@@ -1,6 +1,7 @@
 //! nginx as the upstream, with files, ranges, compression and its own ideas about connections.
 
 use crate::{
+    curl::{curl, url},
     harness::{Fusebox, Setup},
     peer::Nginx,
 };
@@ -105,5 +106,23 @@ fn connections_that_nginx_ends_after_some_calls_are_nobodys_failure() {
     for _ in 0..50 {
         assert_eq!(connection.call("POST", "/refused", &[], b"body").status, 403);
     }
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
+fn connections_that_nginx_ends_just_when_they_are_used_cost_no_call() {
+    // It ends them after as long as a caller waits between two calls.
+    let (_nginx, fusebox) = start(&FILES.replace("gzip on;", "keepalive_timeout 50ms;"));
+    let call = || {
+        let calls = url(&fusebox, "/redirect?[1-60]");
+        let told = ["--output", "/dev/null", "--write-out", "%{http_code}\n"];
+        curl(&[&told[..], &["--rate", "20/s", &calls]].concat(), b"").text()
+    };
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..8).map(|_| scope.spawn(call)).collect();
+        for caller in callers {
+            assert_eq!(caller.join().expect("it ends"), "301\n".repeat(60));
+        }
+    });
     assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
 }

@@ -37,6 +37,11 @@ impl Headers {
         values.first().copied()
     }
 
+    /// The names of all fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The `error` parameter of Proxy-Status, when Fusebox made this response.
     pub(crate) fn proxy_error(&self) -> Option<&str> {
         let (_, after) = self.one("proxy-status")?.split_once("error=")?;

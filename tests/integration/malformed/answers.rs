@@ -13,11 +13,12 @@ use crate::{
 /// - `error`: of that, what Proxy-Status says; `http_protocol_error` without;
 /// - `body`: what the caller gets as the body, or `cut`, which is the upstream's failure too;
 /// - `with` and `without`: a field that the caller gets, and one that it does not;
-/// - `trailers: none`: it gets no trailers;
+/// - `te: trailers`: the caller says that trailers are welcome;
+/// - `trailers`: the names of those that it gets; none without;
 /// - `next: the same connection` or `next: a new connection`: on which the upstream gets the call
 ///   that follows; a new one after a failure.
-const KEYS: [&str; 9] =
-    ["call", "then", "status", "error", "body", "with", "without", "trailers", "next"];
+const KEYS: [&str; 10] =
+    ["call", "te", "then", "status", "error", "body", "with", "without", "trailers", "next"];
 
 #[test]
 fn answers_are_passed_on_or_refused_as_the_table_says() {
@@ -48,7 +49,8 @@ fn check(row: &Row, path: &str, fusebox: &Fusebox, upstream: &ScriptedUpstream) 
     upstream.answer_on(path, steps);
     let method = row.get("call").unwrap_or("GET");
     let mut connection = fusebox.connect();
-    let ids = "x-correlation-id: of-the-caller";
+    let te = row.get("te").map(|te| format!("te: {te}\r\n")).unwrap_or_default();
+    let ids = format!("{te}x-correlation-id: of-the-caller");
     connection.send(format!("{method} {path} HTTP/1.1\r\nhost: a\r\n{ids}\r\n\r\n"));
     let Some((status, headers)) = connection.try_head() else {
         return vec!["the caller gets nothing".to_owned()];
@@ -69,8 +71,9 @@ fn check(row: &Row, path: &str, fusebox: &Fusebox, upstream: &ScriptedUpstream) 
             faults.push(format!("the caller gets this body: {got:?}"));
         }
         faults.extend(differences(row, &headers));
-        if row.get("trailers") == Some("none") && !body.trailers.0.is_empty() {
-            faults.push(format!("the caller gets {:?}", body.trailers));
+        let trailers: Vec<&str> = body.trailers.names().collect();
+        if trailers.join(" ") != row.get("trailers").unwrap_or_default() {
+            faults.push(format!("the caller gets these trailers: {trailers:?}"));
         }
     }
     let before = upstream.last().connection;

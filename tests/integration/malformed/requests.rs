@@ -1,7 +1,7 @@
 //! What callers send. The upstream is a strict one: it looks at every byte that reaches it.
 
 use super::table::{Row, read, unescaped};
-use crate::harness::{Connection, Fusebox, Received, ScriptedUpstream, Setup};
+use crate::harness::{Connection, Fusebox, Headers, Received, ScriptedUpstream, Setup};
 
 /// What `tests/data/malformed/requests.txt` says of a row:
 /// - `caller: half-closes` behind what it sent; else another call follows at once;
@@ -13,9 +13,12 @@ use crate::harness::{Connection, Fusebox, Received, ScriptedUpstream, Setup};
 ///   beginning of one whose body is `never whole`;
 /// - `with`, `without` and `has`: a field that it receives, one that it does not, and one with
 ///   whatever value;
-/// - `body`: what it receives as the body, or `never whole`.
-const KEYS: [&str; 10] =
-    ["caller", "interim", "status", "error", "then", "upstream", "with", "without", "has", "body"];
+/// - `body`: what it receives as the body, or `never whole`;
+/// - `trailers`: the names of the fields that it receives behind the body; none without.
+const KEYS: [&str; 11] = [
+    "caller", "interim", "status", "error", "then", "upstream", "with", "without", "has", "body",
+    "trailers",
+];
 
 #[test]
 fn requests_are_answered_and_sent_on_as_the_table_says() {
@@ -159,6 +162,10 @@ fn differences(row: &Row, line: &str, request: &Received) -> Vec<String> {
     if request.body != row.get("body").unwrap_or_default().as_bytes() {
         faults.push(format!("the upstream received this body: {:?}", request.body));
     }
+    let trailers: Vec<&str> = request.trailers.iter().flat_map(Headers::names).collect();
+    if trailers.join(" ") != row.get("trailers").unwrap_or_default() {
+        faults.push(format!("the upstream received these trailers: {trailers:?}"));
+    }
     faults
 }
 
@@ -178,8 +185,9 @@ fn ambiguity(request: &Received) -> Option<String> {
         && count("host") == 1
         && framings <= 1
         && coding.iter().all(|coding| *coding == "chunked")
-        && count("connection") + count("keep-alive") + count("expect") == 0
-        && request.trailers.as_ref().is_none_or(|trailers| trailers.0.is_empty());
+        && request.headers.all("connection").iter().all(|token| *token == "TE")
+        && request.headers.all("te").iter().all(|token| *token == "trailers")
+        && count("keep-alive") + count("expect") == 0;
     (!is_clear).then(|| format!("it can be read in two ways: {request:?}"))
 }
 
