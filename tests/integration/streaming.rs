@@ -160,7 +160,7 @@ fn a_final_answer_before_the_body_does_not_spoil_later_calls() {
 #[test]
 fn a_call_that_is_not_sent_on_leaves_its_connection_whole() {
     let mut upstream = ScriptedUpstream::start();
-    let keys = ["breaker: { consecutive_failures: 3 }"];
+    let keys = ["breaker: { consecutive_failures: 3 }", "retry: { attempts: 1 }"];
     let fusebox = Setup::payments(&upstream.url(), &keys).start();
     upstream.stop();
     let mut connection = fusebox.connect();

@@ -42,7 +42,7 @@ fn black_hole() -> (socket2::Socket, SocketAddr, Vec<TcpStream>) {
 #[test]
 fn an_upstream_that_does_not_accept_is_504_after_the_connect_timeout() {
     let (_socket, address, _waiting) = black_hole();
-    let keys = ["timeouts: { connect: 200ms }"];
+    let keys = ["timeouts: { connect: 200ms }", "retry: { attempts: 1 }"];
     let fusebox = Setup::payments(&format!("http://{address}"), &keys).start();
     assert_times_out(&fusebox, "connection_timeout");
 }
