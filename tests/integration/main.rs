@@ -18,6 +18,7 @@ mod harness_itself;
 mod asking;
 mod bad_input;
 mod bad_upstream;
+mod bodies;
 mod breaking;
 mod checklist;
 #[cfg(feature = "long-tests")]
@@ -26,6 +27,7 @@ mod commands;
 mod forwarding;
 mod limits;
 mod logs;
+mod malformed;
 mod postgres_outage;
 mod privacy;
 mod shared_state;

@@ -7,8 +7,8 @@ mod fusebox;
 mod link;
 mod upstream;
 
-pub(crate) use client::{Connection, Response, get};
+pub(crate) use client::{Connection, Headers, Response, get};
 pub(crate) use database::Database;
 pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
 pub(crate) use link::BreakableLink;
-pub(crate) use upstream::{Gate, ScriptedUpstream, Step, raw, stall, status};
+pub(crate) use upstream::{Gate, Received, ScriptedUpstream, Step, raw, stall, status};
