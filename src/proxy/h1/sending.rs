@@ -8,7 +8,7 @@
 //! away, and the end is told by whoever reads: after the answer, or in place of it.
 
 use std::{
-    io::{ErrorKind, IoSlice},
+    io::{self, ErrorKind, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -41,6 +41,8 @@ pub(super) struct Sending<B> {
     stage: Stage,
     /// How often the upstream took something.
     taken: u64,
+    /// What was written may wait in the stream: TLS keeps what its socket does not take.
+    is_unflushed: bool,
     /// Something that was written is not in hand any more.
     is_gone: bool,
 }
@@ -74,6 +76,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
             framing,
             stage,
             taken: 0,
+            is_unflushed: false,
             is_gone: false,
         }
     }
@@ -102,16 +105,18 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if !self.has_more() {
+            if self.has_more() {
+                ready!(self.poll_write(stream, cx))?;
+            } else {
+                ready!(self.poll_flush(stream, cx))?;
                 return gathered.map(Ok);
             }
-            ready!(self.poll_write(stream, cx))?;
         }
     }
 
     /// Whether there is something in hand that the upstream does not take.
     pub(super) fn is_held_up(&self) -> bool {
-        self.has_more()
+        self.has_more() || self.is_unflushed
     }
 
     /// A number that grows with what is written.
@@ -127,6 +132,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// Begins anew. It must be whole.
     pub(super) const fn rewind(&mut self) {
         self.written = 0;
+        self.is_unflushed = false;
     }
 
     fn has_more(&self) -> bool {
@@ -216,17 +222,31 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         match ready!(polled) {
             Ok(count) if count > 0 => {
                 self.taken += 1;
+                self.is_unflushed = true;
                 self.advance(count);
             }
-            Err(error)
-                if !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
-            {
-                return Poll::Ready(Err(Broken::Connection));
-            }
-            // The upstream takes no more; the kernel says so again for every write to come.
+            Err(error) if !takes_no_more(&error) => return Poll::Ready(Err(Broken::Connection)),
+            // The kernel says so again for every write to come.
             Ok(_) | Err(_) => self.advance(usize::MAX),
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Sees to it that what is written goes out.
+    fn poll_flush(
+        &mut self,
+        stream: &mut (impl AsyncWrite + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Broken>> {
+        if !self.is_unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = ready!(Pin::new(stream).poll_flush(cx));
+        self.is_unflushed = false;
+        Poll::Ready(match flushed {
+            Err(error) if !takes_no_more(&error) => Err(Broken::Connection),
+            Ok(()) | Err(_) => Ok(()),
+        })
     }
 
     /// So much has been written, joined pieces first.
@@ -239,6 +259,11 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.tail = &self.tail[of_tail..];
         self.is_gone |= of_data + of_tail > 0;
     }
+}
+
+/// Whether the upstream has closed its side for what is sent to it.
+fn takes_no_more(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 #[cfg(test)]

@@ -51,11 +51,16 @@ struct Upstream {
     takes: usize,
     fails: Option<io::ErrorKind>,
     is_ready: bool,
+    /// How many writes have gone out, as opposed to those that the stream keeps.
+    flushed: usize,
+    /// How often a flush waits.
+    flush_waits: u8,
 }
 
 impl Upstream {
     const fn new(takes: usize) -> Self {
-        Self { writes: Vec::new(), takes, fails: None, is_ready: true }
+        let writes = Vec::new();
+        Self { writes, takes, fails: None, is_ready: true, flushed: 0, flush_waits: 0 }
     }
 }
 
@@ -86,7 +91,12 @@ impl AsyncWrite for Upstream {
         self.poll_write(cx, &pieces.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>())
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(left) = self.flush_waits.checked_sub(1) {
+            self.flush_waits = left;
+            return Poll::Pending;
+        }
+        self.flushed = self.writes.len();
         Poll::Ready(Ok(()))
     }
 
@@ -202,4 +212,20 @@ fn unchunked(wire: &[u8]) -> Vec<u8> {
     }
     assert!(decoder.is_done() && buffer.is_empty());
     data
+}
+
+#[test]
+fn what_the_stream_keeps_goes_out_before_a_request_is_sent_and_while_its_caller_waits() {
+    for waits in [0, 3] {
+        let mut upstream = Upstream { flush_waits: waits, ..Upstream::new(usize::MAX) };
+        let steps = [Some(Ok("a")), None, Some(Ok("b"))];
+        let (parts, body) = Request::post("/").body(caller(steps, None)).unwrap().into_parts();
+        let mut sending = Sending::new(&parts, body, Vec::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        while sending.poll(&mut upstream, &mut cx).is_pending() {
+            assert!(upstream.flushed == upstream.writes.len() || sending.is_held_up());
+        }
+        assert_eq!(upstream.flushed, upstream.writes.len());
+        assert!(upstream.flushed > 0);
+    }
 }
