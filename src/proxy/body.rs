@@ -144,7 +144,11 @@ impl Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         match self.get_mut() {
             Self::Reply(full) => Pin::new(full).poll_frame(cx).map_err(|never| match never {}),
-            Self::Stream(body) => body.poll_frame(cx),
+            Self::Stream(body) => {
+                let polled = body.poll_frame(cx);
+                body.exchange.tell_pace(&polled);
+                polled
+            }
         }
     }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    alarm::Alarm, framing::Head, routes::Routes, stream::Caller, tunnel::Tunnel, worker::Worker,
+    alarm::Alarm, framing::Head, pace::Pace, routes::Routes, stream::Caller, tunnel::Tunnel,
+    worker::Worker,
 };
 use crate::{
     clock,
@@ -61,7 +62,8 @@ pub(super) struct Connection {
 pub(super) enum Speech {
     /// HTTP/1.1 over this stream.
     Http1(Rc<RefCell<Caller>>),
-    Http2,
+    /// HTTP/2, whose streams tell how they get on.
+    Http2(Pace),
 }
 
 impl Connection {
@@ -90,7 +92,15 @@ impl Connection {
         match &self.speech {
             Speech::Http1(caller) => caller.borrow_mut().take_head(),
             // hyper has held it against the limit.
-            Speech::Http2 => Head::default(),
+            Speech::Http2(_) => Head::default(),
+        }
+    }
+
+    /// What streams tell by how they get on; none where there are no streams.
+    pub(super) const fn pace(&self) -> Option<&Pace> {
+        match &self.speech {
+            Speech::Http1(_) => None,
+            Speech::Http2(pace) => Some(pace),
         }
     }
 
@@ -98,7 +108,7 @@ impl Connection {
     pub(super) fn alarm(&self, deadline: Instant) -> Rc<RefCell<Alarm>> {
         match self.speech {
             Speech::Http1(_) => Rc::clone(&self.alarm),
-            Speech::Http2 => Rc::new(RefCell::new(Alarm::new(deadline))),
+            Speech::Http2(_) => Rc::new(RefCell::new(Alarm::new(deadline))),
         }
     }
 
@@ -134,7 +144,7 @@ impl Connection {
             }
             // The rest of a call that was answered before all of it had come.
             Speech::Http1(caller) if caller.borrow().is_in_body() => self.waits_anew(),
-            Speech::Http1(_) | Speech::Http2 => {}
+            Speech::Http1(_) | Speech::Http2(_) => {}
         }
         self.poll_idle_for(self.terms.limits.head_timeout, cx)
     }

@@ -7,10 +7,13 @@
 use std::{
     rc::Rc,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use http::{HeaderMap, Method};
+use http_body::Frame;
 
 use super::{
     answered::Answered,
@@ -215,6 +218,15 @@ impl Exchange {
         }
     }
 
+    /// Tells the one who bounds the caller's reading what a look for the next frame came to.
+    pub(super) fn tell_pace<E>(&self, polled: &Poll<Option<Result<Frame<Bytes>, E>>>) {
+        let Some(pace) = self.connection.pace() else { return };
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => pace.gave(frame.data_ref().map_or(0, Bytes::len)),
+            Poll::Ready(_) | Poll::Pending => pace.waits(),
+        }
+    }
+
     /// The trailers of the answer have come.
     pub(super) fn trailed(&mut self, trailers: &HeaderMap) {
         let Some(answered) = &mut self.answered else { return };
@@ -266,6 +278,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if self.answered.is_some() && self.ended.is_none() {
+            self.upload.give_up();
+        }
         let now = self.ended.unwrap_or_else(clock::now);
         let aborting = self.connection.terms.worker.is_aborting();
         let cut_off = if aborting { Reason::Shutdown } else { Reason::ClientGoneBeforeHeaders };

@@ -2,7 +2,7 @@
 
 use hyper::rt::Executor;
 
-/// Tasks of one connection's streams stay on their worker's thread.
+/// Tasks of a connection to an upstream stay on their worker's thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Local;
 

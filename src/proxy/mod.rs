@@ -32,6 +32,7 @@ mod idle;
 mod inbound;
 mod local;
 mod outgoing;
+mod pace;
 mod patience;
 pub mod plane;
 mod pool;

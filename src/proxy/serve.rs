@@ -23,7 +23,7 @@ use super::{
     closing::Closing,
     connection::{Connection, Speech, Terms},
     handler::handle,
-    local::Local,
+    pace::Streams,
     plane::Phase,
     stream::{Caller, Watched},
     transport::Transport,
@@ -142,10 +142,12 @@ async fn serve_http1(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
 
 async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
     let limits = Rc::clone(&terms.limits);
-    let connection = Connection::new(terms, peer, Speech::Http2, Weak::new());
+    let streams = Streams::default();
+    let speech = Speech::Http2(streams.pace().clone());
+    let connection = Connection::new(terms, peer, speech, Weak::new());
     let service = service_fn(|request| handle(&connection, request).map(Ok::<_, Infallible>));
     let mut serving = pin!(
-        http2::Builder::new(Local)
+        http2::Builder::new(streams)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)

@@ -28,7 +28,7 @@ use super::{
 };
 
 /// How long a caller may take nothing of what is sent to it.
-const STALL_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const STALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The one who calls, at the other end of a connection.
 #[derive(Debug)]

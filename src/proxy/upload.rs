@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -40,6 +40,10 @@ pub(super) struct Upload {
     pub(super) is_on_hold: Cell<bool>,
     /// The upstream could go on if only the caller did.
     is_awaited: Cell<bool>,
+    /// Nobody wants the rest.
+    is_given_up: Cell<bool>,
+    /// Who waits for the caller to go on.
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Upload {
@@ -47,6 +51,23 @@ impl Upload {
     pub(super) fn or_caller(&self, upstreams: Reason) -> Reason {
         let callers = self.is_awaited.get().then_some(Reason::ClientBodyTimeout);
         self.fault.get().or(callers).unwrap_or(upstreams)
+    }
+
+    /// Ends what is still under way of it: its call has come to nothing.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn waits(&self, waker: &Waker) {
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.as_ref().is_some_and(|other| other.will_wake(waker)) {
+            *waiting = Some(waker.clone());
+        }
     }
 }
 
@@ -60,6 +81,8 @@ struct Attempt {
     source: Rc<RefCell<Source>>,
     /// Frames that this attempt has had of those that are kept.
     had: usize,
+    /// The number of the attempt.
+    turn: u32,
 }
 
 /// The caller's end of a body, for all attempts.
@@ -70,6 +93,9 @@ struct Source {
     idle: Idle,
     /// What has come, for another attempt.
     replay: Replay,
+    /// The number of the latest attempt, which alone may read on: were there two, each would get a
+    /// part of the body. One that was answered early may still be sending when the next begins.
+    turn: u32,
 }
 
 impl RequestBody {
@@ -86,8 +112,9 @@ impl RequestBody {
             return Self(None);
         }
         let upload = Rc::clone(upload);
-        let source = Source { incoming, upload, idle: Idle::new(idle), replay: Replay::new(kept) };
-        Self(Some(Box::new(Attempt { source: Rc::new(RefCell::new(source)), had: 0 })))
+        let (idle, replay) = (Idle::new(idle), Replay::new(kept));
+        let source = Rc::new(RefCell::new(Source { incoming, upload, idle, replay, turn: 0 }));
+        Self(Some(Box::new(Attempt { source, had: 0, turn: 0 })))
     }
 
     /// The same body for another attempt, from its beginning; it can be used if [`Again::get`] gives
@@ -107,10 +134,12 @@ impl Again {
         self.0.as_ref().is_none_or(|source| source.borrow().replay.is_whole())
     }
 
-    /// The body, from its beginning.
+    /// The body, from its beginning. Attempts before this one get no more of it.
     pub(super) fn get(&self) -> RequestBody {
-        let attempt = |source| Box::new(Attempt { source: Rc::clone(source), had: 0 });
-        RequestBody(self.0.as_ref().map(attempt))
+        RequestBody(self.0.as_ref().map(|source| {
+            let turn = source.borrow_mut().begin();
+            Box::new(Attempt { source: Rc::clone(source), had: 0, turn })
+        }))
     }
 }
 
@@ -122,10 +151,13 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Some(Attempt { source, had }) = self.get_mut().0.as_deref_mut() else {
+        let Some(Attempt { source, had, turn }) = self.get_mut().0.as_deref_mut() else {
             return Poll::Ready(None);
         };
         let mut source = source.borrow_mut();
+        if source.turn != *turn || source.upload.is_given_up.get() {
+            return Poll::Ready(Some(Err(Aborted(Reason::ClientBodyError))));
+        }
         if let Some(frame) = source.replay.frame(*had) {
             *had += 1;
             return Poll::Ready(Some(Ok(frame)));
@@ -138,7 +170,8 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         self.0.as_ref().is_none_or(|attempt| {
             let source = attempt.source.borrow();
-            attempt.had >= source.replay.len() && source.incoming.is_end_stream()
+            let has_all = attempt.had >= source.replay.len() && source.turn == attempt.turn;
+            has_all && source.incoming.is_end_stream()
         })
     }
 
@@ -155,10 +188,20 @@ impl Body for RequestBody {
 }
 
 impl Source {
+    /// Begins another attempt, and ends those before it.
+    fn begin(&mut self) -> u32 {
+        self.turn += 1;
+        self.upload.wake();
+        self.turn
+    }
+
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let polled = self.idle.watch(polled, cx);
         self.upload.is_awaited.set(polled.is_pending());
+        if polled.is_pending() {
+            self.upload.waits(cx.waker());
+        }
         let frame = match ready!(polled) {
             Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
             Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
@@ -188,7 +231,10 @@ impl Source {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.source.borrow().upload.is_awaited.set(false);
+        let source = self.source.borrow();
+        if source.turn == self.turn {
+            source.upload.is_awaited.set(false);
+        }
     }
 }
 
