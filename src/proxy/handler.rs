@@ -63,6 +63,9 @@ fn prepare(
     let fields = Fields::of(request.headers());
     let present = fields.present;
     let upgrade = Upgrade::wanted(&request, &fields);
+    if upgrade.is_some() {
+        connection.may_switch();
+    }
     let found = route(connection, &request, &fields);
     let place = found.as_ref().ok().map(|(route, _)| route);
     let mut exchange = Exchange::begin(connection, request.method(), &fields, place, now);
