@@ -77,7 +77,13 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, present: Present) {
 /// Removes from trailers what decides about the message, its route or its caller (RFC 9110 §6.5.1):
 /// whoever merges them into the head must not be led astray.
 pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
-    const HEADS_ONLY: [HeaderName; 14] = [
+    const HEADS_ONLY: [HeaderName; 20] = [
+        X_FORWARDED_FOR,
+        X_FORWARDED_PROTO,
+        X_FORWARDED_HOST,
+        X_FORWARDED_PORT,
+        header::FORWARDED,
+        header::MAX_FORWARDS,
         header::AUTHORIZATION,
         header::CACHE_CONTROL,
         header::CONNECTION,

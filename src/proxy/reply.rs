@@ -94,6 +94,9 @@ impl Problem {
         let headers = response.headers_mut();
         grpc::put_trailers_only(headers, self.code(), &self.detail, self.retry_after);
         put_proxy_status(headers, self.reason);
+        if self.breaks_connection() {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
