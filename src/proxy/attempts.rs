@@ -93,9 +93,13 @@ pub(super) async fn attempts(
     now: Instant,
 ) -> Ended {
     // What is rare is in boxes here: every call would carry its room about.
-    let room = match upstream.live.try_admit() {
-        Some(room) => Ok(room),
-        None => Box::pin(upstream.live.admit(call.deadline.at())).await,
+    let (room, now) = match upstream.live.try_admit() {
+        Some(room) => (Ok(room), now),
+        None => {
+            let room = Box::pin(upstream.live.admit(call.deadline.at())).await;
+            // What was waited for room is no time of the upstream's.
+            (room, clock::now())
+        }
     };
     match room {
         Ok(room) => exchange.enter(room),
@@ -316,6 +320,10 @@ impl Attempted {
         let is_untouched = match failed.reached {
             Reached::Refused => true,
             Reached::Nothing(_) => failed.reason == Reason::ResetBeforeHeaders,
+            // The session broke when the request may have been read: that is no handshake.
+            Reached::Something if failed.reason == Reason::TlsFailure => {
+                return Some(Ending::Failed(Condition::Reset));
+            }
             Reached::Something => false,
         };
         let condition =
