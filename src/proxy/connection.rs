@@ -4,9 +4,12 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::{Rc, Weak},
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
+
+use tokio::sync::Semaphore;
 
 use super::{
     alarm::Alarm, framing::Head, pace::Pace, routes::Routes, stream::Caller, tunnel::Tunnel,
@@ -29,6 +32,8 @@ pub(super) struct Terms {
     pub(super) local_port: Option<u16>,
     /// None where callers speak in plain text.
     pub(super) tls: Option<ServerTls>,
+    /// Places for handshakes of TLS, over all threads and listeners.
+    pub(super) handshakes: Arc<Semaphore>,
 }
 
 impl Terms {

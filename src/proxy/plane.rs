@@ -33,6 +33,10 @@ use crate::{
 /// caller to close: a caller that is just writing is not cut off.
 const LEAVING_FOR: Duration = Duration::from_secs(1);
 
+/// Handshakes of TLS under way at a time, over all listeners. Each takes memory and time before
+/// anything is known of the caller.
+const MAX_HANDSHAKES: usize = 256;
+
 /// What all threads share.
 #[derive(Clone)]
 pub struct Shared {
@@ -94,6 +98,7 @@ impl Plane {
         sink: &Sink,
     ) -> io::Result<Self> {
         let (phase, _) = watch::channel(Phase::Serving);
+        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
         let ends = FuturesUnordered::new();
         let Doors { by_thread, mut accepting, files } = Doors::open(sockets, workers);
         for (number, doors) in by_thread.into_iter().enumerate() {
@@ -104,6 +109,7 @@ impl Plane {
             let assignment = Assignment {
                 number,
                 shared: shared.clone(),
+                handshakes: Arc::clone(&handshakes),
                 doors,
                 // The first one accepts for all.
                 accepting: std::mem::take(&mut accepting),

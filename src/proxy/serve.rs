@@ -83,9 +83,14 @@ async fn secured(
         (_, stream) => return Some((stream, false)),
     };
     let limit = HANDSHAKE_TIMEOUT.min(terms.limits.head_timeout);
-    let mut shaking = pin!(timeout(limit, tls.accept(Alpn::Any, stream)));
+    let mut shaking = pin!(timeout(limit, async {
+        // One that says nothing yet takes nobody's place.
+        stream.readable().await.ok()?;
+        let _place = terms.handshakes.acquire().await.ok()?;
+        Some(tls.accept(Alpn::Any, stream).await)
+    }));
     let shaken = poll_fn(|cx| match shaking.as_mut().poll(cx) {
-        Poll::Ready(shaken) => Poll::Ready(shaken.ok()),
+        Poll::Ready(shaken) => Poll::Ready(shaken.ok().flatten()),
         Poll::Pending => closing.poll(cx).map(|()| None),
     });
     match shaken.await? {

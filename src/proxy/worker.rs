@@ -80,6 +80,8 @@ pub(super) struct Assignment {
     /// Which thread it is.
     pub(super) number: usize,
     pub(super) shared: Shared,
+    /// Places for handshakes of TLS, for all threads.
+    pub(super) handshakes: Arc<Semaphore>,
     pub(super) doors: Vec<Door>,
     /// Unix sockets that this thread accepts on, for all threads.
     pub(super) accepting: Vec<Accepting>,
@@ -125,7 +127,8 @@ pub(super) fn run(assignment: Assignment) -> io::Result<()> {
 }
 
 async fn work(assignment: Assignment) -> io::Result<()> {
-    let Assignment { number, shared, doors, accepting, history, lines, mut phase } = assignment;
+    let Assignment { number, shared, handshakes, doors, accepting, history, lines, mut phase } =
+        assignment;
     let worker =
         Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
     let upstreams = routes::upstreams(&shared, number);
@@ -143,6 +146,7 @@ async fn work(assignment: Assignment) -> io::Result<()> {
             },
             limits: Rc::new(listener.limits.clone()),
             tls: shared.tls.of_listener(&listener.name).cloned(),
+            handshakes: Arc::clone(&handshakes),
         };
         let reception = Reception { terms, alive: alive.clone(), phase: phase.clone() };
         match way {
