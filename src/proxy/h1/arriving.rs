@@ -9,16 +9,14 @@ use std::{
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::{io::WriteHalf, task::JoinHandle, time::timeout};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     Broken,
-    connection::{Connection, Source, Switched},
+    connection::{Connection, Source, Switched, Writing},
     decoder::{Decoder, Framing},
     sending::Sending,
 };
-use crate::proxy::transport::Transport;
-
 /// For so long an upstream that has answered may leave the rest of the request unread, before it is
 /// given up.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
@@ -46,12 +44,12 @@ impl Arriving {
     pub(super) fn during<B: Body<Data = Bytes> + Unpin + 'static>(
         mut self,
         mut sending: Sending<B>,
-        mut writing: WriteHalf<Transport>,
+        mut writing: Writing,
     ) -> Self {
         self.upload = Some(tokio::task::spawn_local(async move {
             let mut before = sending.progress();
             let sent = loop {
-                let rest = poll_fn(|cx| sending.poll(&mut writing, cx));
+                let rest = poll_fn(|cx| sending.poll(&mut writing.stream, cx));
                 match timeout(UNREAD_FOR, rest).await {
                     Ok(sent) => break sent,
                     Err(_) if sending.is_held_up() && sending.progress() == before => {

@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io,
     pin::pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -78,15 +79,24 @@ pub(super) enum Source {
     Half {
         reading: ReadHalf<Transport>,
         inflow: Inflow,
-        _permit: Option<ConnectionPermit>,
+        _permit: Rc<Option<ConnectionPermit>>,
     },
+}
+
+/// The half of a connection to write to. The connection is there until both halves are gone.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) stream: WriteHalf<Transport>,
+    _permit: Rc<Option<ConnectionPermit>>,
 }
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Connection) -> (Self, WriteHalf<Transport>) {
+    pub(super) fn split(connection: Connection) -> (Self, Writing) {
         let Connection { stream, inflow, permit, .. } = connection;
-        let (reading, writing) = tokio::io::split(stream);
+        let (reading, stream) = tokio::io::split(stream);
+        let permit = Rc::new(permit);
+        let writing = Writing { stream, _permit: Rc::clone(&permit) };
         (Self::Half { reading, inflow, _permit: permit }, writing)
     }
 
