@@ -135,7 +135,7 @@ impl Endpoint {
     /// Closes connections that have been idle for too long.
     pub(super) fn sweep(&self, now: Instant) {
         self.pool.sweep(now);
-        self.lines.sweep();
+        self.lines.sweep(self.settings.pool.idle_timeout, now);
     }
 
     /// Closes a connection that is idle; whether there was one.

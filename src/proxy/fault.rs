@@ -33,15 +33,18 @@ pub(super) fn of_body(error: &hyper::Error) -> Reason {
     if is_malformed(error) { Reason::ProtocolError } else { Reason::ResetMidBody }
 }
 
-/// Whether the upstream says that it has done nothing for the request (RFC 9113 §8.7).
+/// Whether the upstream says that it has done nothing for the request (RFC 9113 §8.7): it refused
+/// the stream, or said goodbye and named an earlier one as the last that it has looked at.
 pub(super) fn is_refused(error: &hyper::Error) -> bool {
-    code(error) == Some(Code::REFUSED_STREAM)
+    cause(error).is_some_and(|error| {
+        error.reason() == Some(Code::REFUSED_STREAM) || (error.is_go_away() && error.is_remote())
+    })
 }
 
 /// Whether the upstream broke the rules of HTTP/2, or cannot speak it.
 fn is_malformed(error: &hyper::Error) -> bool {
     matches!(
-        code(error),
+        cause(error).and_then(h2::Error::reason),
         Some(
             Code::PROTOCOL_ERROR
                 | Code::FRAME_SIZE_ERROR
@@ -53,12 +56,12 @@ fn is_malformed(error: &hyper::Error) -> bool {
     )
 }
 
-/// The code of a reset or of a goodbye.
-fn code(error: &hyper::Error) -> Option<Code> {
+/// What HTTP/2 says about it, such as a reset or a goodbye.
+fn cause(error: &hyper::Error) -> Option<&h2::Error> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason();
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         source = error.source();
     }

@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{
@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::{local::Local, transport::Transport, upload::RequestBody};
-use crate::upstreams::ConnectionPermit;
+use crate::{clock, upstreams::ConnectionPermit};
 
 /// How much of a stream's body may be on its way before the caller has taken it, and of all of a
 /// connection's streams together.
@@ -49,15 +49,23 @@ pub(super) struct Lines {
 #[derive(Clone)]
 pub(super) struct Line {
     sender: SendRequest<RequestBody>,
-    /// Calls under way.
-    calls: Rc<Cell<usize>>,
+    used: Rc<Used>,
     /// As many as the upstream takes.
     limit: Rc<Cell<usize>>,
 }
 
+/// How a connection is made use of.
+#[derive(Debug)]
+struct Used {
+    /// Calls under way.
+    calls: Cell<usize>,
+    /// When the last of them ended.
+    free_since: Cell<Instant>,
+}
+
 /// A call's share in a connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Streaming(Rc<Cell<usize>>);
+pub(super) struct Streaming(Rc<Used>);
 
 impl Lines {
     pub(super) fn new() -> Self {
@@ -76,16 +84,26 @@ impl Lines {
         self.open.borrow_mut().push(line.clone());
     }
 
-    /// Lets go of connections that are gone.
-    pub(super) fn sweep(&self) {
-        self.open.borrow_mut().retain(|line| !line.sender.is_closed());
+    /// Lets go of connections that are gone, and of those that carried no call for so long: they
+    /// keep others from theirs, and nobody looks whether they still stand.
+    pub(super) fn sweep(&self, max_age: Duration, now: Instant) {
+        let is_kept = |line: &mut Line| !line.sender.is_closed() && !line.used.rests(max_age, now);
+        self.open.borrow_mut().retain_mut(is_kept);
     }
 
     /// Lets go of a connection that carries no call; whether there was one.
     pub(super) fn close_one(&self) -> bool {
         let mut open = self.open.borrow_mut();
-        let idle = open.iter().position(|line| line.calls.get() == 0);
+        let idle = open.iter().position(|line| line.used.calls.get() == 0);
         idle.map(|at| open.swap_remove(at)).is_some()
+    }
+}
+
+impl Used {
+    /// Whether there was no call for so long.
+    fn rests(&self, max_age: Duration, now: Instant) -> bool {
+        let rest = now.saturating_duration_since(self.free_since.get());
+        self.calls.get() == 0 && rest > max_age
     }
 }
 
@@ -112,17 +130,18 @@ impl Line {
             driving.await;
             drop(permit);
         });
-        Ok(Self { sender, calls: Rc::default(), limit })
+        let used = Used { calls: Cell::new(0), free_since: Cell::new(clock::now()) };
+        Ok(Self { sender, used: Rc::new(used), limit })
     }
 
     fn has_room(&self) -> bool {
-        self.calls.get() < self.limit.get()
+        self.used.calls.get() < self.limit.get()
     }
 
     /// Counts a call, and gives the way to send it.
     pub(super) fn begin(self) -> (SendRequest<RequestBody>, Streaming) {
-        self.calls.set(self.calls.get() + 1);
-        (self.sender, Streaming(self.calls))
+        self.used.calls.set(self.used.calls.get() + 1);
+        (self.sender, Streaming(self.used))
     }
 }
 
@@ -172,12 +191,13 @@ async fn drive(
 
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("calls", &self.calls.get()).finish_non_exhaustive()
+        f.debug_struct("Line").field("used", &self.used).finish_non_exhaustive()
     }
 }
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.0.calls.set(self.0.calls.get().saturating_sub(1));
+        self.0.free_since.set(clock::now());
     }
 }
