@@ -37,12 +37,13 @@ impl Tunnel {
 
     /// Carries what comes. `ahead` is what the caller sent right behind its request.
     pub(super) async fn carry(self, caller: Watched, ahead: Bytes) {
-        let Self { mut exchange, upstream: switched, idle } = self;
+        let Self { exchange, upstream: switched, idle } = self;
+        let mut carried = Carried { exchange, from_caller: Rc::default(), answered: Rc::default() };
         // What else there is of it goes when the tunnel does.
         let (stream, answered) = (switched.stream, switched.ahead);
         let moved = Rc::new(Cell::new(clock::now()));
-        let mut caller = Side::new(caller, ahead, &moved);
-        let mut upstream = Side::new(stream, answered, &moved);
+        let mut caller = Side::new(caller, ahead, &carried.from_caller, &moved);
+        let mut upstream = Side::new(stream, answered, &carried.answered, &moved);
         let ended = {
             let copying = copy_bidirectional_with_sizes(&mut caller, &mut upstream, BUFFER, BUFFER);
             let mut copying = pin!(copying);
@@ -54,8 +55,7 @@ impl Tunnel {
                 }
             }
         };
-        exchange.upload().bytes.set(caller.bytes);
-        exchange.add_response_bytes(upstream.bytes);
+        let exchange = &mut carried.exchange;
         match ended {
             Some(true) => exchange.body_ended(None),
             Some(false) if upstream.is_broken => exchange.body_failed(Reason::ResetMidBody),
@@ -65,13 +65,28 @@ impl Tunnel {
     }
 }
 
+/// A tunnel's call, and the bytes that went through, which it is told whatever ends it.
+#[derive(Debug)]
+struct Carried {
+    exchange: Box<Exchange>,
+    from_caller: Rc<Cell<u64>>,
+    answered: Rc<Cell<u64>>,
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.exchange.upload().bytes.set(self.from_caller.get());
+        self.exchange.add_response_bytes(self.answered.get());
+    }
+}
+
 /// One side: what it sends is counted.
 #[derive(Debug)]
 struct Side<S> {
     stream: S,
     /// Sent before the tunnel began.
     ahead: Bytes,
-    bytes: u64,
+    bytes: Rc<Cell<u64>>,
     /// It was this side that failed.
     is_broken: bool,
     /// When something moved last, on either side.
@@ -79,8 +94,9 @@ struct Side<S> {
 }
 
 impl<S> Side<S> {
-    fn new(stream: S, ahead: Bytes, moved: &Rc<Cell<Instant>>) -> Self {
-        Self { stream, ahead, bytes: 0, is_broken: false, moved: Rc::clone(moved) }
+    fn new(stream: S, ahead: Bytes, bytes: &Rc<Cell<u64>>, moved: &Rc<Cell<Instant>>) -> Self {
+        let (bytes, moved) = (Rc::clone(bytes), Rc::clone(moved));
+        Self { stream, ahead, bytes, is_broken: false, moved }
     }
 
     /// Remembers a failure of this side.
@@ -106,7 +122,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Side<S> {
             buf.put_slice(&this.ahead[..length]);
             this.ahead.advance(length);
         }
-        this.bytes += (buf.filled().len() - before) as u64;
+        this.bytes.set(this.bytes.get() + (buf.filled().len() - before) as u64);
         this.moved.set(clock::now());
         Poll::Ready(Ok(()))
     }
