@@ -19,12 +19,14 @@ mod asking;
 mod bad_input;
 mod bad_upstream;
 mod bodies;
+mod boundaries;
 mod breaking;
 mod checklist;
 #[cfg(feature = "long-tests")]
 mod checklist_by_the_clock;
 mod commands;
 mod forwarding;
+mod http2;
 mod limits;
 mod logs;
 mod malformed;
