@@ -56,16 +56,16 @@ fn chunk(caller: &mut Connection, data: &[u8]) {
 #[test]
 fn an_upload_that_was_answered_early_takes_nothing_from_the_next_attempt() {
     let (payments, standby) = (ScriptedUpstream::start(), ScriptedUpstream::start());
-    let over: Arc<Gate> = Gate::new();
+    let reads: Arc<Gate> = Gate::new();
     let early = "HTTP/1.1 503 Early\r\ncontent-length: 0\r\n\r\n";
-    payments.answer(vec![raw(early), Step::ReadBody, Step::WaitFor(Arc::clone(&over))]);
+    payments.answer(vec![raw(early), Step::WaitFor(Arc::clone(&reads)), Step::ReadBody]);
     let fusebox = Setup::of(format!(
         "listeners:
   egress:
     listen: \"{{proxy}}\"
     routes: [{{ upstream: payments, fallback: {{ upstream: standby }} }}]
 upstreams:
-  payments: {{ endpoints: [\"{}\"] }}
+  payments: {{ endpoints: [\"{}\"], retry: {{ body_bytes: 1MiB }} }}
   standby: {{ endpoints: [\"{}\"] }}
 ",
         payments.url(),
@@ -74,11 +74,15 @@ upstreams:
     .start();
     let mut caller = fusebox.connect();
     caller.send("PUT / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
-    let pieces: Vec<Vec<u8>> = (0..=255_u8).map(|byte| vec![byte; 4096]).collect();
+    let pieces: Vec<Vec<u8>> = (0..=255_u8).map(|byte| vec![byte; 16 << 10]).collect();
     chunk(&mut caller, &pieces[0]);
     wait_until("the other upstream has the call", PATIENCE, || (standby.hits() > 0).then_some(()));
-    for piece in &pieces[1..] {
+    for (at, piece) in pieces.iter().enumerate().skip(1) {
         chunk(&mut caller, piece);
+        // From here on it would take what it can get.
+        if at == 32 {
+            reads.open();
+        }
     }
     caller.send("0\r\n\r\n");
     assert_eq!(caller.response("PUT").status, 200);
@@ -86,7 +90,6 @@ upstreams:
     assert!(received.trailers.is_some(), "the whole body");
     assert!(received.body == pieces.concat(), "every byte of it, in order");
     assert!(payments.last().trailers.is_none(), "and nobody else has one that seems whole");
-    over.open();
 }
 
 /// Answers when the gate opens.
