@@ -1,8 +1,8 @@
 //! A caller that writes bytes and reads answers, and knows no more of HTTP than it must.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Write},
-    net::{SocketAddr, TcpStream},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
     time::Duration,
 };
 
@@ -62,7 +62,11 @@ impl Response {
 
 impl Connection {
     pub(crate) fn open(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).expect("it accepts connections");
+        Self::of(TcpStream::connect(to).expect("it accepts connections"))
+    }
+
+    /// One that somebody else made.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout is set");
         stream.set_nodelay(true).expect("small writes go out at once");
@@ -146,6 +150,23 @@ impl Connection {
     /// Reads one chunk of a chunked body.
     pub(crate) fn chunk(&mut self) -> Vec<u8> {
         read_chunk(&mut self.stream).expect("a chunk within the deadline")
+    }
+
+    /// Reads the head of a request: its first line, and its fields.
+    pub(crate) fn request(&mut self) -> (String, Headers) {
+        read_head(&mut self.stream).expect("a request within the deadline")
+    }
+
+    /// Reads so many bytes.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).expect("bytes within the deadline");
+        bytes
+    }
+
+    /// Sends nothing any more, and goes on reading.
+    pub(crate) fn end_sending(&self) {
+        self.stream.get_ref().shutdown(Shutdown::Write).expect("it is open");
     }
 
     /// Whether the other side closes, with a deadline; false when it sends or keeps it open.

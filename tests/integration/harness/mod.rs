@@ -4,11 +4,15 @@
 mod client;
 mod database;
 mod fusebox;
+mod held;
 mod link;
+mod row;
 mod upstream;
 
 pub(crate) use client::{Connection, Response, get};
 pub(crate) use database::Database;
 pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
+pub(crate) use held::HeldUpstream;
 pub(crate) use link::BreakableLink;
-pub(crate) use upstream::{Gate, ScriptedUpstream, Step, raw, stall, status};
+pub(crate) use row::{attempts, ending};
+pub(crate) use upstream::{Answer, Gate, ScriptedUpstream, Step, raw, stall, status};
