@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// What all attempts of a call have in common.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) deadline: Deadline,
     pub(super) asks: Asks,
@@ -191,8 +191,13 @@ async fn attempt(
     exchange.sending(endpoint.authority(), now);
     let counted = endpoint.host().begin();
     let patience = call.patience(upstream, now);
-    let sent = endpoint.send(request, call.asks, exchange.upload(), patience).await;
+    let mut sent = endpoint.send(request, call.asks, exchange.upload(), patience).await;
     let now = clock::now();
+    if let Err(failed) = &mut sent
+        && failed.reason == Reason::NoConnection
+    {
+        failed.reason = call.deadline.waited(failed.reason, now);
+    }
     let said = Said::of(&sent, upstream, call, now);
     let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
     exchange.attempted(verdict, said.reason, now);

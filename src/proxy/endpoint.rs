@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::{self, Protocol},
+    config,
     domain::outcome::{Reason, Verdict},
     tls::{EndpointTls, Tls},
     upstreams::{Host, Live},
@@ -31,7 +31,8 @@ pub(super) struct Endpoint {
     scheme: Scheme,
     /// None where it takes plain text.
     tls: Option<EndpointTls>,
-    protocol: Protocol,
+    /// Those of its upstream.
+    settings: Arc<config::Upstream>,
     /// What it chose to speak, where that was its choice.
     chosen: Cell<Option<Speech>>,
     /// The thread that this is on.
@@ -93,7 +94,7 @@ impl Endpoint {
             host: Arc::clone(host),
             scheme: host.endpoint().uri.scheme().cloned().unwrap_or(Scheme::HTTP),
             tls: common.tls.of_endpoint(&settings.name, host.endpoint()),
-            protocol: settings.protocol,
+            settings: Arc::clone(settings),
             chosen: Cell::new(None),
             worker: common.worker,
             pool: Pool::new(settings.pool),
@@ -109,6 +110,11 @@ impl Endpoint {
     /// `host:port`, for rows.
     pub(super) fn authority(&self) -> &Arc<str> {
         &self.host.endpoint().authority
+    }
+
+    /// The settings of its upstream.
+    pub(super) fn settings(&self) -> &config::Upstream {
+        &self.settings
     }
 
     /// What it is sent as Host.

@@ -217,11 +217,12 @@ impl Exchange {
 
     /// The trailers of the answer have come.
     pub(super) fn trailed(&mut self, trailers: &HeaderMap) {
-        let (Some(answered), Some(route)) = (&mut self.answered, &self.route) else { return };
+        let Some(answered) = &mut self.answered else { return };
         let said = trailers.get(GRPC_STATUS).filter(|_| self.is_grpc);
         let Some(code) = said.map(|said| Code::of_field(said.as_bytes())) else { return };
-        let failures = &route.upstream.policy.failure_grpc_statuses;
-        answered.says(Reason::of_grpc(code, failures));
+        let failures = &answered.endpoint().settings().breaker.failure_grpc_statuses;
+        let reason = Reason::of_grpc(code, failures);
+        answered.says(reason);
         self.note(|record| record.grpc_status = Some(code.number()));
     }
 

@@ -108,8 +108,10 @@ async fn carry(
     if let Some(other) = route.stand_in(ended.reason)
         && let Some((request, _)) = std::mem::take(&mut ended.left).take()
     {
+        let deadline = call.deadline.instead(other.timeouts.total, clock::now());
+        let call = Call { deadline, ..*call };
         // Boxed: rare, and every call would carry its room about.
-        ended = Box::pin(sent_to(other, request, is_spared, call, exchange)).await;
+        ended = Box::pin(sent_to(other, request, is_spared, &call, exchange)).await;
     }
     ended
 }
@@ -126,7 +128,10 @@ async fn sent_to(
         Some(room) => room,
         None => match upstream.live.admit(call.deadline.at()).await {
             Ok(room) => room,
-            Err(reason) => return Ended::without(Problem::of(reason), Left::all(request)),
+            Err(reason) => {
+                let reason = call.deadline.waited(reason, clock::now());
+                return Ended::without(Problem::of(reason), Left::all(request));
+            }
         },
     };
     exchange.enter(room);

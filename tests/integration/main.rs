@@ -23,7 +23,11 @@ mod checklist;
 #[cfg(feature = "long-tests")]
 mod checklist_by_the_clock;
 mod commands;
+mod concurrency;
+
+mod fallbacks;
 mod forwarding;
+
 mod limits;
 mod logs;
 mod postgres_outage;
@@ -36,3 +40,5 @@ mod sockets;
 mod stopping;
 mod streaming;
 mod timeouts;
+
+mod upstreams;

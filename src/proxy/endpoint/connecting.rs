@@ -32,8 +32,8 @@ pub(super) enum New {
 
 impl Endpoint {
     /// What this request can be sent over.
-    pub(super) const fn offer(&self, asks: Asks) -> Offer {
-        Offer::Only(match self.protocol {
+    pub(super) fn offer(&self, asks: Asks) -> Offer {
+        Offer::Only(match self.settings.protocol {
             _ if asks.is_upgrade => Speech::Http1,
             Protocol::Http2 => Speech::Http2,
             Protocol::Http1 => Speech::Http1,

@@ -79,6 +79,7 @@ impl Exchange {
     ) -> Response<Outgoing> {
         let now = clock::now();
         let reason = answered.reason();
+        let timeouts = answered.endpoint().settings().timeouts;
         self.answered = Some(answered);
         let first_byte_us = micros(now, self.started);
         self.note(|record| {
@@ -92,20 +93,16 @@ impl Exchange {
             self.note(|record| record.grpc_status = Some(code.number()));
         }
         headers::strip_hop_by_hop(response.headers_mut(), present);
-        let idle = self.route.as_ref().map(|route| {
+        if let Some(route) = &self.route {
             headers::apply(response.headers_mut(), &route.response_headers);
-            let timeouts = &route.upstream.timeouts;
-            let is_tunnel = passing.upgrade.is_some();
-            if is_tunnel { timeouts.tunnel_idle } else { timeouts.body_idle }
-        });
-        let idle = idle.unwrap_or_default();
+        }
         *response.version_mut() = http::Version::HTTP_11;
         self.add_ids(&mut response);
         if let Some(upgrade) = passing.upgrade {
-            return self.switch(response, &upgrade, idle);
+            return self.switch(response, &upgrade, timeouts.tunnel_idle);
         }
         response.map(|body| {
-            let limits = Limits { idle, until: passing.until };
+            let limits = Limits { idle: timeouts.body_idle, until: passing.until };
             Outgoing::Stream(Box::new(ResponseBody::new(body, limits, self)))
         })
     }

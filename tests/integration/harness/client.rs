@@ -157,6 +157,11 @@ impl Connection {
         read_head(&mut self.stream).expect("a request within the deadline")
     }
 
+    /// Reads the head of a request where the connection may end instead.
+    pub(crate) fn try_request(&mut self) -> Option<(String, Headers)> {
+        read_head(&mut self.stream).ok()
+    }
+
     /// Reads so many bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];

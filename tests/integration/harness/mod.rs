@@ -9,7 +9,7 @@ mod link;
 mod row;
 mod upstream;
 
-pub(crate) use client::{Connection, Response, get};
+pub(crate) use client::{Connection, Response, get, read_head};
 pub(crate) use database::Database;
 pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
 pub(crate) use held::HeldUpstream;
