@@ -16,7 +16,7 @@ use super::{
     answer::Answer,
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
-    exchange::Exchange,
+    exchange::{Exchange, Towards},
     fields::Fields,
     patience::Patience,
     reply::Problem,
@@ -42,6 +42,8 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) deadline: Deadline,
+    /// The upstream, if it stands in for the call's own.
+    pub(super) instead: Option<&'a Arc<str>>,
     pub(super) asks: Asks,
     /// The caller's Host goes upstream.
     pub(super) preserves_host: bool,
@@ -188,16 +190,13 @@ async fn attempt(
         headers.insert(header::HOST, endpoint.name().clone());
     }
     call.deadline.tell(headers, now);
-    exchange.sending(endpoint.authority(), now);
+    let towards = Towards { instead: call.instead, endpoint: endpoint.authority() };
+    exchange.sending(towards, now);
     let counted = endpoint.host().begin();
     let patience = call.patience(upstream, now);
-    let mut sent = endpoint.send(request, call.asks, exchange.upload(), patience).await;
+    let sent = endpoint.send(request, call.asks, exchange.upload(), patience).await;
     let now = clock::now();
-    if let Err(failed) = &mut sent
-        && failed.reason == Reason::NoConnection
-    {
-        failed.reason = call.deadline.waited(failed.reason, now);
-    }
+    let sent = call.understood(sent, now);
     let said = Said::of(&sent, upstream, call, now);
     let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
     exchange.attempted(verdict, said.reason, now);
@@ -225,6 +224,27 @@ impl Call<'_> {
         let (deadline, late) = self.deadline.attempt(timeouts.attempt, now);
         Patience { timeouts, began: now, deadline, late, alarm: self.alarm }
     }
+
+    /// What came of an attempt, as this call sees it. An answer in a protocol that was not asked for
+    /// is none, whose connection must not be used by anybody.
+    fn understood(
+        &self,
+        sent: Result<Response<Answer>, Failed>,
+        now: Instant,
+    ) -> Result<Response<Answer>, Failed> {
+        match sent {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let fields = Fields::of(answer.headers());
+                let is_granted = self.upgrade.is_some_and(|wanted| wanted.is_granted(&fields));
+                let (reason, reached) = (Reason::ProtocolError, Reached::Something);
+                if is_granted { Ok(answer) } else { Err(Failed { reason, reached }) }
+            }
+            Err(Failed { reason: full @ Reason::NoConnection, reached }) => {
+                Err(Failed { reason: self.deadline.waited(full, now), reached })
+            }
+            other => other,
+        }
+    }
 }
 
 /// What an attempt says at its head.
@@ -251,16 +271,14 @@ impl Said {
         let fields = Fields::of(answer.headers());
         let policy = &upstream.policy;
         let mut said = Self { retry_after: retry_after(&fields), ..Self::default() };
-        said.reason = if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let is_granted = call.upgrade.is_some_and(|wanted| wanted.is_granted(&fields));
-            (!is_granted).then_some(Reason::ProtocolError)
-        } else if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
-            let code = fields.grpc_status.first.map(Code::of_field);
-            said.is_unfinished = code.is_none() && !answer.body().is_end_stream();
-            code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
-        } else {
-            Reason::of_status(answer.status(), &policy.failure_statuses)
-        };
+        said.reason =
+            if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
+                let code = fields.grpc_status.first.map(Code::of_field);
+                said.is_unfinished = code.is_none() && !answer.body().is_end_stream();
+                code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
+            } else {
+                Reason::of_status(answer.status(), &policy.failure_statuses)
+            };
         said.reason = said.reason.map(|reason| call.deadline.blame(reason, now));
         said
     }

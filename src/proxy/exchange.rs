@@ -40,6 +40,21 @@ const MAX_METHOD: usize = 32;
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
 
+/// Where an attempt goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Towards<'a> {
+    /// The upstream, if it stands in for the call's own.
+    pub(super) instead: Option<&'a Arc<str>>,
+    pub(super) endpoint: &'a Arc<str>,
+}
+
+/// The same, kept.
+#[derive(Debug)]
+struct Target {
+    instead: Option<Arc<str>>,
+    endpoint: Arc<str>,
+}
+
 mod answering;
 
 pub(super) use answering::Passing;
@@ -59,7 +74,7 @@ pub(super) struct Exchange {
     /// When the last attempt began.
     sent: Option<Instant>,
     /// Where the attempt goes that is under way.
-    under_way: Option<Arc<str>>,
+    under_way: Option<Target>,
     /// What the journal gave for it when it was sent on.
     begun: Option<Ticket>,
     /// Who answers, and what that says.
@@ -168,12 +183,14 @@ impl Exchange {
     }
 
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
-    pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
+    pub(super) fn sending(&mut self, towards: Towards<'_>, now: Instant) {
+        let Towards { instead, endpoint } = towards;
         if let (None, Some(record)) = (&self.begun, &self.record) {
             self.begun = Some(self.connection.terms.worker.begin(record, endpoint));
         }
         self.sent = Some(now);
-        self.under_way = Some(Arc::clone(endpoint));
+        let (instead, endpoint) = (instead.map(Arc::clone), Arc::clone(endpoint));
+        self.under_way = Some(Target { instead, endpoint });
     }
 
     /// How long the upstream has had the whole request; no time while it is still being sent.
@@ -185,11 +202,11 @@ impl Exchange {
 
     /// The attempt is over, at the response head or before it.
     pub(super) fn attempted(&mut self, verdict: Verdict, reason: Option<Reason>, now: Instant) {
-        let Some(endpoint) = self.under_way.take() else { return };
+        let Some(Target { instead, endpoint }) = self.under_way.take() else { return };
         let duration_us = self.sent.map_or(0, |sent| micros(now, sent));
         self.note(|record| {
             record.endpoint = Some(Arc::clone(&endpoint));
-            record.attempts.push(Attempt { endpoint, verdict, reason, duration_us });
+            record.attempts.push(Attempt { instead, endpoint, verdict, reason, duration_us });
         });
     }
 

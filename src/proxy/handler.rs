@@ -67,6 +67,7 @@ pub(super) async fn handle(
     };
     let call = Call {
         deadline,
+        instead: None,
         asks,
         preserves_host: route.preserve_host,
         upgrade: upgrade.as_ref(),
@@ -109,7 +110,7 @@ async fn carry(
         && let Some((request, _)) = std::mem::take(&mut ended.left).take()
     {
         let deadline = call.deadline.instead(other.timeouts.total, clock::now());
-        let call = Call { deadline, ..*call };
+        let call = Call { deadline, instead: Some(other.live.name()), ..*call };
         // Boxed: rare, and every call would carry its room about.
         ended = Box::pin(sent_to(other, request, is_spared, &call, exchange)).await;
     }
