@@ -16,8 +16,7 @@ use super::{
     upload::{RequestBody, Upload},
 };
 use crate::{
-    clock,
-    config,
+    clock, config,
     domain::outcome::{Reason, Verdict},
     tls::{EndpointTls, Tls},
     upstreams::{Host, Live},

@@ -70,7 +70,10 @@ fn a_refused_call_goes_to_the_other_upstream() {
     assert_eq!(response.proxy_error(), None, "it is the upstream's own answer");
     assert_eq!((pair.payments.hits(), pair.standby.hits()), (before.0, before.1 + 1));
     let received = pair.standby.last();
-    assert_eq!((received.line.as_str(), received.body.as_slice()), ("POST /pay?a=b HTTP/1.1", &b"body"[..]));
+    assert_eq!(
+        (received.line.as_str(), received.body.as_slice()),
+        ("POST /pay?a=b HTTP/1.1", &b"body"[..])
+    );
     assert_eq!(received.headers.one("host"), Some(pair.standby.authority().as_str()));
     assert_eq!(received.headers.one("x-kind"), Some("beat"));
     let row = pair.fusebox.row("req-other");
@@ -84,7 +87,9 @@ fn a_failed_call_goes_to_the_other_upstream_with_its_whole_body() {
     let keys = ", breaker: { consecutive_failures: 1000 }";
     let pair = Pair::start(TO_STANDBY, keys, "");
     let body: Vec<u8> = (0..50_000_u32).map(|at| at.to_be_bytes()[3]).collect();
-    for (end, reason) in [(status(503), "http_503"), (vec![Step::ReadBody, Step::Reset], "reset_before_headers")] {
+    for (end, reason) in
+        [(status(503), "http_503"), (vec![Step::ReadBody, Step::Reset], "reset_before_headers")]
+    {
         pair.payments.answer(end);
         let id = format!("req-{reason}");
         let id = id.replace('_', "-");
@@ -110,7 +115,8 @@ fn a_failed_call_goes_to_the_other_upstream_with_its_whole_body() {
 fn an_upstream_that_does_not_listen_is_tried_in_vain_and_stood_in_for() {
     let mut pair = Pair::start(TO_STANDBY, "", "");
     pair.payments.stop();
-    let response = pair.fusebox.connect().call("POST", "/", &[("x-correlation-id", "req-gone")], b"body");
+    let response =
+        pair.fusebox.connect().call("POST", "/", &[("x-correlation-id", "req-gone")], b"body");
     assert_eq!((response.status, pair.standby.last().body), (201, b"body".to_vec()));
     let refused = "failure connect_refused";
     assert_eq!(attempts(&pair.fusebox.row("req-gone")), [refused, refused, "success"]);
@@ -174,15 +180,15 @@ fn what_stands_in_is_cut_off_by_its_own_timeouts() {
     assert_eq!(pair.fusebox.breaker("standby")["failureCount"], 2);
 }
 
-const ANSWER: &str =
-    "{ status: 203, content_type: application/json, body: '{\"beats\": []}' }";
+const ANSWER: &str = "{ status: 203, content_type: application/json, body: '{\"beats\": []}' }";
 
 #[test]
 fn a_refused_call_gets_the_fixed_answer_which_says_why() {
     let pair = Pair::start(ANSWER, "", "");
     pair.open_the_breaker();
     let hits = pair.payments.hits();
-    let response = pair.fusebox.connect().call("POST", "/", &[("x-correlation-id", "req-fixed")], b"body");
+    let response =
+        pair.fusebox.connect().call("POST", "/", &[("x-correlation-id", "req-fixed")], b"body");
     assert_eq!((response.status, response.text()), (203, "{\"beats\": []}"));
     assert_eq!(response.headers.one("content-type"), Some("application/json"));
     assert_eq!(response.headers.one("x-correlation-id"), Some("req-fixed"));

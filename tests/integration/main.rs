@@ -24,7 +24,7 @@ mod checklist;
 mod checklist_by_the_clock;
 mod commands;
 mod concurrency;
-
+mod deadlines;
 mod fallbacks;
 mod forwarding;
 
@@ -40,5 +40,5 @@ mod sockets;
 mod stopping;
 mod streaming;
 mod timeouts;
-
+mod upgrades;
 mod upstreams;

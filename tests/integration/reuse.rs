@@ -17,7 +17,8 @@ fn start(keys: &[&str]) -> (HeldUpstream, Fusebox, Connection, Connection) {
     (upstream, fusebox, caller, kept)
 }
 
-const PUT: &str = "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-correlation-id: req-race\r\n";
+const PUT: &str =
+    "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-correlation-id: req-race\r\n";
 const POST: &str =
     "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\nx-correlation-id: req-race\r\n";
 
@@ -103,4 +104,3 @@ fn a_post_that_finds_its_connection_closed_already_goes_over_a_new_one() {
         assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
     }
 }
-

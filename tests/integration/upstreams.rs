@@ -90,7 +90,8 @@ fn an_endpoint_that_keeps_failing_gets_no_calls_for_a_while() {
 
 #[test]
 fn no_more_than_the_share_is_ever_left_out_and_an_only_one_never() {
-    let ejection = |share| format!("ejection: {{ consecutive_failures: 1, for: 1h, max_share: {share} }}");
+    let ejection =
+        |share| format!("ejection: {{ consecutive_failures: 1, for: 1h, max_share: {share} }}");
     for (count, share, staying) in [(4, "50%", 2), (4, "100%", 1), (2, "0%", 2), (1, "100%", 1)] {
         let (endpoints, fusebox) = start(count, &[&ejection(share)]);
         for endpoint in &endpoints {
@@ -181,7 +182,10 @@ fn a_cap_of_one_connection_holds_over_all_threads_and_every_call_is_answered() {
 }
 
 /// One connection, in use by a call, and so many calls that wait for it.
-fn one_busy(pending: usize, connect: &str) -> (ScriptedUpstream, Fusebox, [Connection; 1], std::sync::Arc<Gate>) {
+fn one_busy(
+    pending: usize,
+    connect: &str,
+) -> (ScriptedUpstream, Fusebox, [Connection; 1], std::sync::Arc<Gate>) {
     let upstream = ScriptedUpstream::start();
     let limits = format!("limits: {{ connections: 1, pending: {pending} }}");
     let timeouts = format!("timeouts: {{ connect: {connect} }}");

@@ -121,6 +121,13 @@ impl Connection {
         }
     }
 
+    /// The same where a switch of protocols is an answer too, without a body.
+    pub(crate) fn response_or_switch(&mut self) -> Response {
+        let (status, headers) = self.head();
+        let body = if status == 101 { Ok(Vec::new()) } else { self.body("GET", status, &headers) };
+        Response { status, headers, body: body.expect("the body is whole") }
+    }
+
     /// Reads one head, interim or final.
     pub(crate) fn head(&mut self) -> (u16, Headers) {
         let (line, headers) = read_head(&mut self.stream).expect("a head within the deadline");
@@ -167,6 +174,11 @@ impl Connection {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).expect("bytes within the deadline");
         bytes
+    }
+
+    /// The same connection for another thread, to send on.
+    pub(crate) fn another(&self) -> Self {
+        Self::of(self.stream.get_ref().try_clone().expect("a second handle"))
     }
 
     /// Sends nothing any more, and goes on reading.
