@@ -9,6 +9,8 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
@@ -21,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::{local::Local, transport::Transport, upload::RequestBody};
-use crate::upstreams::ConnectionPermit;
+use crate::upstreams::{ConnectionPermit, Live};
 
 /// How much of a stream's body may be on its way before the caller has taken it, and of all of a
 /// connection's streams together.
@@ -40,9 +42,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connections of one endpoint and one worker.
 #[derive(Debug)]
 pub(super) struct Lines {
-    open: RefCell<Vec<Line>>,
+    open: Rc<Open>,
     /// One is made at a time: calls that come meanwhile will share it.
     pub(super) making: Semaphore,
+}
+
+/// Those that stand.
+#[derive(Debug)]
+struct Open {
+    live: Arc<Live>,
+    lines: RefCell<Vec<Line>>,
 }
 
 /// A connection.
@@ -51,41 +60,60 @@ pub(super) struct Line {
     sender: SendRequest<RequestBody>,
     /// Calls under way.
     calls: Rc<Cell<usize>>,
-    /// As many as the upstream takes.
-    limit: Rc<Cell<usize>>,
+    driven: Rc<RefCell<Driven>>,
 }
+
+/// What moves a connection's bytes: borrowed while it is polled, or asked, only; gone at its end, by
+/// which the senders know that it is over.
+type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Local>>;
 
 /// A call's share in a connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Streaming(Rc<Cell<usize>>);
+pub(super) struct Streaming {
+    calls: Rc<Cell<usize>>,
+    open: Rc<Open>,
+}
 
 impl Lines {
-    pub(super) fn new() -> Self {
-        Self { open: RefCell::default(), making: Semaphore::new(1) }
+    pub(super) fn new(live: &Arc<Live>) -> Self {
+        let open = Open { live: Arc::clone(live), lines: RefCell::default() };
+        Self { open: Rc::new(open), making: Semaphore::new(1) }
     }
 
     /// A connection with room for another call. Those that are gone are let go of.
     pub(super) fn take(&self) -> Option<Line> {
-        let mut open = self.open.borrow_mut();
+        let mut open = self.open.lines.borrow_mut();
         open.retain(|line| !line.sender.is_closed());
         open.iter().find(|line| line.has_room()).cloned()
     }
 
     /// Adds a connection.
     pub(super) fn add(&self, line: &Line) {
-        self.open.borrow_mut().push(line.clone());
+        self.open.lines.borrow_mut().push(line.clone());
+    }
+
+    /// Counts a call on one, and gives the way to send it.
+    pub(super) fn begin(&self, line: Line) -> (SendRequest<RequestBody>, Streaming) {
+        line.calls.set(line.calls.get() + 1);
+        (line.sender, Streaming { calls: line.calls, open: Rc::clone(&self.open) })
     }
 
     /// Lets go of connections that are gone.
     pub(super) fn sweep(&self) {
-        self.open.borrow_mut().retain(|line| !line.sender.is_closed());
+        self.open.lines.borrow_mut().retain(|line| !line.sender.is_closed());
     }
 
     /// Lets go of a connection that carries no call; whether there was one.
     pub(super) fn close_one(&self) -> bool {
-        let mut open = self.open.borrow_mut();
-        let idle = open.iter().position(|line| line.calls.get() == 0);
-        idle.map(|at| open.swap_remove(at)).is_some()
+        self.open.close_one()
+    }
+}
+
+impl Open {
+    fn close_one(&self) -> bool {
+        let mut lines = self.lines.borrow_mut();
+        let idle = lines.iter().position(|line| line.calls.get() == 0);
+        idle.map(|at| lines.swap_remove(at)).is_some()
     }
 }
 
@@ -106,23 +134,19 @@ impl Line {
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(stream))
             .await?;
-        let limit = Rc::new(Cell::new(connection.current_max_send_streams()));
-        let driving = drive(connection, Rc::clone(&limit));
+        let driven = Rc::new(RefCell::new(Some(connection)));
+        let driving = drive(Rc::clone(&driven));
         tokio::task::spawn_local(async move {
             driving.await;
             drop(permit);
         });
-        Ok(Self { sender, calls: Rc::default(), limit })
+        Ok(Self { sender, calls: Rc::default(), driven })
     }
 
+    /// Whether the upstream takes another call. It may say at any time how many it takes.
     fn has_room(&self) -> bool {
-        self.calls.get() < self.limit.get()
-    }
-
-    /// Counts a call, and gives the way to send it.
-    pub(super) fn begin(self) -> (SendRequest<RequestBody>, Streaming) {
-        self.calls.set(self.calls.get() + 1);
-        (self.sender, Streaming(self.calls))
+        let driven = self.driven.borrow();
+        driven.as_ref().is_some_and(|driven| self.calls.get() < driven.current_max_send_streams())
     }
 }
 
@@ -153,17 +177,16 @@ pub(super) fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody>
     request
 }
 
-/// Drives a connection to its end, and keeps its limit up to date.
-async fn drive(
-    mut connection: http2::Connection<TokioIo<Transport>, RequestBody, Local>,
-    limit: Rc<Cell<usize>>,
-) {
-    let ended = poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
-        limit.set(connection.current_max_send_streams());
-        polled
-    });
-    if let Err(error) = ended.await {
+/// Drives a connection to its end.
+async fn drive(driven: Rc<RefCell<Driven>>) {
+    let ended = poll_fn(|cx| match driven.borrow_mut().as_mut() {
+        Some(connection) => Pin::new(connection).poll(cx),
+        None => Poll::Ready(Ok(())),
+    })
+    .await;
+    let over = driven.borrow_mut().take();
+    drop(over);
+    if let Err(error) = ended {
         // The calls on it have been told.
         let error = &error as &dyn std::error::Error;
         tracing::debug!(error, "an upstream connection ended early");
@@ -178,6 +201,10 @@ impl fmt::Debug for Line {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.calls.set(self.calls.get().saturating_sub(1));
+        // Who waits for a connection was told of those that were idle then.
+        if self.calls.get() == 0 && self.open.live.is_hungry() {
+            self.open.close_one();
+        }
     }
 }
