@@ -27,7 +27,7 @@ mod concurrency;
 mod deadlines;
 mod fallbacks;
 mod forwarding;
-
+mod http2;
 mod limits;
 mod logs;
 mod postgres_outage;

@@ -176,6 +176,12 @@ impl Connection {
         bytes
     }
 
+    /// Reads so many bytes where the connection may end, or stay silent, instead.
+    pub(crate) fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).ok().map(|()| bytes)
+    }
+
     /// The same connection for another thread, to send on.
     pub(crate) fn another(&self) -> Self {
         Self::of(self.stream.get_ref().try_clone().expect("a second handle"))

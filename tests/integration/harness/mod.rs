@@ -3,6 +3,7 @@
 
 mod client;
 mod database;
+pub(crate) mod frames;
 mod fusebox;
 mod held;
 mod link;
