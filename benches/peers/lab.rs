@@ -10,6 +10,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -27,13 +28,15 @@ pub(crate) struct Lab {
     home: PathBuf,
     /// Where the backend listens.
     pub(crate) backend: SocketAddr,
+    /// Where it speaks TLS.
+    pub(crate) tls_backend: SocketAddr,
     _backend: Process,
 }
 
 impl Lab {
     /// Moves this program to the load's core and starts the backend there.
     pub(crate) fn open() -> Result<Self, Box<dyn Error>> {
-        for tool in ["taskset", "wrk", "nginx"] {
+        for tool in ["taskset", "wrk", "nginx", "openssl"] {
             find(tool).ok_or_else(|| format!("{tool} is needed and not installed"))?;
         }
         let cores = std::thread::available_parallelism()?.get();
@@ -50,11 +53,13 @@ impl Lab {
         fs::create_dir_all(&home)?;
         let backend = free_address();
         let file = home.join("backend.conf");
-        fs::write(&file, backend_config(&home, backend))?;
+        let tls_backend = free_address();
+        make_certificate(&home)?;
+        fs::write(&file, backend_config(&home, backend, tls_backend))?;
         let mut nginx = Command::new("nginx");
         nginx.arg("-c").arg(file).stderr(Stdio::null());
         let process = Process::listening(nginx, backend)?;
-        Ok(Self { home, backend, _backend: process })
+        Ok(Self { home, backend, tls_backend, _backend: process })
     }
 
     /// Where this run keeps its files.
@@ -65,6 +70,12 @@ impl Lab {
     /// A file of this run.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.join(name)
+    }
+
+    /// A new directory of this run.
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        self.home.join(format!("{name}-{}", MADE.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// A command on the proxy's core.
@@ -88,16 +99,37 @@ impl Drop for Lab {
     }
 }
 
-/// A small body from memory, connections kept open for ever.
-fn backend_config(home: &Path, listen: SocketAddr) -> String {
-    let frame = nginx_frame(home, "backend");
+/// A certificate for `localhost` and its key, for whoever speaks TLS here.
+fn make_certificate(home: &Path) -> Result<(), Box<dyn Error>> {
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    openssl.args(["-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]);
+    // An authority's own certificate is not taken for a server's.
+    openssl.args(["-addext", "basicConstraints=critical,CA:FALSE"]);
+    openssl.args(["-keyout", KEY, "-out", CERTIFICATE]).current_dir(home);
+    let made = openssl.stderr(Stdio::null()).status()?.success();
+    if made { Ok(()) } else { Err("openssl made no certificate".into()) }
+}
+
+/// The files of [`make_certificate`].
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
+
+/// A small body from memory, connections kept open for ever, with TLS and without.
+fn backend_config(home: &Path, plain: SocketAddr, tls: SocketAddr) -> String {
+    let (frame, home) = (nginx_frame(home, "backend"), home.display());
     format!(
         "{frame}
 http {{
   access_log off;
   keepalive_requests 1000000000;
+  keepalive_timeout 1h;
   server {{
-    listen {listen};
+    listen {plain} backlog=4096;
+    listen {tls} ssl backlog=4096;
+    ssl_certificate {home}/{CERTIFICATE};
+    ssl_certificate_key {home}/{KEY};
     location / {{ default_type text/plain; return 200 'hello from the backend, in a few bytes\\n'; }}
   }}
 }}
@@ -113,7 +145,8 @@ pub(crate) fn nginx_frame(home: &Path, name: &str) -> String {
 master_process off;
 pid {home}/{name}.pid;
 error_log stderr crit;
-events {{ worker_connections 4096; }}"
+worker_rlimit_nofile 20000;
+events {{ worker_connections 16384; }}"
     )
 }
 

@@ -1,15 +1,18 @@
-//! Fusebox beside its peers: `cargo bench --bench peers`.
+//! Fusebox beside its peers: `cargo bench --bench peers [-- RUN…]`.
 //!
-//! nginx, HAProxy, Envoy, a bare byte relay and Fusebox carry the same calls to the same backend,
-//! in turn and several rounds, each on a core of its own. The figure that counts is CPU time per
-//! call, and of it the ratio: a machine's speed cancels out. Fusebox has everything on, and its
-//! time counts until Postgres has committed the last row.
+//! nginx, HAProxy, Pingora, Envoy, a bare byte relay and Fusebox carry the same calls to the same
+//! backend, in turn and several rounds, each on a core of its own. The figure that counts is CPU
+//! time per call, and of it the ratio: a machine's speed cancels out. Fusebox has everything on,
+//! and its time counts until Postgres has committed the last row.
 //!
-//! Needs nginx, wrk, taskset and PostgreSQL's server programs; HAProxy and Envoy are named as
-//! missing where they are. `ROUNDS` (3), `SECONDS` (5) and `ENVOY_BIN` (the PATH's) may be set.
+//! The runs: `http1` (64 connections and one), `refused`, `memory`, `scale`, `http2`, `tls`; without
+//! a name the first three. Needs nginx, wrk, taskset, openssl and PostgreSQL's server programs, and
+//! h2load for `http2`; HAProxy, Pingora (built where cmake is) and Envoy are named as missing where
+//! they are. `ROUNDS` (3), `SECONDS` (5) and `ENVOY_BIN` (the PATH's) may be set.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
+mod configs;
 mod cost;
 mod lab;
 mod load;
@@ -21,17 +24,26 @@ mod local;
 mod postgres;
 mod proxies;
 mod relay;
+mod round;
 mod rows;
+mod runs;
 mod table;
 
 use std::{error::Error, process::ExitCode};
 
 use lab::{Lab, setting};
-use proxies::{Kind, Proxy};
-use table::{Line, Round};
+use proxies::Kind;
+use runs::{RUNS, Run};
 
-/// Long enough for pools to fill and for allocators to reach their size.
-const WARM_UP_SECONDS: u32 = 2;
+/// How many of the runs are made when none is named.
+const USUAL: usize = 3;
+
+/// How long and how often each proxy is driven.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) rounds: u32,
+    pub(crate) seconds: u32,
+}
 
 fn main() -> ExitCode {
     // The floor is this program again, so that it needs no file of its own.
@@ -42,7 +54,7 @@ fn main() -> ExitCode {
             (Ok(listen), Ok(backend)) => relay::run(listen, backend).map_err(Into::into),
             _ => Err("relay LISTEN BACKEND".into()),
         },
-        _ => compare(),
+        _ => measure(&args[1..]),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -53,53 +65,37 @@ fn main() -> ExitCode {
     }
 }
 
-fn compare() -> Result<(), Box<dyn Error>> {
-    let rounds = number("ROUNDS", 3)?;
-    let seconds = number("SECONDS", 5)?;
-    let lab = Lab::open()?;
-    let mut proxies = Vec::new();
-    for kind in Kind::ALL {
-        match Proxy::start(kind, &lab)? {
-            Some(proxy) => proxies.push(proxy),
-            None => println!("{} is missing: it is not installed", kind.name()),
-        }
+/// Makes the runs that are named.
+fn measure(args: &[String]) -> Result<(), Box<dyn Error>> {
+    // Cargo says --bench to every benchmark.
+    let names: Vec<&str> =
+        args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
+    let known = |name: &&str| RUNS.iter().any(|run| run.name == *name);
+    if let Some(name) = names.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = RUNS.iter().map(|run| run.name).collect();
+        return Err(format!("there is no run {name:?}; there are {}", all.join(", ")).into());
     }
+    let wanted: Vec<&Run> = match names[..] {
+        [] => RUNS[..USUAL].iter().collect(),
+        _ => RUNS.iter().filter(|run| names.contains(&run.name)).collect(),
+    };
+    let effort = Effort { rounds: number("ROUNDS", 3)?, seconds: number("SECONDS", 5)? };
+    let Effort { rounds, seconds } = effort;
     println!(
-        "{} connections, one worker each, {rounds} rounds of {seconds} s, median of the rounds;",
-        load::CONNECTIONS
+        "One worker each, {rounds} rounds of {seconds} s, median of the rounds. CPU: user and"
     );
-    println!("CPU: user and kernel, of all its processes; ratios below 1: Fusebox is cheaper.\n");
-    let mut lines: Vec<Line> =
-        proxies.iter().map(|proxy| Line { kind: proxy.kind, rounds: Vec::new() }).collect();
-    for proxy in &proxies {
-        measure(&lab, proxy, WARM_UP_SECONDS)?;
+    println!(
+        "kernel, of all its processes; ratios below 1: Fusebox is cheaper. Added: to the median"
+    );
+    println!("of no proxy.\n");
+    let lab = Lab::open()?;
+    for run in wanted {
+        (run.measure)(&lab, effort)?;
     }
-    for _ in 0..rounds {
-        for (proxy, line) in proxies.iter().zip(&mut lines) {
-            line.rounds.push(measure(&lab, proxy, seconds)?);
-        }
-    }
-    println!("{}", table::render(&lines));
-    for line in &lines {
-        println!("{:<12}{}", line.kind.name(), line.kind.does());
+    for kind in Kind::ALL {
+        println!("{:<12}{}", kind.name(), kind.does());
     }
     Ok(())
-}
-
-/// One round of one proxy.
-fn measure(lab: &Lab, proxy: &Proxy, seconds: u32) -> Result<Round, Box<dyn Error>> {
-    let pid = proxy.process.pid();
-    let committed = proxy.rows.as_ref().map(rows::Rows::committed).transpose()?.unwrap_or(0);
-    let cpu_before = cost::cpu_time(pid);
-    let mut anonymous_bytes = 0;
-    let load = load::drive(lab, proxy.listen, seconds, || {
-        anonymous_bytes = anonymous_bytes.max(cost::anonymous_bytes(pid));
-    })?;
-    if let Some(rows) = &proxy.rows {
-        rows.settle(committed + load.calls);
-    }
-    let cpu = cost::cpu_time(pid).saturating_sub(cpu_before);
-    Ok(Round { load, cpu, anonymous_bytes })
 }
 
 /// A number from the environment, between 1 and an hour's worth.

@@ -1,25 +1,9 @@
 //! The table: medians of the rounds, and how Fusebox compares with each.
 
-use std::time::Duration;
-
-use crate::{load::Load, proxies::Kind};
-
-/// One proxy in one round.
-#[derive(Debug, Clone)]
-pub(crate) struct Round {
-    pub(crate) load: Load,
-    /// CPU time of the proxy for all calls of the round, the last row's commit included.
-    pub(crate) cpu: Duration,
-    /// The most that was resident while the load lasted.
-    pub(crate) anonymous_bytes: u64,
-}
-
-impl Round {
-    #[expect(clippy::cast_precision_loss, reason = "counts of seconds are far below 2^52")]
-    fn cpu_us_per_call(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.load.calls as f64
-    }
-}
+use crate::{
+    proxies::Kind,
+    round::{Round, median},
+};
 
 /// All rounds of one proxy, in order.
 pub(crate) struct Line {
@@ -27,54 +11,60 @@ pub(crate) struct Line {
     pub(crate) rounds: Vec<Round>,
 }
 
+impl Line {
+    /// The median of a figure over the rounds.
+    fn of(&self, figure: impl Fn(&Round) -> f64) -> f64 {
+        median(self.rounds.iter().map(figure))
+    }
+}
+
 /// The whole table as text.
 pub(crate) fn render(lines: &[Line]) -> String {
     let mut text = format!(
-        "{:<12}{:>12}{:>14}{:>12}{:>12}{:>14}{:>18}{:>20}\n",
+        "{:<12}{:>10}{:>13}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
         "",
         "calls/s",
         "CPU us/call",
         "p50 us",
         "p99 us",
+        "added us",
         "RssAnon MiB",
         "CPU Fusebox/it",
         "(each round)"
     );
-    let fusebox = lines.iter().find(|line| line.kind == Kind::Fusebox);
-    for line in lines {
-        text.push_str(&row(line, fusebox));
-    }
+    lines.iter().for_each(|line| text.push_str(&row(line, lines)));
     text
 }
 
-fn row(line: &Line, fusebox: Option<&Line>) -> String {
-    let of = |figure: &dyn Fn(&Round) -> f64| median(line.rounds.iter().map(figure).collect());
-    let ratios: Vec<f64> = fusebox
+fn row(line: &Line, lines: &[Line]) -> String {
+    let other = |kind| lines.iter().find(|line| line.kind == kind);
+    let direct = other(Kind::Direct).map_or(f64::NAN, |direct| direct.of(Round::p50_us));
+    let ratios: Vec<f64> = other(Kind::Fusebox)
         .iter()
         .flat_map(|fusebox| fusebox.rounds.iter().zip(&line.rounds))
         .map(|(fusebox, it)| fusebox.cpu_us_per_call() / it.cpu_us_per_call())
+        .filter(|ratio| ratio.is_finite())
         .collect();
     let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
     format!(
-        "{:<12}{:>12.0}{:>14.1}{:>12.0}{:>12.0}{:>14.1}{:>18.2}{:>20}\n",
+        "{:<12}{:>10.0}{:>13}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
         line.kind.name(),
-        of(&|round| round.load.calls_per_second),
-        of(&Round::cpu_us_per_call),
-        of(&|round| round.load.p50.as_secs_f64() * 1e6),
-        of(&|round| round.load.p99.as_secs_f64() * 1e6),
-        of(&mebibytes),
-        median(ratios),
+        line.of(|round| round.load.calls_per_second),
+        shown(line.of(Round::cpu_us_per_call), 1),
+        shown(line.of(Round::p50_us), 0),
+        shown(line.of(Round::p99_us), 0),
+        shown(line.of(Round::p50_us) - direct, 0),
+        shown(line.of(Round::mebibytes), 1),
+        shown(median(ratios), 2),
         each.join(" "),
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
-fn mebibytes(round: &Round) -> f64 {
-    round.anonymous_bytes as f64 / (1024.0 * 1024.0)
-}
-
-/// The middle one, of two the lower; NaN of none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+/// A figure, or a dash where there is none.
+fn shown(figure: f64, decimals: usize) -> String {
+    if figure.is_finite() && figure != 0.0 {
+        format!("{figure:.decimals$}")
+    } else {
+        "-".to_owned()
+    }
 }

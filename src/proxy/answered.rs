@@ -6,11 +6,13 @@
 
 use std::{rc::Rc, time::Instant};
 
-use super::endpoint::Endpoint;
+use super::{attempts::Said, endpoint::Endpoint};
 use crate::{
     breakers::{Admission, Recorded},
     domain::{
         breaker::Observed,
+        deadline::Deadline,
+        grpc::Code,
         outcome::{Reason, Verdict},
     },
     upstreams::{InFlight, Retry},
@@ -23,8 +25,9 @@ pub(super) struct Answered {
     /// Counted at its host, and in the budget of retries, for as long as it lasts.
     _counted: (InFlight, Option<Retry>),
     standing: Standing,
-    /// What the answer said of itself, when it is no success.
-    reason: Option<Reason>,
+    /// What it says of itself.
+    said: Said,
+    deadline: Deadline,
 }
 
 /// Where the verdict stands.
@@ -43,9 +46,10 @@ impl Answered {
         endpoint: Rc<Endpoint>,
         counted: (InFlight, Option<Retry>),
         standing: Standing,
-        reason: Option<Reason>,
+        said: Said,
+        deadline: Deadline,
     ) -> Self {
-        Self { endpoint, _counted: counted, standing, reason }
+        Self { endpoint, _counted: counted, standing, said, deadline }
     }
 
     /// Who gives it.
@@ -53,9 +57,14 @@ impl Answered {
         &self.endpoint
     }
 
-    /// What the answer said of itself, when it is no success.
+    /// What its head said.
+    pub(super) const fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Why it is no success, as far as it says.
     pub(super) const fn reason(&self) -> Option<Reason> {
-        self.reason
+        self.said.reason
     }
 
     /// Whether the verdict waits for the end.
@@ -64,8 +73,9 @@ impl Answered {
     }
 
     /// Its end says so.
-    pub(super) const fn says(&mut self, reason: Option<Reason>) {
-        self.reason = reason;
+    pub(super) fn says(&mut self, code: Code, now: Instant) {
+        let reason = Reason::of_grpc(code, &self.endpoint.settings().breaker.failure_grpc_statuses);
+        self.said.reason = reason.map(|reason| self.deadline.blame(reason, now));
     }
 
     /// It lasts: the verdict is not waited for any longer.
@@ -81,13 +91,13 @@ impl Answered {
 
     /// It is complete.
     pub(super) fn ended(&mut self, now: Instant) {
-        let verdict = self.reason.map_or(Verdict::Success, Reason::verdict);
+        let verdict = self.said.reason.map_or(Verdict::Success, Reason::verdict);
         match std::mem::replace(&mut self.standing, Standing::Settled) {
             Standing::Awaited(admission, observed) => {
                 admission.record(Observed { verdict, ..observed }, now).settle();
                 self.endpoint.record(verdict, now);
             }
-            Standing::Recorded(recorded) if self.reason.is_none() => {
+            Standing::Recorded(recorded) if self.said.reason.is_none() => {
                 recorded.settle();
                 self.endpoint.record(Verdict::Success, now);
             }
@@ -112,7 +122,7 @@ impl Answered {
             }
             Standing::Recorded(_) | Standing::Settled => return,
         }
-        if self.reason.is_none() {
+        if self.said.reason.is_none() {
             self.endpoint.record(verdict, now);
         }
     }

@@ -8,7 +8,6 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode, header};
-use http_body::Body as _;
 use tokio::time::sleep;
 
 use super::{
@@ -20,7 +19,7 @@ use super::{
     fields::Fields,
     patience::Patience,
     reply::Problem,
-    spare::{Left, Spare},
+    spare::Sendable,
     upgrade::Upgrade,
     upload::RequestBody,
     upstream::Upstream,
@@ -31,7 +30,6 @@ use crate::{
     domain::{
         breaker::Observed,
         deadline::Deadline,
-        grpc::Code,
         outcome::{Reason, Verdict},
         retry::{Condition, Ending, Facts},
     },
@@ -39,21 +37,25 @@ use crate::{
 };
 
 /// What all attempts of a call have in common.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call<'a> {
+#[derive(Debug)]
+pub(super) struct Call {
     pub(super) deadline: Deadline,
     /// The upstream, if it stands in for the call's own.
-    pub(super) instead: Option<&'a Arc<str>>,
+    pub(super) instead: Option<Arc<str>>,
     pub(super) asks: Asks,
     /// The caller's Host goes upstream.
     pub(super) preserves_host: bool,
     /// What it asks the connection to become.
-    pub(super) upgrade: Option<&'a Upgrade>,
+    pub(super) upgrade: Option<Upgrade>,
     /// It may be the one that tries out an upstream that failed.
     pub(super) is_safe_probe: bool,
     /// Borrowed while it is polled only.
-    pub(super) alarm: &'a RefCell<Alarm>,
+    pub(super) alarm: Rc<RefCell<Alarm>>,
 }
+
+mod said;
+
+pub(super) use said::Said;
 
 /// How the attempts ended.
 #[derive(Debug)]
@@ -62,72 +64,103 @@ pub(super) struct Ended {
     pub(super) end: Result<(Response<Answer>, Answered), Problem>,
     /// Why it is no success.
     pub(super) reason: Option<Reason>,
-    /// What can be sent elsewhere.
-    pub(super) left: Left,
 }
 
-/// What an attempt came to.
+/// An attempt that is over.
 struct Attempted {
+    endpoint: Rc<Endpoint>,
     sent: Result<Response<Answer>, Failed>,
-    /// Why it is no success.
-    reason: Option<Reason>,
+    said: Said,
     standing: Standing,
+    deadline: Deadline,
     counted: InFlight,
 }
 
-/// Makes attempts until one is good enough, or there is to be no other. `is_spared` says whether
-/// the request can be needed again.
+/// An attempt that is to be followed by another.
+struct Again {
+    last: Attempted,
+    /// The share of the last one in the budget, if it was a retry.
+    counted: Option<Retry>,
+    /// Until the next one.
+    wait: Duration,
+    /// The share of the next one.
+    within_budget: Retry,
+}
+
+/// Makes attempts, when the upstream has room for the call and its circuit admits it, until one is
+/// good enough or there is to be no other. What is left of the request can be sent elsewhere.
 pub(super) async fn attempts(
     upstream: &Upstream,
-    mut request: Request<RequestBody>,
-    is_spared: bool,
-    call: &Call<'_>,
+    request: &mut Sendable,
+    call: &Call,
     exchange: &mut Exchange,
+    now: Instant,
 ) -> Ended {
-    let began = exchange.started();
-    let mut admission = match upstream.circuit.admit(call.is_safe_probe, began) {
+    // What is rare is in boxes here: every call would carry its room about.
+    let room = match upstream.live.try_admit() {
+        Some(room) => Ok(room),
+        None => Box::pin(upstream.live.admit(call.deadline.at())).await,
+    };
+    match room {
+        Ok(room) => exchange.enter(room),
+        Err(reason) => {
+            let reason = call.deadline.waited(reason, clock::now());
+            return Ended::without(Problem::of(reason));
+        }
+    }
+    let admission = match upstream.circuit.admit(call.is_safe_probe, now) {
         Ok(admission) => admission,
         Err(refusal) => {
             exchange.note(|record| record.breaker_state = refusal.state);
-            let problem = Problem::circuit_open(upstream.circuit.name(), &refusal);
-            return Ended::without(problem, Left::all(request));
+            return Ended::without(Problem::circuit_open(upstream.circuit.name(), &refusal));
         }
     };
     exchange.note(|record| record.breaker_state = admission.state());
-    let mut spare = is_spared.then(|| Spare::of(&request));
-    let (mut tried, mut retry) = (Vec::new(), None);
-    let mut now = began;
+    let endpoint = match upstream.pick(&[], now) {
+        Some(endpoint) => endpoint,
+        None => match Box::pin(resolve(upstream, call, now)).await {
+            Ok(endpoint) => endpoint,
+            Err(reason) => {
+                observe(admission, reason, now);
+                return Ended::without(Problem::of(reason));
+            }
+        },
+    };
+    let first = attempt(upstream, endpoint, request, admission, call, exchange, now).await;
+    match first.or_again(upstream, request, call, None, 1) {
+        Ok(ended) => ended,
+        Err(more) => Box::pin(others(upstream, request, call, exchange, more)).await,
+    }
+}
+
+/// The attempts after the first.
+async fn others(
+    upstream: &Upstream,
+    request: &mut Sendable,
+    call: &Call,
+    exchange: &mut Exchange,
+    first: Box<Again>,
+) -> Ended {
+    let mut again = first;
+    let mut tried = Vec::new();
     loop {
-        let endpoint = match upstream.pick(&tried, now) {
-            Some(endpoint) => endpoint,
-            None => match resolve(upstream, call, now).await {
-                Ok(endpoint) => endpoint,
-                Err(reason) => {
-                    observe(admission, reason, now);
-                    return Ended::without(Problem::of(reason), Left::all(request));
-                }
-            },
+        let Again { last, counted, wait, within_budget } = *again;
+        sleep(wait).await;
+        let now = clock::now();
+        // Not while the circuit is open.
+        let Ok(admission) = upstream.circuit.admit(call.is_safe_probe, now) else {
+            return last.into_ended(request, counted);
         };
-        let attempted = attempt(upstream, &endpoint, request, admission, call, exchange, now).await;
-        tried.push(Arc::clone(endpoint.host()));
-        let again = again(upstream, call, &attempted, spare.as_ref(), tried.len());
-        let Some((wait, within_budget)) = again else {
-            return attempted.into_ended(endpoint, retry, spare);
+        tried.push(Arc::clone(last.endpoint.host()));
+        let Some(endpoint) = upstream.pick(&tried, now) else {
+            return last.into_ended(request, counted);
         };
-        if !wait.is_zero() {
-            sleep(wait).await;
+        drop(last.into_ended(request, counted));
+        let next = attempt(upstream, endpoint, request, admission, call, exchange, now).await;
+        match next.or_again(upstream, request, call, Some(within_budget), tried.len() + 1) {
+            Ok(ended) => return ended,
+            Err(more) => again = more,
         }
-        now = clock::now();
-        admission = match upstream.circuit.admit(call.is_safe_probe, now) {
-            Ok(admission) => admission,
-            Err(_) => return attempted.into_ended(endpoint, retry, spare),
-        };
-        let Ended { end, reason, left } = attempted.into_ended(endpoint, retry, spare);
-        let Some(next) = left.take() else {
-            return Ended { end, reason, left: Left::default() };
-        };
-        (request, spare) = next;
-        retry = Some(within_budget);
     }
 }
 
@@ -135,15 +168,15 @@ pub(super) async fn attempts(
 /// other.
 fn again(
     upstream: &Upstream,
-    call: &Call<'_>,
-    attempted: &Attempted,
-    spare: Option<&Spare>,
+    request: &Sendable,
+    call: &Call,
+    last: &Attempted,
     made: usize,
 ) -> Option<(Duration, Retry)> {
-    let ending = attempted.ending()?;
+    let ending = last.ending()?;
     let facts = Facts {
         is_repeatable: call.asks.is_idempotent,
-        is_replayable: attempted.is_unsent() || spare.is_some_and(Spare::is_whole),
+        is_replayable: last.is_unsent() || request.is_at_hand(),
         has_answered: false,
         attempts: u32::try_from(made).unwrap_or(u32::MAX),
         left: call.deadline.at().saturating_duration_since(clock::now()),
@@ -153,11 +186,7 @@ fn again(
 }
 
 /// Waits for an endpoint while no name has been resolved.
-async fn resolve(
-    upstream: &Upstream,
-    call: &Call<'_>,
-    now: Instant,
-) -> Result<Rc<Endpoint>, Reason> {
+async fn resolve(upstream: &Upstream, call: &Call, now: Instant) -> Result<Rc<Endpoint>, Reason> {
     let patience = call.patience(upstream, now);
     patience.connect(upstream.resolved()).await?;
     upstream.pick(&[], now).ok_or(Reason::DnsFailure)
@@ -178,23 +207,24 @@ fn observe(admission: Admission, reason: Reason, began: Instant) {
 /// One attempt.
 async fn attempt(
     upstream: &Upstream,
-    endpoint: &Rc<Endpoint>,
-    mut request: Request<RequestBody>,
+    endpoint: Rc<Endpoint>,
+    request: &mut Sendable,
     admission: Admission,
-    call: &Call<'_>,
+    call: &Call,
     exchange: &mut Exchange,
     now: Instant,
 ) -> Attempted {
-    let headers = request.headers_mut();
-    if !call.preserves_host {
-        headers.insert(header::HOST, endpoint.name().clone());
-    }
-    call.deadline.tell(headers, now);
-    let towards = Towards { instead: call.instead, endpoint: endpoint.authority() };
+    let towards = Towards { instead: call.instead.as_ref(), endpoint: endpoint.authority() };
     exchange.sending(towards, now);
     let counted = endpoint.host().begin();
-    let patience = call.patience(upstream, now);
-    let sent = endpoint.send(request, call.asks, exchange.upload(), patience).await;
+    let sent = match request.take() {
+        Some(request) => {
+            let request = call.ready(request, &endpoint, now);
+            let patience = call.patience(upstream, now);
+            endpoint.send(request, call.asks, exchange.upload(), patience).await
+        }
+        None => Err(Failed { reason: Reason::Internal, reached: Reached::Something }),
+    };
     let now = clock::now();
     let sent = call.understood(sent, now);
     let said = Said::of(&sent, upstream, call, now);
@@ -214,19 +244,34 @@ async fn attempt(
     if verdict != Verdict::Success {
         endpoint.record(verdict, now);
     }
-    Attempted { sent, reason: said.reason, standing, counted }
+    Attempted { endpoint, sent, said, standing, deadline: call.deadline, counted }
 }
 
-impl Call<'_> {
+impl Call {
+    /// The request as this endpoint gets it now.
+    fn ready(
+        &self,
+        mut request: Request<RequestBody>,
+        endpoint: &Endpoint,
+        now: Instant,
+    ) -> Request<RequestBody> {
+        let headers = request.headers_mut();
+        if !self.preserves_host {
+            headers.insert(header::HOST, endpoint.name().clone());
+        }
+        self.deadline.tell(headers, now);
+        request
+    }
+
     /// How long an attempt that begins now waits.
     fn patience<'a>(&'a self, upstream: &'a Upstream, now: Instant) -> Patience<'a> {
         let timeouts = &upstream.timeouts;
         let (deadline, late) = self.deadline.attempt(timeouts.attempt, now);
-        Patience { timeouts, began: now, deadline, late, alarm: self.alarm }
+        Patience { timeouts, began: now, deadline, late, alarm: &self.alarm }
     }
 
     /// What came of an attempt, as this call sees it. An answer in a protocol that was not asked for
-    /// is none, whose connection must not be used by anybody.
+    /// is none, and nobody is to use its connection.
     fn understood(
         &self,
         sent: Result<Response<Answer>, Failed>,
@@ -235,9 +280,11 @@ impl Call<'_> {
         match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let fields = Fields::of(answer.headers());
-                let is_granted = self.upgrade.is_some_and(|wanted| wanted.is_granted(&fields));
-                let (reason, reached) = (Reason::ProtocolError, Reached::Something);
-                if is_granted { Ok(answer) } else { Err(Failed { reason, reached }) }
+                let wanted = self.upgrade.as_ref();
+                if wanted.is_some_and(|wanted| wanted.is_granted(&fields)) {
+                    return Ok(answer);
+                }
+                Err(Failed { reason: Reason::ProtocolError, reached: Reached::Something })
             }
             Err(Failed { reason: full @ Reason::NoConnection, reached }) => {
                 Err(Failed { reason: self.deadline.waited(full, now), reached })
@@ -247,48 +294,11 @@ impl Call<'_> {
     }
 }
 
-/// What an attempt says at its head.
-#[derive(Debug, Default)]
-struct Said {
-    /// Why it is no success.
-    reason: Option<Reason>,
-    retry_after: Option<Duration>,
-    /// Whether it succeeded is said at its end.
-    is_unfinished: bool,
-}
-
-impl Said {
-    fn of(
-        sent: &Result<Response<Answer>, Failed>,
-        upstream: &Upstream,
-        call: &Call<'_>,
-        now: Instant,
-    ) -> Self {
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(failed) => return Self { reason: Some(failed.reason), ..Self::default() },
-        };
-        let fields = Fields::of(answer.headers());
-        let policy = &upstream.policy;
-        let mut said = Self { retry_after: retry_after(&fields), ..Self::default() };
-        said.reason =
-            if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
-                let code = fields.grpc_status.first.map(Code::of_field);
-                said.is_unfinished = code.is_none() && !answer.body().is_end_stream();
-                code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
-            } else {
-                Reason::of_status(answer.status(), &policy.failure_statuses)
-            };
-        said.reason = said.reason.map(|reason| call.deadline.blame(reason, now));
-        said
-    }
-}
-
 impl Attempted {
     /// What it is as to another attempt; none when it is good enough, or beyond help.
     fn ending(&self) -> Option<Ending> {
         let failed = match &self.sent {
-            Ok(answer) => return self.reason.map(|_| Ending::Answered(answer.status())),
+            Ok(answer) => return self.said.reason.map(|_| Ending::Answered(answer.status())),
             Err(failed) => failed,
         };
         let is_untouched = match failed.reached {
@@ -306,21 +316,35 @@ impl Attempted {
         matches!(&self.sent, Err(Failed { reached: Reached::Nothing(_), .. }))
     }
 
-    fn into_ended(
+    /// Hands on what came of it, or what is needed for another attempt.
+    fn or_again(
         self,
-        endpoint: Rc<Endpoint>,
-        retry: Option<Retry>,
-        spare: Option<Spare>,
-    ) -> Ended {
-        let Self { sent, reason, standing, counted } = self;
+        upstream: &Upstream,
+        request: &mut Sendable,
+        call: &Call,
+        counted: Option<Retry>,
+        made: usize,
+    ) -> Result<Ended, Box<Again>> {
+        match again(upstream, request, call, &self, made) {
+            None => Ok(self.into_ended(request, counted)),
+            Some((wait, within_budget)) => {
+                Err(Box::new(Again { last: self, counted, wait, within_budget }))
+            }
+        }
+    }
+
+    /// Hands on what came of it. `counted` is its share in the budget, if it was a retry.
+    fn into_ended(self, request: &mut Sendable, counted: Option<Retry>) -> Ended {
+        let Self { endpoint, sent, said, standing, deadline, counted: in_flight } = self;
         match sent {
             Ok(answer) => {
-                let answered = Answered::new(endpoint, (counted, retry), standing, reason);
-                let left = Left::after(Reached::Something, spare);
-                Ended { end: Ok((answer, answered)), reason, left }
+                let in_flight = (in_flight, counted);
+                let answered = Answered::new(endpoint, in_flight, standing, said, deadline);
+                Ended { end: Ok((answer, answered)), reason: said.reason }
             }
             Err(Failed { reason, reached }) => {
-                Ended::without(Problem::of(reason), Left::after(reached, spare))
+                request.put_back(reached);
+                Ended::without(Problem::of(reason))
             }
         }
     }
@@ -328,13 +352,7 @@ impl Attempted {
 
 impl Ended {
     /// Without an answer.
-    pub(super) fn without(problem: Problem, left: Left) -> Self {
-        Self { reason: Some(problem.reason()), end: Err(problem), left }
+    fn without(problem: Problem) -> Self {
+        Self { reason: Some(problem.reason()), end: Err(problem) }
     }
-}
-
-/// `Retry-After` in seconds; dates are not read.
-fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
-    let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
 }

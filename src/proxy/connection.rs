@@ -46,7 +46,7 @@ pub(super) struct Connection {
     speech: Speech,
     /// Bounds the wait for the caller's next head, and over HTTP/1.1, where there is one wait at a
     /// time, the one for the upstream too. Borrowed while it is polled only.
-    alarm: RefCell<Alarm>,
+    alarm: Rc<RefCell<Alarm>>,
     /// Calls under way.
     calls: Cell<usize>,
     /// Since when there is none.
@@ -72,7 +72,8 @@ impl Connection {
         next: Weak<RefCell<Option<Tunnel>>>,
     ) -> Rc<Self> {
         let now = clock::now();
-        let alarm = RefCell::new(Alarm::new(now + terms.limits.head_timeout));
+        let alarm = Alarm::new(now + terms.limits.head_timeout);
+        let alarm = Rc::new(RefCell::new(alarm));
         Rc::new(Self {
             terms,
             peer,
@@ -93,11 +94,11 @@ impl Connection {
         }
     }
 
-    /// The alarm that a call may use while it is under way, if it is the only one.
-    pub(super) const fn alarm(&self) -> Option<&RefCell<Alarm>> {
+    /// The alarm of a call that may take until then: over HTTP/2 there are other calls beside it.
+    pub(super) fn alarm(&self, deadline: Instant) -> Rc<RefCell<Alarm>> {
         match self.speech {
-            Speech::Http1(_) => Some(&self.alarm),
-            Speech::Http2 => None,
+            Speech::Http1(_) => Rc::clone(&self.alarm),
+            Speech::Http2 => Rc::new(RefCell::new(Alarm::new(deadline))),
         }
     }
 

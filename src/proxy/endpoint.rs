@@ -30,7 +30,6 @@ pub(super) struct Endpoint {
     scheme: Scheme,
     /// None where it takes plain text.
     tls: Option<EndpointTls>,
-    /// Those of its upstream.
     settings: Arc<config::Upstream>,
     /// What it chose to speak, where that was its choice.
     chosen: Cell<Option<Speech>>,
@@ -106,14 +105,14 @@ impl Endpoint {
         &self.host
     }
 
+    /// What holds for all endpoints of the upstream.
+    pub(super) fn settings(&self) -> &config::Upstream {
+        &self.settings
+    }
+
     /// `host:port`, for rows.
     pub(super) fn authority(&self) -> &Arc<str> {
         &self.host.endpoint().authority
-    }
-
-    /// The settings of its upstream.
-    pub(super) fn settings(&self) -> &config::Upstream {
-        &self.settings
     }
 
     /// What it is sent as Host.
@@ -183,6 +182,7 @@ impl Endpoint {
                 && upload.fault.get().is_none()
                 && call.can_resend(asks.is_idempotent);
             if is_stale {
+                drop(ended);
                 return Box::pin(self.resend(call, upload, patience)).await;
             }
             answered(ended, upload)

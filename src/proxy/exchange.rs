@@ -237,9 +237,7 @@ impl Exchange {
         let Some(answered) = &mut self.answered else { return };
         let said = trailers.get(GRPC_STATUS).filter(|_| self.is_grpc);
         let Some(code) = said.map(|said| Code::of_field(said.as_bytes())) else { return };
-        let failures = &answered.endpoint().settings().breaker.failure_grpc_statuses;
-        let reason = Reason::of_grpc(code, failures);
-        answered.says(reason);
+        answered.says(code, clock::now());
         self.note(|record| record.grpc_status = Some(code.number()));
     }
 

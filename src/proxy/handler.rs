@@ -1,12 +1,12 @@
 //! The life of a call: one straight function.
 
-use std::{cell::RefCell, rc::Rc, time::Instant};
+use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
 
+use futures_util::future::Either;
 use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::{
-    alarm::Alarm,
     attempts::{Call, Ended, attempts},
     body::Outgoing,
     connection::Connection,
@@ -17,10 +17,9 @@ use super::{
     outgoing::{Wish, outgoing},
     reply::Problem,
     routes::Route,
-    spare::Left,
+    spare::Sendable,
     upgrade::Upgrade,
-    upload::{self, RequestBody},
-    upstream::Upstream,
+    upload,
 };
 use crate::{
     clock,
@@ -32,111 +31,118 @@ use crate::{
     },
 };
 
-/// Carries one call.
-pub(super) async fn handle(
-    connection: Rc<Connection>,
+/// Carries one call. What needs no waiting is done at once, so that the future holds only what is
+/// needed later.
+pub(super) fn handle(
+    connection: &Rc<Connection>,
     request: Request<Incoming>,
-) -> Response<Outgoing> {
+) -> impl Future<Output = Response<Outgoing>> + use<> {
+    match prepare(connection, request) {
+        Ok(prepared) => Either::Left(prepared.carry()),
+        Err(answer) => Either::Right(ready(*answer)),
+    }
+}
+
+/// A call that is to be sent on.
+struct Prepared {
+    exchange: Box<Exchange>,
+    route: Rc<Route>,
+    call: Call,
+    request: Sendable,
+}
+
+/// Finds out where a call goes and makes it ready to be sent there.
+///
+/// # Errors
+/// The answer to one that is not sent on.
+fn prepare(
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Prepared, Box<Response<Outgoing>>> {
     let now = clock::now();
     let fields = Fields::of(request.headers());
     let present = fields.present;
     let upgrade = Upgrade::wanted(&request, &fields);
-    let found = route(&connection, &request, &fields);
+    let found = route(connection, &request, &fields);
     let place = found.as_ref().ok().map(|(route, _)| route);
-    let mut exchange = Exchange::begin(&connection, request.method(), &fields, place, now);
+    let mut exchange = Exchange::begin(connection, request.method(), &fields, place, now);
     let (route, prefix) = match found {
         Ok(found) => found,
-        Err(problem) => return refuse(exchange, problem, request),
+        Err(problem) => return Err(Box::new(refuse(exchange, problem, request))),
     };
     let deadline = deadline(&route, &fields, now);
     exchange.note(|record| record.deadline_ms = Some(deadline.total_ms()));
     if let Some(reason) = deadline.expired(now) {
-        return refuse(exchange, Problem::of(reason), request);
+        return Err(Box::new(refuse(exchange, Problem::of(reason), request)));
     }
     let asks = Asks {
         is_upgrade: upgrade.is_some(),
         is_grpc: present.grpc,
         is_idempotent: retry::is_repeatable(request.method(), present.idempotency_key),
     };
-    let own;
-    let alarm = if let Some(shared) = connection.alarm() {
-        shared
-    } else {
-        own = RefCell::new(Alarm::new(deadline.at()));
-        &own
-    };
     let call = Call {
         deadline,
         instead: None,
         asks,
         preserves_host: route.preserve_host,
-        upgrade: upgrade.as_ref(),
         is_safe_probe: request.method().is_idempotent(),
-        alarm,
+        upgrade,
+        alarm: connection.alarm(deadline.at()),
     };
     let is_spared = route.may_need_it_again(asks);
     let kept = if is_spared { route.upstream.live.retry_policy().body_bytes } else { 0 };
-    let wish = Wish { present, route: &route, prefix, kept, upgrade: call.upgrade };
-    let request = outgoing(request, wish, &exchange, &connection);
-    let ended = carry(&route, request, is_spared, &call, &mut exchange).await;
-    if let Some((answer, reason)) = route.fixed_answer(ended.reason, asks) {
-        ended.left.discard(exchange.upload());
-        return exchange.answer_instead(answer, reason);
-    }
-    match ended.end {
-        Ok((answer, answered)) => {
-            let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-            let upgrade = upgrade.filter(|_| is_switch);
-            let until = deadline.of_caller();
-            exchange.pass(answer, answered, Passing { upgrade, until })
-        }
-        Err(problem) => {
-            ended.left.discard(exchange.upload());
-            exchange.refuse(problem)
-        }
-    }
+    let wish = Wish { present, route: &route, prefix, kept, upgrade: call.upgrade.as_ref() };
+    let request = outgoing(request, wish, &exchange, connection);
+    let request = Sendable::new(request, is_spared);
+    Ok(Prepared { exchange, route, call, request })
 }
 
-/// Sends a call to its upstream, and where that does not help to the one that stands in for it.
-async fn carry(
-    route: &Route,
-    request: Request<RequestBody>,
-    is_spared: bool,
-    call: &Call<'_>,
-    exchange: &mut Exchange,
-) -> Ended {
-    let mut ended = sent_to(&route.upstream, request, is_spared, call, exchange).await;
-    if let Some(other) = route.stand_in(ended.reason)
-        && let Some((request, _)) = std::mem::take(&mut ended.left).take()
-    {
-        let deadline = call.deadline.instead(other.timeouts.total, clock::now());
-        let call = Call { deadline, instead: Some(other.live.name()), ..*call };
-        // Boxed: rare, and every call would carry its room about.
-        ended = Box::pin(sent_to(other, request, is_spared, &call, exchange)).await;
+impl Prepared {
+    /// Sends it to its upstream, and where that does not help to the one that stands in for it.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would have room for `self` twice")]
+    fn carry(mut self) -> impl Future<Output = Response<Outgoing>> {
+        async move {
+            let upstream = &self.route.upstream;
+            let began = self.exchange.started();
+            let ended =
+                attempts(upstream, &mut self.request, &self.call, &mut self.exchange, began).await;
+            let stand_in = self.route.stand_in(ended.reason).filter(|_| self.request.is_at_hand());
+            let ended = match stand_in {
+                None => ended,
+                Some(other) => {
+                    drop(ended);
+                    let now = clock::now();
+                    self.call.instead = Some(Arc::clone(other.live.name()));
+                    self.call.deadline = self.call.deadline.instead(other.timeouts.total, now);
+                    let (request, exchange) = (&mut self.request, &mut self.exchange);
+                    // In a box because it is rare: every call would carry its room about.
+                    Box::pin(attempts(other, request, &self.call, exchange, now)).await
+                }
+            };
+            self.answer(ended)
+        }
     }
-    ended
-}
 
-/// Sends a call to an upstream when that has room for it.
-async fn sent_to(
-    upstream: &Upstream,
-    request: Request<RequestBody>,
-    is_spared: bool,
-    call: &Call<'_>,
-    exchange: &mut Exchange,
-) -> Ended {
-    let room = match upstream.live.try_admit() {
-        Some(room) => room,
-        None => match upstream.live.admit(call.deadline.at()).await {
-            Ok(room) => room,
-            Err(reason) => {
-                let reason = call.deadline.waited(reason, clock::now());
-                return Ended::without(Problem::of(reason), Left::all(request));
+    /// Answers the caller.
+    fn answer(self, ended: Ended) -> Response<Outgoing> {
+        let Self { exchange, route, call, request } = self;
+        if let Some((answer, reason)) = route.fixed_answer(ended.reason, call.asks) {
+            request.discard(exchange.upload());
+            return exchange.answer_instead(answer, reason);
+        }
+        match ended.end {
+            Ok((answer, answered)) => {
+                let is_switch = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+                let upgrade = call.upgrade.filter(|_| is_switch);
+                let until = call.deadline.of_caller();
+                exchange.pass(answer, answered, Passing { upgrade, until })
             }
-        },
-    };
-    exchange.enter(room);
-    attempts(upstream, request, is_spared, call, exchange).await
+            Err(problem) => {
+                request.discard(exchange.upload());
+                exchange.refuse(problem)
+            }
+        }
+    }
 }
 
 /// When the call must be answered, and who says so.

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use hyper::{
     server::conn::{http1, http2},
     service::service_fn,
@@ -115,10 +116,7 @@ async fn serve_http1(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
     let next = Rc::<RefCell<Option<Tunnel>>>::default();
     let speech = Speech::Http1(Rc::clone(&caller));
     let connection = Connection::new(terms, peer, speech, Rc::downgrade(&next));
-    let service = service_fn(|request| {
-        let call = handle(Rc::clone(&connection), request);
-        async { Ok::<_, Infallible>(call.await) }
-    });
+    let service = service_fn(|request| handle(&connection, request).map(Ok::<_, Infallible>));
     let mut serving = http1::Builder::new()
         .max_buf_size(head_bytes)
         // A caller that is half gone is gone; it is not hyper who looks.
@@ -145,10 +143,7 @@ async fn serve_http1(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
 async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
     let limits = Rc::clone(&terms.limits);
     let connection = Connection::new(terms, peer, Speech::Http2, Weak::new());
-    let service = service_fn(|request| {
-        let call = handle(Rc::clone(&connection), request);
-        async { Ok::<_, Infallible>(call.await) }
-    });
+    let service = service_fn(|request| handle(&connection, request).map(Ok::<_, Infallible>));
     let mut serving = pin!(
         http2::Builder::new(Local)
             .timer(TokioTimer::new())

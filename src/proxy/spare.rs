@@ -1,23 +1,70 @@
-//! A request that may have to be sent again.
+//! A request while it may have to be sent, or sent again.
 
 use http::{HeaderMap, Method, Request, Uri};
 
 use super::{
     endpoint::Reached,
-    upload::{Again, RequestBody, Upload},
+    upload::{self, Again, RequestBody, Upload},
 };
+
+/// A request on its way: at hand, or at an endpoint.
+#[derive(Debug)]
+pub(super) struct Sendable {
+    /// None while an attempt has it.
+    request: Option<Request<RequestBody>>,
+    /// In a box because it is rare.
+    spare: Option<Box<Spare>>,
+}
 
 /// A copy of a request, as far as its body can be had again.
 #[derive(Debug)]
-pub(super) struct Spare {
+struct Spare {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Again,
 }
 
+impl Sendable {
+    /// `is_spared` says whether it may be needed after some of it has been sent.
+    pub(super) fn new(request: Request<RequestBody>, is_spared: bool) -> Self {
+        let spare = is_spared.then(|| Box::new(Spare::of(&request)));
+        Self { request: Some(request), spare }
+    }
+
+    /// Whether it can be sent now.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.request.is_some() || self.spare.as_ref().is_some_and(|spare| spare.body.is_whole())
+    }
+
+    /// The request, for an attempt; none if too much of it is gone.
+    pub(super) fn take(&mut self) -> Option<Request<RequestBody>> {
+        match (self.request.take(), &self.spare) {
+            (Some(request), _) => Some(request),
+            (None, Some(spare)) if spare.body.is_whole() => Some(spare.request()),
+            (None, _) => None,
+        }
+    }
+
+    /// What an attempt left of it.
+    pub(super) fn put_back(&mut self, reached: Reached) {
+        if let Reached::Nothing(request) = reached {
+            self.request = Some(*request);
+        }
+    }
+
+    /// Takes what the caller still sends, unless it waits for leave to.
+    pub(super) fn discard(mut self, upload: &Upload) {
+        if !upload.is_on_hold.get()
+            && let Some(request) = self.take()
+        {
+            upload::discard(request.into_body());
+        }
+    }
+}
+
 impl Spare {
-    pub(super) fn of(request: &Request<RequestBody>) -> Self {
+    fn of(request: &Request<RequestBody>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -26,58 +73,11 @@ impl Spare {
         }
     }
 
-    /// Whether all that was taken of the body is still there.
-    pub(super) fn is_whole(&self) -> bool {
-        self.body.is_whole()
-    }
-
     fn request(&self) -> Request<RequestBody> {
         let mut request = Request::new(self.body.get());
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         request
-    }
-}
-
-/// What is left of a request after an attempt.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// It came back unsent.
-    unsent: Option<Box<Request<RequestBody>>>,
-    spare: Option<Spare>,
-}
-
-impl Left {
-    /// One that has not been sent at all.
-    pub(super) fn all(request: Request<RequestBody>) -> Self {
-        Self { unsent: Some(Box::new(request)), spare: None }
-    }
-
-    pub(super) fn after(reached: Reached, spare: Option<Spare>) -> Self {
-        let unsent = match reached {
-            Reached::Nothing(request) => Some(request),
-            Reached::Refused | Reached::Something => None,
-        };
-        Self { unsent, spare }
-    }
-
-    /// The request, and the copy for the attempt after.
-    pub(super) fn take(self) -> Option<(Request<RequestBody>, Option<Spare>)> {
-        let request = match (self.unsent, &self.spare) {
-            (Some(request), _) => *request,
-            (None, Some(spare)) if spare.is_whole() => spare.request(),
-            (None, _) => return None,
-        };
-        Some((request, self.spare))
-    }
-
-    /// Takes what the caller still sends, unless it waits for leave to.
-    pub(super) fn discard(self, upload: &Upload) {
-        if !upload.is_on_hold.get()
-            && let Some((request, _)) = self.take()
-        {
-            super::upload::discard(request.into_body());
-        }
     }
 }

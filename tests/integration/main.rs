@@ -18,6 +18,7 @@ mod harness_itself;
 mod asking;
 mod bad_input;
 mod bad_upstream;
+mod bodies;
 mod breaking;
 mod checklist;
 #[cfg(feature = "long-tests")]
@@ -30,6 +31,7 @@ mod forwarding;
 mod http2;
 mod limits;
 mod logs;
+mod malformed;
 mod postgres_outage;
 mod privacy;
 mod retries;

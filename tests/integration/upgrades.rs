@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    harness::{Connection, Fusebox, HeldUpstream, PATIENCE, ScriptedUpstream, Setup, ending},
+    harness::{Connection, Fusebox, Head, HeldUpstream, PATIENCE, ScriptedUpstream, Setup, ending},
     local::wait_until,
 };
 
@@ -40,7 +40,7 @@ fn a_handshake_passes_with_its_fields_and_then_bytes_both_ways() {
     let mut caller = fusebox.connect();
     caller.send(ASK);
     let mut server = upstream.accept();
-    let (line, headers) = server.request();
+    let Head { line, headers, .. } = server.request();
     assert_eq!(line, "GET /chat?room=1 HTTP/1.1");
     for (name, value) in [
         ("upgrade", "websocket"),
@@ -100,14 +100,14 @@ fn each_side_may_end_what_it_sends_and_hear_the_other_to_its_end() {
     let (upstream, fusebox) = start(&[]);
     let (mut caller, mut server) = tunnel(&upstream, &fusebox);
     caller.send("last words");
-    caller.end_sending();
+    caller.half_close();
     assert_eq!(server.bytes(10), b"last words");
     assert!(server.is_closed());
     server.send("heard");
     assert_eq!(caller.bytes(5), b"heard");
     server.send("and over");
     assert_eq!(caller.bytes(8), b"and over");
-    server.end_sending();
+    server.half_close();
     assert!(caller.is_closed());
     assert_eq!(ending(&fusebox.row("req-chat")), "success 101");
 }

@@ -119,10 +119,10 @@ fn an_endpoint_may_be_a_unix_socket() {
         let mut heads = Vec::new();
         for _ in 0..2 {
             let head = crate::harness::read_head(&mut reader).expect("a request");
-            let mut body = vec![0; head.1.one("content-length").map_or(0, |_| 4)];
+            let mut body = vec![0; head.headers.one("content-length").map_or(0, |_| 4)];
             reader.read_exact(&mut body).expect("its body");
             reader.get_mut().write_all(OK.as_bytes()).expect("it reads");
-            heads.push((head.0, head.1, body));
+            heads.push((head.line, head.headers, body));
         }
         heads
     });

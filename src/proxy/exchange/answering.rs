@@ -16,7 +16,6 @@ use crate::{
         answer::Answer,
         answered::Answered,
         body::{Limits, Outgoing, ResponseBody},
-        fields::Fields,
         headers::{self, CORRELATION_ID, TASK_ID},
         reply::{self, Problem},
         tunnel::Tunnel,
@@ -78,21 +77,17 @@ impl Exchange {
         passing: Passing,
     ) -> Response<Outgoing> {
         let now = clock::now();
-        let reason = answered.reason();
+        let said = *answered.said();
         let timeouts = answered.endpoint().settings().timeouts;
         self.answered = Some(answered);
         let first_byte_us = micros(now, self.started);
         self.note(|record| {
             record.status = Some(response.status().as_u16());
             record.first_byte_us = Some(first_byte_us);
-            record.end_with(reason.unwrap_or(Reason::ClientGoneMidBody));
+            record.end_with(said.reason.unwrap_or(Reason::ClientGoneMidBody));
+            record.grpc_status = said.code.map(Code::number);
         });
-        let fields = Fields::of(response.headers());
-        let present = fields.present;
-        if let Some(code) = fields.grpc_status.first.filter(|_| self.is_grpc).map(Code::of_field) {
-            self.note(|record| record.grpc_status = Some(code.number()));
-        }
-        headers::strip_hop_by_hop(response.headers_mut(), present);
+        headers::strip_hop_by_hop(response.headers_mut(), said.present);
         if let Some(route) = &self.route {
             headers::apply(response.headers_mut(), &route.response_headers);
         }

@@ -22,6 +22,7 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
+    pub(crate) trailers: Headers,
 }
 
 /// The fields of a message, in order.
@@ -34,6 +35,17 @@ impl Headers {
         let values = self.all(name);
         assert!(values.len() < 2, "{name} is there twice: {values:?}");
         values.first().copied()
+    }
+
+    /// The names of all fields.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The `error` parameter of Proxy-Status, when Fusebox made this response.
+    pub(crate) fn proxy_error(&self) -> Option<&str> {
+        let (_, after) = self.one("proxy-status")?.split_once("error=")?;
+        after.split([';', ',', ' ']).next()
     }
 
     /// All values of a field.
@@ -55,8 +67,7 @@ impl Response {
 
     /// The `error` parameter of Proxy-Status, when Fusebox made this response.
     pub(crate) fn proxy_error(&self) -> Option<&str> {
-        let (_, after) = self.headers.one("proxy-status")?.split_once("error=")?;
-        after.split([';', ',', ' ']).next()
+        self.headers.proxy_error()
     }
 }
 
@@ -115,8 +126,8 @@ impl Connection {
         loop {
             let (status, headers) = self.head();
             if !(100..200).contains(&status) {
-                let body = self.body(method, status, &headers).expect("the body is whole");
-                return Response { status, headers, body };
+                let body = self.framed(method, status, &headers).expect("the body is whole");
+                return Response { status, headers, body: body.bytes, trailers: body.trailers };
             }
         }
     }
@@ -124,21 +135,21 @@ impl Connection {
     /// The same where a switch of protocols is an answer too, without a body.
     pub(crate) fn response_or_switch(&mut self) -> Response {
         let (status, headers) = self.head();
-        let body = if status == 101 { Ok(Vec::new()) } else { self.body("GET", status, &headers) };
-        Response { status, headers, body: body.expect("the body is whole") }
+        let method = if status == 101 { "HEAD" } else { "GET" };
+        let body = self.framed(method, status, &headers).expect("the body is whole");
+        Response { status, headers, body: body.bytes, trailers: body.trailers }
     }
 
     /// Reads one head, interim or final.
     pub(crate) fn head(&mut self) -> (u16, Headers) {
-        let (line, headers) = read_head(&mut self.stream).expect("a head within the deadline");
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        (status.unwrap_or_else(|| panic!("no status line: {line}")), headers)
+        let head = read_head(&mut self.stream).expect("a head within the deadline");
+        (head.status().unwrap_or_else(|| panic!("no status line: {}", head.line)), head.headers)
     }
 
     /// Reads one head where the connection may end instead.
     pub(crate) fn try_head(&mut self) -> Option<(u16, Headers)> {
-        let (line, headers) = read_head(&mut self.stream).ok()?;
-        Some((line.split(' ').nth(1)?.parse().ok()?, headers))
+        let head = read_head(&mut self.stream).ok()?;
+        Some((head.status()?, head.headers))
     }
 
     /// Reads the body behind a head; an error when it is cut short.
@@ -148,32 +159,77 @@ impl Connection {
         status: u16,
         headers: &Headers,
     ) -> std::io::Result<Vec<u8>> {
+        self.framed(method, status, headers).map(|body| body.bytes)
+    }
+
+    /// The same with the trailers.
+    pub(crate) fn framed(
+        &mut self,
+        method: &str,
+        status: u16,
+        headers: &Headers,
+    ) -> std::io::Result<Body> {
         if method == "HEAD" || status == 204 || status == 304 {
-            return Ok(Vec::new());
+            return Ok(Body::default());
         }
         read_body(&mut self.stream, headers, true, |_| ())
     }
 
-    /// Reads one chunk of a chunked body.
-    pub(crate) fn chunk(&mut self) -> Vec<u8> {
-        read_chunk(&mut self.stream).expect("a chunk within the deadline")
+    /// Reads a body and keeps nothing of it; `seen` is told the size of each piece.
+    ///
+    /// # Errors
+    /// It is cut short.
+    pub(crate) fn pass(
+        &mut self,
+        headers: &Headers,
+        mut seen: impl FnMut(usize),
+    ) -> std::io::Result<()> {
+        if let Some(length) = headers.one("content-length") {
+            let mut left: usize = length.parse().map_err(|_| ErrorKind::InvalidData)?;
+            while left > 0 {
+                let read = self.stream.fill_buf()?.len().min(left);
+                if read == 0 {
+                    return Err(ErrorKind::UnexpectedEof.into());
+                }
+                self.stream.consume(read);
+                left -= read;
+                seen(read);
+            }
+            return Ok(());
+        }
+        loop {
+            let chunk = read_chunk(&mut self.stream)?.bytes;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            seen(chunk.len());
+        }
     }
 
-    /// Reads the head of a request: its first line, and its fields.
-    pub(crate) fn request(&mut self) -> (String, Headers) {
+    /// Reads one chunk of a chunked body.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        read_chunk(&mut self.stream).expect("a chunk within the deadline").bytes
+    }
+
+    /// Sends no more, and still listens.
+    pub(crate) fn half_close(&mut self) {
+        let sent = self.stream.get_ref().shutdown(Shutdown::Write);
+        sent.expect("it is connected");
+    }
+
+    /// Reads the head of a request.
+    pub(crate) fn request(&mut self) -> Head {
         read_head(&mut self.stream).expect("a request within the deadline")
     }
 
     /// Reads the head of a request where the connection may end instead.
-    pub(crate) fn try_request(&mut self) -> Option<(String, Headers)> {
+    pub(crate) fn try_request(&mut self) -> Option<Head> {
         read_head(&mut self.stream).ok()
     }
 
     /// Reads so many bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).expect("bytes within the deadline");
-        bytes
+        self.try_bytes(count).expect("bytes within the deadline")
     }
 
     /// Reads so many bytes where the connection may end, or stay silent, instead.
@@ -185,11 +241,6 @@ impl Connection {
     /// The same connection for another thread, to send on.
     pub(crate) fn another(&self) -> Self {
         Self::of(self.stream.get_ref().try_clone().expect("a second handle"))
-    }
-
-    /// Sends nothing any more, and goes on reading.
-    pub(crate) fn end_sending(&self) {
-        self.stream.get_ref().shutdown(Shutdown::Write).expect("it is open");
     }
 
     /// Whether the other side closes, with a deadline; false when it sends or keeps it open.
@@ -213,26 +264,50 @@ pub(crate) fn get(to: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Respo
     Connection::open(to).get(path, headers)
 }
 
-/// Reads a first line and the fields behind it.
-pub(crate) fn read_head(from: &mut impl BufRead) -> std::io::Result<(String, Headers)> {
-    let mut lines = Vec::new();
+/// What comes before a body.
+pub(crate) struct Head {
+    /// The request line or the status line.
+    pub(crate) line: String,
+    pub(crate) headers: Headers,
+    /// All of it as it came.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Head {
+    fn status(&self) -> Option<u16> {
+        self.line.split(' ').nth(1)?.parse().ok()
+    }
+}
+
+/// What comes behind a head.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    pub(crate) bytes: Vec<u8>,
+    /// The fields behind the last chunk.
+    pub(crate) trailers: Headers,
+}
+
+/// Reads a first line and the fields behind it. What is no UTF-8 is shown as well as it can be.
+pub(crate) fn read_head(from: &mut impl BufRead) -> std::io::Result<Head> {
+    let (mut lines, mut bytes) = (Vec::new(), Vec::new());
     loop {
-        let mut line = String::new();
-        if from.read_line(&mut line)? == 0 {
+        let begin = bytes.len();
+        if from.read_until(b'\n', &mut bytes)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        match line.trim_end() {
+        match String::from_utf8_lossy(&bytes[begin..]).trim_end() {
             "" if lines.is_empty() => {}
             "" => break,
             text => lines.push(text.to_owned()),
         }
     }
-    let first = lines.remove(0);
-    let field = |line: &String| {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        (name.to_owned(), value.trim().to_owned())
-    };
-    Ok((first, Headers(lines.iter().map(field).collect())))
+    let line = lines.remove(0);
+    Ok(Head { line, headers: Headers(lines.iter().map(|line| field(line)).collect()), bytes })
+}
+
+fn field(line: &str) -> (String, String) {
+    let (name, value) = line.split_once(':').unwrap_or((line, ""));
+    (name.to_owned(), value.trim().to_owned())
 }
 
 /// Reads a body by its framing; `seen` is told of each piece. Without framing it ends with the
@@ -242,16 +317,16 @@ pub(crate) fn read_body(
     headers: &Headers,
     until_close: bool,
     mut seen: impl FnMut(&[u8]),
-) -> std::io::Result<Vec<u8>> {
-    let mut body = Vec::new();
+) -> std::io::Result<Body> {
+    let mut bytes = Vec::new();
     if headers.one("transfer-encoding").is_some() {
         loop {
             let chunk = read_chunk(from)?;
-            if chunk.is_empty() {
-                return Ok(body);
+            if chunk.bytes.is_empty() {
+                return Ok(Body { bytes, trailers: chunk.trailers });
             }
-            seen(&chunk);
-            body.extend(chunk);
+            seen(&chunk.bytes);
+            bytes.extend(chunk.bytes);
         }
     }
     let length = headers.one("content-length");
@@ -262,34 +337,42 @@ pub(crate) fn read_body(
     };
     while left > 0 {
         let piece = from.fill_buf()?;
+        if piece.is_empty() && length.is_none() {
+            break;
+        }
         if piece.is_empty() {
-            let is_whole = length.is_none();
-            return if is_whole { Ok(body) } else { Err(ErrorKind::UnexpectedEof.into()) };
+            return Err(ErrorKind::UnexpectedEof.into());
         }
         let used = piece.len().min(left);
         seen(&piece[..used]);
-        body.extend(&piece[..used]);
+        bytes.extend(&piece[..used]);
         from.consume(used);
         left -= used;
     }
-    Ok(body)
+    Ok(Body { bytes, trailers: Headers::default() })
 }
 
-/// Reads one chunk; the last one is empty, and its trailers are passed over.
-fn read_chunk(from: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+/// Reads one chunk; the last one is empty, and has the trailers.
+fn read_chunk(from: &mut impl BufRead) -> std::io::Result<Body> {
     let mut line = String::new();
     from.read_line(&mut line)?;
     let size = line.trim().split(';').next().unwrap_or_default();
     let size = usize::from_str_radix(size, 16).map_err(|_| ErrorKind::UnexpectedEof)?;
-    let mut chunk = vec![0; size];
-    from.read_exact(&mut chunk)?;
+    let mut bytes = vec![0; size];
+    from.read_exact(&mut bytes)?;
+    let mut trailers = Headers::default();
     loop {
         line.clear();
         if from.read_line(&mut line)? == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if size > 0 || line.trim().is_empty() {
-            return Ok(chunk);
+        if line.trim().is_empty() {
+            return Ok(Body { bytes, trailers });
         }
+        if size > 0 {
+            // Data that goes on where its end should be.
+            return Err(ErrorKind::InvalidData.into());
+        }
+        trailers.0.push(field(line.trim()));
     }
 }

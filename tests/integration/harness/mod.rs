@@ -10,10 +10,10 @@ mod link;
 mod row;
 mod upstream;
 
-pub(crate) use client::{Connection, Response, get, read_head};
+pub(crate) use client::{Connection, Head, Headers, Response, get, read_head};
 pub(crate) use database::Database;
 pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
 pub(crate) use held::HeldUpstream;
 pub(crate) use link::BreakableLink;
 pub(crate) use row::{attempts, ending};
-pub(crate) use upstream::{Answer, Gate, ScriptedUpstream, Step, raw, stall, status};
+pub(crate) use upstream::{Answer, Gate, Received, ScriptedUpstream, Step, raw, stall, status};

@@ -3,14 +3,17 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io::{BufReader, Write},
+    io::{BufRead, BufReader, ErrorKind, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
 
-use super::client::{Headers, read_body, read_head};
+use super::client::{Head, Headers, read_body, read_head};
 use super::fusebox::PATIENCE;
 use crate::local::{free_address, wait_until};
 
@@ -22,8 +25,12 @@ pub(crate) type Answer = Vec<Step>;
 pub(crate) enum Step {
     /// Reads the request's body to its end.
     ReadBody,
+    /// Reads a body of known length to its end and keeps nothing of it.
+    Drain(Arc<AtomicU64>),
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends this over and over, and counts what was taken.
+    Pour { piece: Arc<[u8]>, times: u64, taken: Arc<AtomicU64> },
     /// Goes on when the gate opens.
     WaitFor(Arc<Gate>),
     /// Closes the connection in order.
@@ -80,6 +87,10 @@ pub(crate) struct Received {
     pub(crate) headers: Headers,
     /// As much of the body as was read so far.
     pub(crate) body: Vec<u8>,
+    /// All of it was read, and these fields behind it.
+    pub(crate) trailers: Option<Headers>,
+    /// The head as it came.
+    pub(crate) head: Vec<u8>,
     /// The number of the connection that it came on.
     pub(crate) connection: usize,
 }
@@ -202,23 +213,35 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
     drop(stream.set_nodelay(true));
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
-    while let Ok((line, headers)) = read_head(&mut reader) {
+    while let Ok(Head { line, headers, bytes }) = read_head(&mut reader) {
         let (answer, request) = {
             let mut state = lock(shared);
             let path = line.split(' ').nth(1).unwrap_or_default();
             let usual = state.by_path.get(path).unwrap_or(&state.answer).clone();
             let answer = state.next.pop_front().unwrap_or(usual);
-            let received = Received { line, headers: headers.clone(), connection, body: vec![] };
-            state.received.push(received);
+            let headers = headers.clone();
+            let begun = Received { line, headers, head: bytes, connection, ..Received::default() };
+            state.received.push(begun);
             (answer, state.received.len() - 1)
         };
         for step in answer {
             let went_on = match step {
-                Step::ReadBody => read_body(&mut reader, &headers, false, |piece| {
-                    lock(shared).received[request].body.extend(piece);
-                })
-                .is_ok(),
+                Step::ReadBody => {
+                    let seen = |piece: &[u8]| {
+                        lock(shared).received[request].body.extend(piece);
+                    };
+                    let read = read_body(&mut reader, &headers, false, seen).ok();
+                    let is_whole = read.is_some();
+                    lock(shared).received[request].trailers = read.map(|body| body.trailers);
+                    is_whole
+                }
+                Step::Drain(taken) => drain(&mut reader, &headers, &taken).is_ok(),
                 Step::Send(bytes) => writer.write_all(&bytes).is_ok(),
+                Step::Pour { piece, times, taken } => (0..times).all(|_| {
+                    let went = writer.write_all(&piece).is_ok();
+                    taken.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    went
+                }),
                 Step::WaitFor(gate) => {
                     gate.wait();
                     true
@@ -237,6 +260,22 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
             }
         }
     }
+}
+
+/// Reads a body of known length and counts its bytes.
+fn drain(from: &mut impl BufRead, headers: &Headers, taken: &AtomicU64) -> std::io::Result<()> {
+    let length = headers.one("content-length").and_then(|length| length.parse().ok());
+    let mut left: usize = length.ok_or(ErrorKind::InvalidData)?;
+    while left > 0 {
+        let read = from.fill_buf()?.len().min(left);
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        from.consume(read);
+        left -= read;
+        taken.fetch_add(read as u64, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 /// A test that failed while it held the lock has said why already.
