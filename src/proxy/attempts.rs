@@ -14,10 +14,11 @@ use tokio::time::sleep;
 use super::{
     alarm::Alarm,
     answer::Answer,
+    answer_fields::AnswerFields,
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
     exchange::Exchange,
-    fields::{Fields, Present},
+    fields::Present,
     patience::Patience,
     reply::Problem,
     spare::Sendable,
@@ -287,7 +288,7 @@ impl Said {
             Ok(answer) => answer,
             Err(failed) => return Self { reason: Some(failed.reason), ..Self::default() },
         };
-        let fields = Fields::of(answer.headers());
+        let fields = AnswerFields::of(answer.headers());
         let policy = &upstream.policy;
         let mut said =
             Self { present: fields.present, retry_after: retry_after(&fields), ..Self::default() };
@@ -370,7 +371,7 @@ impl Ended {
 }
 
 /// `Retry-After` in seconds; dates are not read.
-fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
+fn retry_after(fields: &AnswerFields<'_>) -> Option<Duration> {
     let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
 }
