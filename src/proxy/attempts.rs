@@ -13,10 +13,10 @@ use tokio::time::sleep;
 use super::{
     alarm::Alarm,
     answer::Answer,
+    answer_fields::AnswerFields,
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
     exchange::{Exchange, Towards},
-    fields::Fields,
     patience::Patience,
     reply::Problem,
     spare::Sendable,
@@ -279,7 +279,7 @@ impl Call {
     ) -> Result<Response<Answer>, Failed> {
         match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let fields = Fields::of(answer.headers());
+                let fields = AnswerFields::of(answer.headers());
                 let wanted = self.upgrade.as_ref();
                 if wanted.is_some_and(|wanted| wanted.is_granted(&fields)) {
                     return Ok(answer);

@@ -10,13 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::{
     answered::Answered,
     connection::Connection,
     fields::Fields,
     h1::Connection as Outbound,
+    headers::{CORRELATION_ID, TASK_ID},
     routes::{Place, Route},
     upload::Upload,
 };
@@ -67,6 +68,8 @@ pub(super) struct Exchange {
     route: Option<Rc<Route>>,
     /// Taken when it is finished.
     record: Option<CallRecord>,
+    /// Its ids as fields, which go both ways.
+    ids: Ids,
     trace: TraceContext,
     started: Instant,
     /// When the body ended; until then the exchange goes on.
@@ -84,6 +87,33 @@ pub(super) struct Exchange {
     room: Option<Room>,
     /// The caller speaks gRPC.
     is_grpc: bool,
+}
+
+/// The ids of a call as fields.
+#[derive(Debug)]
+pub(super) struct Ids {
+    correlation: HeaderValue,
+    /// What the upstream does for this call has it as its parent.
+    task: HeaderValue,
+}
+
+impl Ids {
+    fn of(record: &CallRecord) -> Self {
+        // Both are letters, digits and a few marks.
+        let value = |id: &[u8]| {
+            HeaderValue::from_bytes(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        };
+        Self {
+            correlation: value(record.correlation_id.as_bytes()),
+            task: value(&record.id.encode()),
+        }
+    }
+
+    /// Says them in a message.
+    pub(super) fn put(&self, headers: &mut HeaderMap) {
+        headers.insert(CORRELATION_ID, self.correlation.clone());
+        headers.insert(TASK_ID, self.task.clone());
+    }
 }
 
 impl Exchange {
@@ -134,7 +164,9 @@ impl Exchange {
             response_bytes: 0,
             weight: 1,
         };
+        let ids = Ids::of(&record);
         Box::new(Self {
+            ids,
             connection: Rc::clone(connection),
             place: Rc::clone(place),
             route: route.map(Rc::clone),
@@ -162,14 +194,9 @@ impl Exchange {
         &self.trace
     }
 
-    /// The correlation id, as sent on and echoed.
-    pub(super) fn correlation_id(&self) -> &[u8] {
-        self.record.as_ref().map_or(b"", |record| record.correlation_id.as_bytes())
-    }
-
-    /// The task's id: what the upstream does for this call has it as its parent.
-    pub(super) fn task_id(&self) -> Option<TaskId> {
-        self.record.as_ref().map(|record| record.id)
+    /// Its ids, as sent on and echoed.
+    pub(super) const fn ids(&self) -> &Ids {
+        &self.ids
     }
 
     /// How far the caller's body has got.

@@ -13,6 +13,7 @@
 mod acceptor;
 mod alarm;
 mod answer;
+mod answer_fields;
 mod answered;
 mod attempts;
 mod body;

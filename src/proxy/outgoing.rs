@@ -10,7 +10,7 @@ use super::{
     connection::Connection,
     exchange::Exchange,
     fields::Present,
-    headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
+    headers::{self, TRACEPARENT, TRACESTATE},
     routes::Route,
     upgrade::Upgrade,
     upload::RequestBody,
@@ -58,12 +58,7 @@ pub(super) fn outgoing(
     headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
-    if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
-        headers.insert(CORRELATION_ID, id);
-    }
-    if let Some(id) = exchange.task_id().and_then(|id| HeaderValue::from_bytes(&id.encode()).ok()) {
-        headers.insert(TASK_ID, id);
-    }
+    exchange.ids().put(headers);
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }

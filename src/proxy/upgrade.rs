@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 
-use super::fields::Fields;
+use super::{answer_fields::AnswerFields, fields::Fields};
 
 /// The protocol that is asked for, as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -34,15 +34,14 @@ impl Upgrade {
     }
 
     /// Whether an answer that switches protocols switches to this one.
-    pub(super) fn is_granted(&self, answer: &Fields<'_>) -> bool {
+    pub(super) fn is_granted(&self, answer: &AnswerFields<'_>) -> bool {
         answer.upgrade.only().is_some_and(|said| said.eq_ignore_ascii_case(self.0.as_bytes()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Upgrade;
-    use crate::proxy::fields::Fields;
+    use super::{AnswerFields, Fields, Upgrade};
     use http::{Method, Request, Version, header};
 
     fn wants(change: impl FnOnce(&mut Request<()>)) -> bool {
@@ -89,7 +88,7 @@ mod tests {
         for (said, is_granted) in [("websocket", true), ("h2c", false), ("", false)] {
             let mut headers = http::HeaderMap::new();
             headers.insert(header::UPGRADE, said.parse().unwrap());
-            assert_eq!(wanted.is_granted(&Fields::of(&headers)), is_granted, "{said}");
+            assert_eq!(wanted.is_granted(&AnswerFields::of(&headers)), is_granted, "{said}");
         }
     }
 }

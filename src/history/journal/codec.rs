@@ -47,7 +47,7 @@ pub(super) fn put_began(
     out.u32(endpoint.map_or(NOBODY, |endpoint| names.text(endpoint)));
     out.maybe(call.deadline_ms);
     out.u8(call.breaker_state as u8);
-    out.text(call.correlation_id.as_str());
+    out.ascii(call.correlation_id.as_bytes());
     out.text(call.method.as_str());
 }
 

@@ -9,9 +9,7 @@ use super::Call;
 use crate::{
     domain::{grpc::Code, outcome::Reason},
     proxy::{
-        answer::Answer,
-        endpoint::Failed,
-        fields::{Fields, Present},
+        answer::Answer, answer_fields::AnswerFields, endpoint::Failed, fields::Present,
         upstream::Upstream,
     },
 };
@@ -41,7 +39,7 @@ impl Said {
             Ok(answer) => answer,
             Err(failed) => return Self { reason: Some(failed.reason), ..Self::default() },
         };
-        let fields = Fields::of(answer.headers());
+        let fields = AnswerFields::of(answer.headers());
         let policy = &upstream.policy;
         let mut said =
             Self { present: fields.present, retry_after: retry_after(&fields), ..Self::default() };
@@ -59,7 +57,7 @@ impl Said {
 }
 
 /// `Retry-After` in seconds; dates are not read.
-fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
+fn retry_after(fields: &AnswerFields<'_>) -> Option<Duration> {
     let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
 }

@@ -16,7 +16,7 @@ use crate::{
         answer::Answer,
         answered::Answered,
         body::{Limits, Outgoing, ResponseBody},
-        headers::{self, CORRELATION_ID, TASK_ID},
+        headers,
         reply::{self, Problem},
         tunnel::Tunnel,
         upgrade::Upgrade,
@@ -120,14 +120,8 @@ impl Exchange {
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {
-        let Some(record) = &self.record else { return };
         let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
-            headers.insert(CORRELATION_ID, value);
-        }
-        if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
-            headers.insert(TASK_ID, value);
-        }
+        self.ids.put(headers);
         if self.connection.asks_to_close() {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
