@@ -18,6 +18,7 @@ use super::{
     fields::Fields,
     h1::Connection as Outbound,
     routes::{Place, Route},
+    upgrade,
     upload::Upload,
 };
 use crate::{
@@ -69,6 +70,8 @@ pub(super) struct Exchange {
     room: Option<Room>,
     /// The caller speaks gRPC.
     is_grpc: bool,
+    /// What follows on the caller's connection cannot be trusted to be a request.
+    is_last: bool,
 }
 
 impl Exchange {
@@ -134,6 +137,7 @@ impl Exchange {
             upload: Rc::default(),
             room: None,
             is_grpc: fields.present.grpc,
+            is_last: *method == Method::CONNECT || upgrade::is_websocket(fields),
         })
     }
 

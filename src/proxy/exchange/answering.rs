@@ -36,6 +36,7 @@ impl Exchange {
     /// Answers with a problem of ours.
     pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
         let reason = problem.reason();
+        self.is_last |= problem.breaks_connection();
         let Some(record) = &mut self.record else {
             return Response::new(Outgoing::default());
         };
@@ -128,7 +129,7 @@ impl Exchange {
         if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
             headers.insert(TASK_ID, value);
         }
-        if self.connection.asks_to_close() {
+        if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
     }
