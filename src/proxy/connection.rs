@@ -102,9 +102,9 @@ impl Connection {
         }
     }
 
-    /// Whether answers ask the caller to close.
-    pub(super) fn asks_to_close(&self) -> bool {
-        matches!(self.speech, Speech::Http1(_)) && self.terms.worker.is_leaving()
+    /// Whether an answer asks the caller to close; one that is the last must.
+    pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
+        matches!(self.speech, Speech::Http1(_)) && (is_last || self.terms.worker.is_leaving())
     }
 
     /// A call began.

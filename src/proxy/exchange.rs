@@ -19,6 +19,7 @@ use super::{
     h1::Connection as Outbound,
     headers::{CORRELATION_ID, TASK_ID},
     routes::{Place, Route},
+    upgrade,
     upload::Upload,
 };
 use crate::{
@@ -87,6 +88,8 @@ pub(super) struct Exchange {
     room: Option<Room>,
     /// The caller speaks gRPC.
     is_grpc: bool,
+    /// What follows on the caller's connection cannot be trusted to be a request.
+    is_last: bool,
 }
 
 /// The ids of a call as fields.
@@ -181,6 +184,7 @@ impl Exchange {
             upload: Rc::default(),
             room: None,
             is_grpc: fields.present.grpc,
+            is_last: *method == Method::CONNECT || upgrade::is_websocket(fields),
         })
     }
 

@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 
-use super::headers;
+use super::{headers, twins};
 use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
@@ -25,7 +25,10 @@ impl<'a> Field<'a> {
 
     /// Whether a `Content-Length` with this value can be read in one way only.
     pub(super) fn is_absent_or_digits(self) -> bool {
-        !self.is_repeated && self.first.is_none_or(|value| value.iter().all(u8::is_ascii_digit))
+        let is_plain = |value: &[u8]| {
+            value.iter().all(u8::is_ascii_digit) && (value.len() < 2 || value[0] != b'0')
+        };
+        !self.is_repeated && self.first.is_none_or(is_plain)
     }
 
     pub(super) const fn add(&mut self, value: &'a [u8]) {
@@ -73,6 +76,8 @@ pub(super) struct Present {
     pub(super) te_trailers: bool,
     pub(super) grpc: bool,
     pub(super) idempotency_key: bool,
+    /// One that another server may take for a field of ours.
+    pub(super) twin: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -130,7 +135,7 @@ impl<'a> Fields<'a> {
             | "proxy-authorization" => {
                 self.present.hop_by_hop = true;
             }
-            _ => {}
+            _ => self.present.twin |= twins::is_twin(name),
         }
     }
 }

@@ -186,13 +186,13 @@ fn route<B>(
         problem.explain("CONNECT is not carried: send http:// requests here, and https:// ones past it (no_proxy)");
         return Err(problem);
     }
-    if request.method() == Method::TRACE {
-        return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
-    }
     let terms = &connection.terms;
     let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
-    let host = inbound::check(request, fields, head.has_content_length, place)
-        .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
+    let host = inbound::check(request, fields, head, place)
+        .map_err(|objection| Problem::new(objection.reason, objection.words))?;
+    if matches!(request.method().as_str(), "TRACE" | "TRACK") {
+        return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
+    }
     if fields.present.via && headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }

@@ -45,6 +45,7 @@ mod spare;
 mod stream;
 mod transport;
 mod tunnel;
+mod twins;
 mod upgrade;
 mod upload;
 mod upstream;

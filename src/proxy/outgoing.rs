@@ -12,6 +12,7 @@ use super::{
     fields::Present,
     headers::{self, TRACEPARENT, TRACESTATE},
     routes::Route,
+    twins,
     upgrade::Upgrade,
     upload::RequestBody,
 };
@@ -47,6 +48,9 @@ pub(super) fn outgoing(
     let version = parts.version;
     let headers = &mut parts.headers;
     headers::strip_hop_by_hop(headers, present);
+    if present.twin {
+        twins::strip(headers);
+    }
     if let Some(upgrade) = upgrade {
         upgrade.put(headers);
     } else if present.te_trailers {
@@ -65,6 +69,7 @@ pub(super) fn outgoing(
     if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);
     }
+    twins::strip_by(headers, &route.request_headers);
     headers::apply(headers, &route.request_headers);
     parts.uri = target(parts.uri, prefix);
     parts.version = Version::HTTP_11;

@@ -36,6 +36,7 @@ impl Exchange {
     /// Answers with a problem of ours.
     pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
         let reason = problem.reason();
+        self.is_last |= problem.breaks_connection();
         let Some(record) = &mut self.record else {
             return Response::new(Outgoing::default());
         };
@@ -122,7 +123,7 @@ impl Exchange {
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let headers = response.headers_mut();
         self.ids.put(headers);
-        if self.connection.asks_to_close() {
+        if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
     }
