@@ -173,6 +173,7 @@ impl Watch {
     fn row(&self, round: &Round, telling: &Answer, answers: &[Answer]) -> CallRecord {
         let took = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let attempt = |answer: &Answer| Attempt {
+            instead: None,
             endpoint: Arc::clone(&answer.endpoint),
             verdict: answer.reason().map_or(Verdict::Success, Reason::verdict),
             reason: answer.reason(),

@@ -11,6 +11,8 @@ use super::outcome::{Reason, Verdict};
 /// One try at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
+    /// The upstream, where it is another than the call's own: the one that stood in for it.
+    pub instead: Option<Arc<str>>,
     /// The authority that was tried.
     pub endpoint: Arc<str>,
     /// What the breaker counted.
@@ -86,6 +88,7 @@ mod tests {
     #[test]
     fn attempts_keep_their_order_however_many_there_are() {
         let attempt = |duration_us| Attempt {
+            instead: None,
             endpoint: "a:1".into(),
             verdict: Verdict::Success,
             reason: None,

@@ -98,6 +98,13 @@ impl Deadline {
         Self { began, ours: began + total, callers, grpc, expected }
     }
 
+    /// The same for an upstream that is asked from now on instead of another: it has a time of its
+    /// own, and the caller no more than before.
+    #[must_use]
+    pub fn instead(self, total: Duration, now: Instant) -> Self {
+        Self { ours: now + total, ..self }
+    }
+
     /// When the wait for the response head ends.
     pub fn at(&self) -> Instant {
         self.callers.map_or(self.ours, |callers| callers.min(self.ours))
@@ -148,6 +155,13 @@ impl Deadline {
         put(EXPECTED_MS, self.expected, |left| {
             HeaderValue::from(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
         });
+    }
+
+    /// Why a wait for room ended now, for which our own limits give `reason`. A caller with less time
+    /// than they allow has run out of its own.
+    pub fn waited(&self, reason: Reason, now: Instant) -> Reason {
+        let is_over = self.callers.is_some_and(|callers| now >= callers);
+        if is_over { Reason::CallerDeadline } else { reason }
     }
 
     /// Why an attempt ended for which the upstream itself gives `reason` now. One that says "too
@@ -254,6 +268,16 @@ mod tests {
     }
 
     #[test]
+    fn who_stands_in_has_a_time_of_its_own_within_the_callers() {
+        let began = clock::now();
+        let late = began + 60 * SECOND;
+        let alone = deadline(began, "", "").instead(2 * SECOND, late);
+        assert_eq!((alone.at(), alone.reason()), (late + 2 * SECOND, Reason::TimeoutTotal));
+        let told = deadline(began, "", "61000").instead(2 * SECOND, late);
+        assert_eq!((told.at(), told.reason()), (late + SECOND, Reason::CallerDeadline));
+    }
+
+    #[test]
     fn an_upstream_is_told_what_is_left_and_nothing_that_its_caller_did_not_say() {
         let began = clock::now();
         let told = |grpc, expected, passed| {
@@ -286,6 +310,16 @@ mod tests {
         // A stream outlives our wait, and ends with its caller's deadline.
         let stream = deadline(began, "10M", "");
         assert_eq!(stream.blame(exceeded, began + 600 * SECOND), Reason::CallerDeadline);
+    }
+
+    #[test]
+    fn a_wait_for_room_that_outlasts_the_caller_ends_with_its_deadline() {
+        let began = clock::now();
+        let five = deadline(began, "", "5000");
+        let full = Reason::QueueTimeout;
+        assert_eq!(five.waited(full, began + SECOND), full);
+        assert_eq!(five.waited(full, began + 5 * SECOND), Reason::CallerDeadline);
+        assert_eq!(deadline(began, "", "").waited(full, began + 60 * SECOND), full);
     }
 
     fn some_told() -> impl Strategy<Value = Told> {

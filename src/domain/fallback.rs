@@ -99,6 +99,8 @@ mod tests {
             (Reason::MethodNotAllowed, None),
             (Reason::BadRequest, None),
             (Reason::HeadTooLarge, None),
+            (Reason::UriTooLong, None),
+            (Reason::ExpectationFailed, None),
             (Reason::LoopDetected, None),
             (Reason::CallerDeadline, None),
             (Reason::ClientBodyError, None),

@@ -218,6 +218,10 @@ reasons! {
     GrpcOther = "grpc_other", Failure, Failure, 502, "proxy_internal_response";
     /// No response head within the timeout of one attempt.
     TimeoutAttempt = "timeout_attempt", Failure, Timeout, 504, "http_response_timeout";
+    /// The request target is longer than any that is taken.
+    UriTooLong = "uri_too_long", Neutral, Refused, 414, "http_request_error";
+    /// The caller expects what Fusebox does not know.
+    ExpectationFailed = "expectation_failed", Neutral, Refused, 417, "http_request_error";
 }
 
 impl Reason {

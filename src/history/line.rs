@@ -33,7 +33,7 @@ pub fn line(row: &CallRecord) -> String {
         "grpcStatus": row.grpc_status,
         "outcome": row.outcome.as_str(),
         "failureReason": row.reason.map(Reason::as_str),
-        "attempts": row.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "attempts": row.attempts.iter().map(|made| attempt(made, &site.upstream)).collect::<Vec<_>>(),
         "breakerState": row.breaker_state.as_str(),
         "durationUs": row.duration_us,
         "upstreamUs": row.upstream_us,
@@ -46,7 +46,7 @@ pub fn line(row: &CallRecord) -> String {
     .to_string()
 }
 
-fn attempt(attempt: &Attempt) -> Value {
+fn attempt(attempt: &Attempt, upstream: &str) -> Value {
     let verdict = match attempt.verdict {
         Verdict::Success => "success",
         Verdict::Failure => "failure",
@@ -54,6 +54,7 @@ fn attempt(attempt: &Attempt) -> Value {
         Verdict::Neutral => "neutral",
     };
     json!({
+        "upstream": attempt.instead.as_deref().unwrap_or(upstream),
         "endpoint": &*attempt.endpoint,
         "verdict": verdict,
         "reason": attempt.reason.map(Reason::as_str),

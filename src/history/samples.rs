@@ -29,6 +29,7 @@ pub(crate) fn site(upstream: &str) -> Arc<CallSite> {
 /// A call that succeeded.
 pub(crate) fn success(site: &Arc<CallSite>) -> CallRecord {
     let attempt = Attempt {
+        instead: None,
         endpoint: "payments:8080".into(),
         verdict: Verdict::Success,
         reason: None,

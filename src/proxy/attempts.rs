@@ -8,16 +8,15 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode, header};
-use http_body::Body as _;
 use tokio::time::sleep;
 
 use super::{
     alarm::Alarm,
     answer::Answer,
+    answer_fields::AnswerFields,
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
-    exchange::Exchange,
-    fields::{Fields, Present},
+    exchange::{Exchange, Towards},
     patience::Patience,
     reply::Problem,
     spare::Sendable,
@@ -31,7 +30,6 @@ use crate::{
     domain::{
         breaker::Observed,
         deadline::Deadline,
-        grpc::Code,
         outcome::{Reason, Verdict},
         retry::{Condition, Ending, Facts},
     },
@@ -42,6 +40,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) deadline: Deadline,
+    /// The upstream, if it stands in for the call's own.
+    pub(super) instead: Option<Arc<str>>,
     pub(super) asks: Asks,
     /// The caller's Host goes upstream.
     pub(super) preserves_host: bool,
@@ -52,6 +52,10 @@ pub(super) struct Call {
     /// Borrowed while it is polled only.
     pub(super) alarm: Rc<RefCell<Alarm>>,
 }
+
+mod said;
+
+pub(super) use said::Said;
 
 /// How the attempts ended.
 #[derive(Debug)]
@@ -103,7 +107,10 @@ pub(super) async fn attempts(
     };
     match room {
         Ok(room) => exchange.enter(room),
-        Err(reason) => return Ended::without(Problem::of(reason)),
+        Err(reason) => {
+            let reason = call.deadline.waited(reason, clock::now());
+            return Ended::without(Problem::of(reason));
+        }
     }
     let admission = match upstream.circuit.admit(call.is_safe_probe, now) {
         Ok(admission) => admission,
@@ -211,7 +218,8 @@ async fn attempt(
     exchange: &mut Exchange,
     now: Instant,
 ) -> Attempted {
-    exchange.sending(endpoint.authority(), now);
+    let towards = Towards { instead: call.instead.as_ref(), endpoint: endpoint.authority() };
+    exchange.sending(towards, now);
     let counted = endpoint.host().begin();
     let sent = match request.take() {
         Some(request) => {
@@ -222,6 +230,7 @@ async fn attempt(
         None => Err(Failed { reason: Reason::Internal, reached: Reached::Something }),
     };
     let now = clock::now();
+    let sent = call.understood(sent, now);
     let said = Said::of(&sent, upstream, call, now);
     let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
     exchange.attempted(verdict, said.reason, now);
@@ -264,49 +273,28 @@ impl Call {
         let (deadline, late) = self.deadline.attempt(timeouts.attempt, now);
         Patience { timeouts, began: now, deadline, late, alarm: &self.alarm }
     }
-}
 
-/// What an attempt says at its head.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Said {
-    /// Which fields there are.
-    pub(super) present: Present,
-    /// Why it is no success.
-    pub(super) reason: Option<Reason>,
-    /// What it says of itself in gRPC.
-    pub(super) code: Option<Code>,
-    retry_after: Option<Duration>,
-    /// Whether it succeeded is said at its end.
-    is_unfinished: bool,
-}
-
-impl Said {
-    fn of(
-        sent: &Result<Response<Answer>, Failed>,
-        upstream: &Upstream,
-        call: &Call,
+    /// What came of an attempt, as this call sees it. An answer in a protocol that was not asked for
+    /// is none, and nobody is to use its connection.
+    fn understood(
+        &self,
+        sent: Result<Response<Answer>, Failed>,
         now: Instant,
-    ) -> Self {
-        let answer = match sent {
-            Ok(answer) => answer,
-            Err(failed) => return Self { reason: Some(failed.reason), ..Self::default() },
-        };
-        let fields = Fields::of(answer.headers());
-        let policy = &upstream.policy;
-        let mut said =
-            Self { present: fields.present, retry_after: retry_after(&fields), ..Self::default() };
-        said.reason = if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let is_granted = call.upgrade.as_ref().is_some_and(|wanted| wanted.is_granted(&fields));
-            (!is_granted).then_some(Reason::ProtocolError)
-        } else if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
-            said.code = fields.grpc_status.first.map(Code::of_field);
-            said.is_unfinished = said.code.is_none() && !answer.body().is_end_stream();
-            said.code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
-        } else {
-            Reason::of_status(answer.status(), &policy.failure_statuses)
-        };
-        said.reason = said.reason.map(|reason| call.deadline.blame(reason, now));
-        said
+    ) -> Result<Response<Answer>, Failed> {
+        match sent {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let fields = AnswerFields::of(answer.headers());
+                let wanted = self.upgrade.as_ref();
+                if wanted.is_some_and(|wanted| wanted.is_granted(&fields)) {
+                    return Ok(answer);
+                }
+                Err(Failed { reason: Reason::ProtocolError, reached: Reached::Something })
+            }
+            Err(Failed { reason: full @ Reason::NoConnection, reached }) => {
+                Err(Failed { reason: self.deadline.waited(full, now), reached })
+            }
+            other => other,
+        }
     }
 }
 
@@ -375,10 +363,4 @@ impl Ended {
     fn without(problem: Problem) -> Self {
         Self { reason: Some(problem.reason()), end: Err(problem) }
     }
-}
-
-/// `Retry-After` in seconds; dates are not read.
-fn retry_after(fields: &Fields<'_>) -> Option<Duration> {
-    let value = std::str::from_utf8(fields.retry_after.first?).ok()?;
-    value.trim().parse().ok().map(Duration::from_secs)
 }

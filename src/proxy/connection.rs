@@ -57,8 +57,6 @@ pub(super) struct Connection {
     calls: Cell<usize>,
     /// Since when there is none.
     free_since: Cell<Instant>,
-    /// It ends with the answer under way.
-    is_last: Cell<bool>,
     /// What the connection becomes when the answer under way has been written. Whoever serves the
     /// connection holds it: a tunnel holds the connection.
     next: Weak<RefCell<Option<Tunnel>>>,
@@ -90,7 +88,6 @@ impl Connection {
             alarm,
             calls: Cell::new(0),
             free_since: Cell::new(now),
-            is_last: Cell::new(false),
             next,
         })
     }
@@ -120,16 +117,9 @@ impl Connection {
         }
     }
 
-    /// Whether answers ask the caller to close.
-    pub(super) fn asks_to_close(&self) -> bool {
-        let is_over = self.is_last.get() || self.terms.worker.is_leaving();
-        is_over && matches!(self.speech, Speech::Http1(_))
-    }
-
-    /// The call that begins asks for another protocol. What comes behind it may be in that protocol
-    /// already, so if the answer is another, it must not be read as a request.
-    pub(super) fn may_switch(&self) {
-        self.is_last.set(true);
+    /// Whether an answer asks the caller to close; one that is the last must.
+    pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
+        matches!(self.speech, Speech::Http1(_)) && (is_last || self.terms.worker.is_leaving())
     }
 
     /// A call began.

@@ -96,7 +96,7 @@ impl Endpoint {
             chosen: Cell::new(None),
             worker: common.worker,
             pool: Pool::new(settings.pool),
-            lines: Lines::new(),
+            lines: Lines::new(&common.live),
         }
     }
 
@@ -231,7 +231,7 @@ impl Endpoint {
         upload: &Upload,
         patience: Patience<'_>,
     ) -> Answered {
-        let (mut sender, streaming) = line.begin();
+        let (mut sender, streaming) = self.lines.begin(line);
         let request = h2::named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));
         let ended = patience.wait(sending.as_mut(), upload).await;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body::Frame;
 
 use super::{
@@ -20,7 +20,9 @@ use super::{
     connection::Connection,
     fields::Fields,
     h1::Connection as Outbound,
+    headers::{CORRELATION_ID, TASK_ID},
     routes::{Place, Route},
+    upgrade,
     upload::Upload,
 };
 use crate::{
@@ -43,6 +45,21 @@ const MAX_METHOD: usize = 32;
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
 
+/// Where an attempt goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Towards<'a> {
+    /// The upstream, if it stands in for the call's own.
+    pub(super) instead: Option<&'a Arc<str>>,
+    pub(super) endpoint: &'a Arc<str>,
+}
+
+/// The same, kept.
+#[derive(Debug)]
+struct Target {
+    instead: Option<Arc<str>>,
+    endpoint: Arc<str>,
+}
+
 mod answering;
 
 pub(super) use answering::Passing;
@@ -55,6 +72,8 @@ pub(super) struct Exchange {
     route: Option<Rc<Route>>,
     /// Taken when it is finished.
     record: Option<CallRecord>,
+    /// Its ids as fields, which go both ways.
+    ids: Ids,
     trace: TraceContext,
     started: Instant,
     /// When the body ended; until then the exchange goes on.
@@ -62,7 +81,7 @@ pub(super) struct Exchange {
     /// When the last attempt began.
     sent: Option<Instant>,
     /// Where the attempt goes that is under way.
-    under_way: Option<Arc<str>>,
+    under_way: Option<Target>,
     /// What the journal gave for it when it was sent on.
     begun: Option<Ticket>,
     /// Who answers, and what that says.
@@ -72,6 +91,35 @@ pub(super) struct Exchange {
     room: Option<Room>,
     /// The caller speaks gRPC.
     is_grpc: bool,
+    /// What follows on the caller's connection cannot be trusted to be a request.
+    is_last: bool,
+}
+
+/// The ids of a call as fields.
+#[derive(Debug)]
+pub(super) struct Ids {
+    correlation: HeaderValue,
+    /// What the upstream does for this call has it as its parent.
+    task: HeaderValue,
+}
+
+impl Ids {
+    fn of(record: &CallRecord) -> Self {
+        // Both are letters, digits and a few marks.
+        let value = |id: &[u8]| {
+            HeaderValue::from_bytes(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        };
+        Self {
+            correlation: value(record.correlation_id.as_bytes()),
+            task: value(&record.id.encode()),
+        }
+    }
+
+    /// Says them in a message.
+    pub(super) fn put(&self, headers: &mut HeaderMap) {
+        headers.insert(CORRELATION_ID, self.correlation.clone());
+        headers.insert(TASK_ID, self.task.clone());
+    }
 }
 
 impl Exchange {
@@ -122,7 +170,9 @@ impl Exchange {
             response_bytes: 0,
             weight: 1,
         };
+        let ids = Ids::of(&record);
         Box::new(Self {
+            ids,
             connection: Rc::clone(connection),
             place: Rc::clone(place),
             route: route.map(Rc::clone),
@@ -137,6 +187,7 @@ impl Exchange {
             upload: Rc::default(),
             room: None,
             is_grpc: fields.present.grpc,
+            is_last: *method == Method::CONNECT || upgrade::is_websocket(fields),
         })
     }
 
@@ -145,19 +196,20 @@ impl Exchange {
         self.record.as_mut().map(change);
     }
 
+    /// It asks for another protocol. What comes behind it may be in that protocol already, so if it
+    /// is not granted the connection ends with the answer.
+    pub(super) const fn is_last(&mut self) {
+        self.is_last = true;
+    }
+
     /// Where the call stands in its trace.
     pub(super) const fn trace(&self) -> &TraceContext {
         &self.trace
     }
 
-    /// The correlation id, as sent on and echoed.
-    pub(super) fn correlation_id(&self) -> &[u8] {
-        self.record.as_ref().map_or(b"", |record| record.correlation_id.as_bytes())
-    }
-
-    /// The task's id: what the upstream does for this call has it as its parent.
-    pub(super) fn task_id(&self) -> Option<TaskId> {
-        self.record.as_ref().map(|record| record.id)
+    /// Its ids, as sent on and echoed.
+    pub(super) const fn ids(&self) -> &Ids {
+        &self.ids
     }
 
     /// How far the caller's body has got.
@@ -171,12 +223,14 @@ impl Exchange {
     }
 
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
-    pub(super) fn sending(&mut self, endpoint: &Arc<str>, now: Instant) {
+    pub(super) fn sending(&mut self, towards: Towards<'_>, now: Instant) {
+        let Towards { instead, endpoint } = towards;
         if let (None, Some(record)) = (&self.begun, &self.record) {
             self.begun = Some(self.connection.terms.worker.begin(record, endpoint));
         }
         self.sent = Some(now);
-        self.under_way = Some(Arc::clone(endpoint));
+        let (instead, endpoint) = (instead.map(Arc::clone), Arc::clone(endpoint));
+        self.under_way = Some(Target { instead, endpoint });
     }
 
     /// How long the upstream has had the whole request; no time while it is still being sent.
@@ -188,11 +242,11 @@ impl Exchange {
 
     /// The attempt is over, at the response head or before it.
     pub(super) fn attempted(&mut self, verdict: Verdict, reason: Option<Reason>, now: Instant) {
-        let Some(endpoint) = self.under_way.take() else { return };
+        let Some(Target { instead, endpoint }) = self.under_way.take() else { return };
         let duration_us = self.sent.map_or(0, |sent| micros(now, sent));
         self.note(|record| {
             record.endpoint = Some(Arc::clone(&endpoint));
-            record.attempts.push(Attempt { endpoint, verdict, reason, duration_us });
+            record.attempts.push(Attempt { instead, endpoint, verdict, reason, duration_us });
         });
     }
 

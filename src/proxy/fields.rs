@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 
-use super::headers;
+use super::{headers, twins};
 use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
@@ -25,10 +25,13 @@ impl<'a> Field<'a> {
 
     /// Whether a `Content-Length` with this value can be read in one way only.
     pub(super) fn is_absent_or_digits(self) -> bool {
-        !self.is_repeated && self.first.is_none_or(|value| value.iter().all(u8::is_ascii_digit))
+        let is_plain = |value: &[u8]| {
+            value.iter().all(u8::is_ascii_digit) && (value.len() < 2 || value[0] != b'0')
+        };
+        !self.is_repeated && self.first.is_none_or(is_plain)
     }
 
-    const fn add(&mut self, value: &'a [u8]) {
+    pub(super) const fn add(&mut self, value: &'a [u8]) {
         if self.first.is_some() {
             self.is_repeated = true;
         } else {
@@ -37,15 +40,13 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What the fields of a message say. Those of requests are empty for a response, and the other way
-/// round.
+/// What the fields of a request say.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fields<'a> {
     pub(super) host: Field<'a>,
     pub(super) content_length: Field<'a>,
     pub(super) transfer_encoding: Field<'a>,
     pub(super) expect: Field<'a>,
-    pub(super) retry_after: Field<'a>,
     pub(super) correlation_id: Field<'a>,
     pub(super) request_id: Field<'a>,
     pub(super) task_id: Field<'a>,
@@ -54,7 +55,6 @@ pub(super) struct Fields<'a> {
     pub(super) upgrade: Field<'a>,
     pub(super) grpc_timeout: Field<'a>,
     pub(super) expected_ms: Field<'a>,
-    pub(super) grpc_status: Field<'a>,
     /// Which others there are.
     pub(super) present: Present,
 }
@@ -76,6 +76,8 @@ pub(super) struct Present {
     pub(super) te_trailers: bool,
     pub(super) grpc: bool,
     pub(super) idempotency_key: bool,
+    /// One that another server may take for a field of ours.
+    pub(super) twin: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -96,7 +98,6 @@ impl<'a> Fields<'a> {
                 self.expect.add(value);
                 self.present.expect = true;
             }
-            "retry-after" => self.retry_after.add(value),
             "x-correlation-id" => self.correlation_id.add(value),
             "x-request-id" => self.request_id.add(value),
             "x-task-id" => self.task_id.add(value),
@@ -104,7 +105,6 @@ impl<'a> Fields<'a> {
             "x-amzn-trace-id" => self.xray.add(value),
             "grpc-timeout" => self.grpc_timeout.add(value),
             "x-envoy-expected-rq-timeout-ms" => self.expected_ms.add(value),
-            "grpc-status" => self.grpc_status.add(value),
             "tracestate" => self.present.tracestate = true,
             "via" => self.present.via = true,
             "connection" => {
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
             | "proxy-authorization" => {
                 self.present.hop_by_hop = true;
             }
-            _ => {}
+            _ => self.present.twin |= twins::is_twin(name),
         }
     }
 }
@@ -164,7 +164,6 @@ mod tests {
             "content-length",
             "transfer-encoding",
             "expect",
-            "retry-after",
             "x-correlation-id",
             "x-request-id",
             "x-task-id",
@@ -173,7 +172,6 @@ mod tests {
             "upgrade",
             "grpc-timeout",
             "x-envoy-expected-rq-timeout-ms",
-            "grpc-status",
         ];
         let value =
             |name: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(name));
@@ -184,7 +182,6 @@ mod tests {
             fields.content_length,
             fields.transfer_encoding,
             fields.expect,
-            fields.retry_after,
             fields.correlation_id,
             fields.request_id,
             fields.task_id,
@@ -193,7 +190,6 @@ mod tests {
             fields.upgrade,
             fields.grpc_timeout,
             fields.expected_ms,
-            fields.grpc_status,
         ];
         assert_eq!(found.map(|field| field.only().unwrap()), names.map(str::as_bytes));
     }

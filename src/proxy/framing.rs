@@ -3,9 +3,10 @@
 //! hyper's limit on a head is that of its buffer, which a last read may exceed by as much again.
 //! hyper drops `Content-Length` without a word when `Transfer-Encoding` is there too. It then
 //! frames the message safely, but a request with both is an attack or a broken client, and is to be
-//! refused. [`HeadWatch`] looks at the bytes that hyper reads and remembers these two facts about
-//! every head. It follows bodies to their ends, since a read may hold several messages, and a body
-//! may come when its call is long over.
+//! refused. It takes lines that end with a bare LF, joins equal `Content-Length` fields to one, and
+//! cuts a fragment off the target. [`HeadWatch`] looks at the bytes that hyper reads and remembers
+//! these facts about every head. It follows bodies to their ends, since a read may hold several
+//! messages, and a body may come when its call is long over.
 
 use std::collections::VecDeque;
 
@@ -19,6 +20,30 @@ pub(super) struct Head {
     pub(super) has_content_length: bool,
     /// Its length in bytes.
     pub(super) length: usize,
+    /// What is wrong with it.
+    pub(super) flaw: Option<Flaw>,
+}
+
+/// What hyper lets through although another server might read it differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// A line ends with LF alone.
+    BareLf,
+    /// There is a `#` in the request line.
+    Fragment,
+    /// `Content-Length` is there twice.
+    TwoLengths,
+}
+
+impl Flaw {
+    /// The flaw in words for the caller.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::BareLf => "lines of the request head must end with CR LF",
+            Self::Fragment => "the request target may have no `#`: fragments are not sent",
+            Self::TwoLengths => "there must be one Content-Length, of digits only",
+        }
+    }
 }
 
 /// Watches a connection line by line, across reads.
@@ -27,6 +52,8 @@ pub(super) struct HeadWatch {
     part: Part,
     /// The beginning of a line that the last read cut off.
     cut: Vec<u8>,
+    /// It was cut off behind a CR.
+    is_cut_at_cr: bool,
     /// The head that is being read, and how its body will be framed.
     head: Head,
     body: Body,
@@ -37,8 +64,10 @@ pub(super) struct HeadWatch {
 /// Where in a message the next byte belongs.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Part {
+    /// The first line of a head, or an empty one before it.
     #[default]
-    Head,
+    RequestLine,
+    Fields,
     /// So many bytes of a body.
     Data(u64),
     /// So many bytes of a chunk.
@@ -54,7 +83,7 @@ impl Part {
         match (self, left) {
             (Self::Chunk(_), 0) => Self::ChunkEnd,
             (Self::Chunk(_), _) => Self::Chunk(left),
-            (_, 0) => Self::Head,
+            (_, 0) => Self::RequestLine,
             (_, _) => Self::Data(left),
         }
     }
@@ -81,8 +110,8 @@ impl HeadWatch {
             }
             let end = memchr::memchr(b'\n', bytes);
             let (line, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
-            if self.part == Part::Head {
-                self.head.length += line.len();
+            if self.is_in_head() {
+                self.look(line, end.is_some());
             }
             if self.cut.is_empty() && end.is_some() {
                 self.line(line);
@@ -105,27 +134,52 @@ impl HeadWatch {
 
     /// Whether what comes next belongs to a body.
     pub(super) fn is_in_body(&self) -> bool {
-        self.part != Part::Head
+        !self.is_in_head()
     }
 
     /// Whether all that was read belongs to calls that have begun, bodies included.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.part == Part::Head && self.head.length == 0 && self.heads.is_empty()
+        self.part == Part::RequestLine && self.head.length == 0 && self.heads.is_empty()
+    }
+
+    fn is_in_head(&self) -> bool {
+        matches!(self.part, Part::RequestLine | Part::Fields)
+    }
+
+    /// Takes the bytes of a line of a head as they come: all of it, or a piece.
+    fn look(&mut self, piece: &[u8], is_end: bool) {
+        self.head.length += piece.len();
+        if self.part == Part::RequestLine && memchr::memchr(b'#', piece).is_some() {
+            self.found(Flaw::Fragment);
+        }
+        let has_cr = piece.ends_with(b"\r\n") || (piece.len() == 1 && self.is_cut_at_cr);
+        if is_end && !has_cr {
+            self.found(Flaw::BareLf);
+        }
+        self.is_cut_at_cr = piece.ends_with(b"\r");
+    }
+
+    /// One flaw is enough: the first.
+    fn found(&mut self, flaw: Flaw) {
+        self.head.flaw.get_or_insert(flaw);
     }
 
     /// Takes a whole line, or the first [`KEPT`] bytes of a longer one.
     fn line(&mut self, line: &[u8]) {
         let line = line.trim_ascii_end();
         match self.part {
-            Part::Head if line.is_empty() => self.head_ended(),
-            Part::Head => self.field(line),
+            // Empty lines before a request line are no head (RFC 9112 §2.2).
+            Part::RequestLine if line.is_empty() => self.head = Head::default(),
+            Part::RequestLine => self.part = Part::Fields,
+            Part::Fields if line.is_empty() => self.head_ended(),
+            Part::Fields => self.field(line),
             Part::ChunkSize => {
                 self.part = match number(line, 16) {
                     0 => Part::Trailers,
                     size => Part::Chunk(size),
                 }
             }
-            Part::Trailers if line.is_empty() => self.part = Part::Head,
+            Part::Trailers if line.is_empty() => self.part = Part::RequestLine,
             Part::Trailers | Part::Data(_) | Part::Chunk(_) => {}
             Part::ChunkEnd => self.part = Part::ChunkSize,
         }
@@ -136,7 +190,9 @@ impl HeadWatch {
         match line[0] {
             b'c' | b'C' => {
                 let Some(length) = value(line, b"content-length") else { return };
-                self.head.has_content_length = true;
+                if std::mem::replace(&mut self.head.has_content_length, true) {
+                    self.found(Flaw::TwoLengths);
+                }
                 if self.body != Body::Chunked {
                     self.body = Body::Length(number(length, 10));
                 }
@@ -148,13 +204,9 @@ impl HeadWatch {
 
     fn head_ended(&mut self) {
         let (head, body) = (std::mem::take(&mut self.head), std::mem::take(&mut self.body));
-        if head.length <= 2 {
-            // Empty lines before a request line are no head (RFC 9112 §2.2).
-            return;
-        }
         self.heads.push_back(head);
         self.part = match body {
-            Body::None | Body::Length(0) => Part::Head,
+            Body::None | Body::Length(0) => Part::RequestLine,
             Body::Length(length) => Part::Data(length),
             Body::Chunked => Part::ChunkSize,
         };
@@ -178,34 +230,49 @@ fn number(text: &[u8], radix: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Head, HeadWatch};
+    use super::{Flaw, Head, HeadWatch};
     use proptest::prelude::proptest;
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-    const BOTH: &str =
-        "POST / HTTP/1.1\r\nHost: a\r\nCONTENT-length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
-    const LENGTH: &str = "POST / HTTP/1.1\r\ncontent-length: 12\r\n\r\n";
-    const CHUNKED: &str = "POST / HTTP/1.1\r\nTRANSFER-ENCODING:chunked\r\n\r\n";
+
+    /// A head, its body, and what is wrong with the head.
+    type Message = (&'static str, &'static str, Option<Flaw>);
+
+    const MESSAGES: [Message; 11] = [
+        (GET, "", None),
+        ("POST / HTTP/1.1\r\ncontent-length: 12\r\n\r\n", "GET /\r\n\r\ncl:", None),
+        (
+            "POST / HTTP/1.1\r\nTRANSFER-ENCODING:chunked\r\n\r\n",
+            "3;x=y\r\n\r\n\r\r\n1a\r\ncontent-length: 5\r\n\r\nGET /\r\n0\r\nx: 1\r\n\r\n",
+            None,
+        ),
+        ("\r\n", "", None),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nCONTENT-length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "0\r\n\r\n",
+            None,
+        ),
+        ("GET / HTTP/1.1\ncontent-length-x: 1\n\n", "", Some(Flaw::BareLf)),
+        ("GET / HTTP/1.1\r\nx: #\r\n\n", "", Some(Flaw::BareLf)),
+        ("\n", "", None),
+        ("GET /a#b HTTP/1.1\r\nx: 1\n\r\n", "", Some(Flaw::Fragment)),
+        (
+            "POST / HTTP/1.1\r\nContent-Length: 1\r\ncontent-length: 1\r\n\r\n",
+            "\n",
+            Some(Flaw::TwoLengths),
+        ),
+        (GET, "", None),
+    ];
 
     /// What a connection holds, each head apart from its body; and what is known about the heads.
     fn connection() -> (String, Vec<Head>) {
-        let messages = [
-            (GET, ""),
-            (LENGTH, "GET /\r\n\r\ncl:"),
-            (
-                CHUNKED,
-                "3;x=y\r\n\r\n\r\r\n1a\r\ncontent-length: 5\r\n\r\nGET /\r\n0\r\nx: 1\r\n\r\n",
-            ),
-            ("\r\n", ""),
-            (BOTH, "0\r\n\r\n"),
-            ("GET / HTTP/1.1\ncontent-length-x: 1\n\n", ""),
-            (GET, ""),
-        ];
-        let wire = messages.iter().flat_map(|(head, body)| [*head, *body]).collect();
-        let heads = messages.iter().filter(|(head, _)| head.len() > 2).map(|(head, _)| Head {
-            has_content_length: *head == BOTH || *head == LENGTH,
-            length: head.len(),
-        });
+        let wire = MESSAGES.iter().flat_map(|(head, body, _)| [*head, *body]).collect();
+        let heads =
+            MESSAGES.iter().filter(|(head, ..)| head.len() > 2).map(|(head, _, flaw)| Head {
+                has_content_length: head.to_ascii_lowercase().contains("content-length:"),
+                length: head.len(),
+                flaw: *flaw,
+            });
         (wire, heads.collect())
     }
 

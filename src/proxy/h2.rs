@@ -9,6 +9,8 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::Rc,
+    sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -21,7 +23,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::{local::Local, transport::Transport, upload::RequestBody};
-use crate::{clock, upstreams::ConnectionPermit};
+use crate::{
+    clock,
+    upstreams::{ConnectionPermit, Live},
+};
 
 /// How much of a stream's body may be on its way before the caller has taken it, and of all of a
 /// connection's streams together.
@@ -40,9 +45,16 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// The connections of one endpoint and one worker.
 #[derive(Debug)]
 pub(super) struct Lines {
-    open: RefCell<Vec<Line>>,
+    open: Rc<Open>,
     /// One is made at a time: calls that come meanwhile will share it.
     pub(super) making: Semaphore,
+}
+
+/// Those that stand.
+#[derive(Debug)]
+struct Open {
+    live: Arc<Live>,
+    lines: RefCell<Vec<Line>>,
 }
 
 /// A connection.
@@ -50,8 +62,7 @@ pub(super) struct Lines {
 pub(super) struct Line {
     sender: SendRequest<RequestBody>,
     used: Rc<Used>,
-    /// As many as the upstream takes.
-    limit: Rc<Cell<usize>>,
+    driven: Rc<RefCell<Driven>>,
 }
 
 /// How a connection is made use of.
@@ -63,39 +74,59 @@ struct Used {
     free_since: Cell<Instant>,
 }
 
+/// What moves a connection's bytes: borrowed while it is polled, or asked, only; gone at its end, by
+/// which the senders know that it is over.
+type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Local>>;
+
 /// A call's share in a connection, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Streaming(Rc<Used>);
+pub(super) struct Streaming {
+    used: Rc<Used>,
+    open: Rc<Open>,
+}
 
 impl Lines {
-    pub(super) fn new() -> Self {
-        Self { open: RefCell::default(), making: Semaphore::new(1) }
+    pub(super) fn new(live: &Arc<Live>) -> Self {
+        let open = Open { live: Arc::clone(live), lines: RefCell::default() };
+        Self { open: Rc::new(open), making: Semaphore::new(1) }
     }
 
     /// A connection with room for another call. Those that are gone are let go of.
     pub(super) fn take(&self) -> Option<Line> {
-        let mut open = self.open.borrow_mut();
+        let mut open = self.open.lines.borrow_mut();
         open.retain(|line| !line.sender.is_closed());
         open.iter().find(|line| line.has_room()).cloned()
     }
 
     /// Adds a connection.
     pub(super) fn add(&self, line: &Line) {
-        self.open.borrow_mut().push(line.clone());
+        self.open.lines.borrow_mut().push(line.clone());
+    }
+
+    /// Counts a call on one, and gives the way to send it.
+    pub(super) fn begin(&self, line: Line) -> (SendRequest<RequestBody>, Streaming) {
+        line.used.calls.set(line.used.calls.get() + 1);
+        (line.sender, Streaming { used: line.used, open: Rc::clone(&self.open) })
     }
 
     /// Lets go of connections that are gone, and of those that carried no call for so long: they
     /// keep others from theirs, and nobody looks whether they still stand.
     pub(super) fn sweep(&self, max_age: Duration, now: Instant) {
         let is_kept = |line: &mut Line| !line.sender.is_closed() && !line.used.rests(max_age, now);
-        self.open.borrow_mut().retain_mut(is_kept);
+        self.open.lines.borrow_mut().retain_mut(is_kept);
     }
 
     /// Lets go of a connection that carries no call; whether there was one.
     pub(super) fn close_one(&self) -> bool {
-        let mut open = self.open.borrow_mut();
-        let idle = open.iter().position(|line| line.used.calls.get() == 0);
-        idle.map(|at| open.swap_remove(at)).is_some()
+        self.open.close_one()
+    }
+}
+
+impl Open {
+    fn close_one(&self) -> bool {
+        let mut lines = self.lines.borrow_mut();
+        let idle = lines.iter().position(|line| line.used.calls.get() == 0);
+        idle.map(|at| lines.swap_remove(at)).is_some()
     }
 }
 
@@ -124,24 +155,22 @@ impl Line {
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(stream))
             .await?;
-        let limit = Rc::new(Cell::new(connection.current_max_send_streams()));
-        let driving = drive(connection, Rc::clone(&limit));
+        let driven = Rc::new(RefCell::new(Some(connection)));
+        let driving = drive(Rc::clone(&driven));
         tokio::task::spawn_local(async move {
             driving.await;
             drop(permit);
         });
         let used = Used { calls: Cell::new(0), free_since: Cell::new(clock::now()) };
-        Ok(Self { sender, used: Rc::new(used), limit })
+        Ok(Self { sender, used: Rc::new(used), driven })
     }
 
+    /// Whether the upstream takes another call. It may say at any time how many it takes.
     fn has_room(&self) -> bool {
-        self.used.calls.get() < self.limit.get()
-    }
-
-    /// Counts a call, and gives the way to send it.
-    pub(super) fn begin(self) -> (SendRequest<RequestBody>, Streaming) {
-        self.used.calls.set(self.used.calls.get() + 1);
-        (self.sender, Streaming(self.used))
+        let driven = self.driven.borrow();
+        driven
+            .as_ref()
+            .is_some_and(|driven| self.used.calls.get() < driven.current_max_send_streams())
     }
 }
 
@@ -172,17 +201,16 @@ pub(super) fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody>
     request
 }
 
-/// Drives a connection to its end, and keeps its limit up to date.
-async fn drive(
-    mut connection: http2::Connection<TokioIo<Transport>, RequestBody, Local>,
-    limit: Rc<Cell<usize>>,
-) {
-    let ended = poll_fn(|cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
-        limit.set(connection.current_max_send_streams());
-        polled
-    });
-    if let Err(error) = ended.await {
+/// Drives a connection to its end.
+async fn drive(driven: Rc<RefCell<Driven>>) {
+    let ended = poll_fn(|cx| match driven.borrow_mut().as_mut() {
+        Some(connection) => Pin::new(connection).poll(cx),
+        None => Poll::Ready(Ok(())),
+    })
+    .await;
+    let over = driven.borrow_mut().take();
+    drop(over);
+    if let Err(error) = ended {
         // The calls on it have been told.
         let error = &error as &dyn std::error::Error;
         tracing::debug!(error, "an upstream connection ended early");
@@ -197,7 +225,11 @@ impl fmt::Debug for Line {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        self.0.calls.set(self.0.calls.get().saturating_sub(1));
-        self.0.free_since.set(clock::now());
+        self.used.calls.set(self.used.calls.get().saturating_sub(1));
+        self.used.free_since.set(clock::now());
+        // Who waits for a connection was told of those that were idle then.
+        if self.used.calls.get() == 0 && self.open.live.is_hungry() {
+            self.open.close_one();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The life of a call: one straight function.
 
-use std::{future::ready, rc::Rc, time::Instant};
+use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
 use http::{Method, Request, Response, StatusCode, header};
@@ -63,12 +63,12 @@ fn prepare(
     let fields = Fields::of(request.headers());
     let present = fields.present;
     let upgrade = Upgrade::wanted(&request, &fields);
-    if upgrade.is_some() {
-        connection.may_switch();
-    }
     let found = route(connection, &request, &fields);
     let place = found.as_ref().ok().map(|(route, _)| route);
     let mut exchange = Exchange::begin(connection, request.method(), &fields, place, now);
+    if upgrade.is_some() {
+        exchange.is_last();
+    }
     let (route, prefix) = match found {
         Ok(found) => found,
         Err(problem) => return Err(Box::new(refuse(exchange, problem, request))),
@@ -85,6 +85,7 @@ fn prepare(
     };
     let call = Call {
         deadline,
+        instead: None,
         asks,
         preserves_host: route.preserve_host,
         is_safe_probe: request.method().is_idempotent(),
@@ -113,8 +114,10 @@ impl Prepared {
                 None => ended,
                 Some(other) => {
                     drop(ended);
-                    let (request, exchange) = (&mut self.request, &mut self.exchange);
                     let now = clock::now();
+                    self.call.instead = Some(Arc::clone(other.live.name()));
+                    self.call.deadline = self.call.deadline.instead(other.timeouts.total, now);
+                    let (request, exchange) = (&mut self.request, &mut self.exchange);
                     // In a box because it is rare: every call would carry its room about.
                     Box::pin(attempts(other, request, &self.call, exchange, now)).await
                 }
@@ -186,13 +189,13 @@ fn route<B>(
         problem.explain("CONNECT is not carried: send http:// requests here, and https:// ones past it (no_proxy)");
         return Err(problem);
     }
-    if request.method() == Method::TRACE {
-        return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
-    }
     let terms = &connection.terms;
     let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
-    let host = inbound::check(request, fields, head.has_content_length, place)
-        .map_err(|objection| Problem::new(Reason::BadRequest, objection))?;
+    let host = inbound::check(request, fields, head, place)
+        .map_err(|objection| Problem::new(objection.reason, objection.words))?;
+    if matches!(request.method().as_str(), "TRACE" | "TRACK") {
+        return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));
+    }
     if fields.present.via && headers::is_loop(request.headers()) {
         return Err(Problem::new(Reason::LoopDetected, "the call has come through here too often"));
     }

@@ -32,7 +32,7 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 /// How many of them there are.
 const HOPS: usize = 8;
 /// Headers that are about one connection (RFC 9110 §7.6.1) and end here.
-static HOP_BY_HOP: [HeaderName; HOPS] = [
+pub(super) static HOP_BY_HOP: [HeaderName; HOPS] = [
     KEEP_ALIVE,
     PROXY_CONNECTION,
     HTTP2_SETTINGS,

@@ -1,18 +1,37 @@
 //! What a request must look like to be sent on.
 //!
 //! hyper has parsed it; what hyper lets through and another server might read differently is
-//! refused here: every refusal is a 400, and the connection is closed after it.
+//! refused here, and the connection is closed after it.
 
-use http::{Method, Request, Version, uri::Authority};
+use http::{HeaderMap, Method, Request, Uri, Version, uri::Authority};
 
 use super::{
     fields::{Field, Fields},
-    headers,
+    framing::Head,
+    headers, upgrade,
 };
-use crate::domain::route::host_of;
+use crate::domain::{outcome::Reason, route::host_of};
 
-/// Why a request is not sent on, in words for the caller.
-pub(super) type Objection = &'static str;
+/// The longest target, in bytes. Servers commonly take no longer one.
+const MAX_TARGET: usize = 8 << 10;
+/// The longest field, name and value together, in bytes. Its place is within the listener's limit
+/// on the whole head.
+const MAX_FIELD: usize = 16 << 10;
+
+/// Why a request is not sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Objection {
+    pub(super) reason: Reason,
+    /// The same in words for the caller.
+    pub(super) words: &'static str,
+}
+
+impl From<&'static str> for Objection {
+    /// Nearly everything that can be wrong with a request makes it a bad one.
+    fn from(words: &'static str) -> Self {
+        Self { reason: Reason::BadRequest, words }
+    }
+}
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy)]
@@ -30,20 +49,52 @@ pub(super) struct Host<'a> {
     port: Option<u16>,
 }
 
-/// Checks the head of a request. `had_content_length` says whether the bytes had one, see
-/// [`super::framing`].
+/// Checks the head of a request. `head` is what hyper does not tell about it, see [`super::framing`].
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check<'a, B>(
     request: &'a Request<B>,
     fields: &Fields<'a>,
-    had_content_length: bool,
+    head: Head,
     place: Place,
 ) -> Result<Host<'a>, Objection> {
-    framing(request, fields, had_content_length)?;
-    let uri = request.uri();
+    size(request, head)?;
+    framing(request, fields, head)?;
     let host = Host::read(named(request, fields)?)?;
+    target(request, host, place)?;
+    Ok(host)
+}
+
+/// The sizes of the parts. The whole has been held against the listener's limit.
+fn size<B>(request: &Request<B>, head: Head) -> Result<(), Objection> {
+    let is_short = head.length <= MAX_TARGET && request.version() != Version::HTTP_2;
+    if is_short {
+        return Ok(());
+    }
+    if target_length(request.uri()) > MAX_TARGET {
+        let words = "the request target is longer than 8 KiB";
+        return Err(Objection { reason: Reason::UriTooLong, words });
+    }
+    if longest_field(request.headers()) > MAX_FIELD {
+        let words = "a field of the request head is longer than 16 KiB";
+        return Err(Objection { reason: Reason::HeadTooLarge, words });
+    }
+    Ok(())
+}
+
+fn target_length(uri: &Uri) -> usize {
+    uri.authority().map_or(0, |authority| authority.as_str().len())
+        + uri.path_and_query().map_or(0, |target| target.as_str().len())
+}
+
+fn longest_field(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).max().unwrap_or(0)
+}
+
+/// The target names what the Host header names, in one way only.
+fn target<B>(request: &Request<B>, host: Host<'_>, place: Place) -> Result<(), &'static str> {
+    let uri = request.uri();
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     if target.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
         return Err("the request target has bytes that must be percent-encoded");
@@ -64,12 +115,13 @@ pub(super) fn check<'a, B>(
         path if place.by_path && has_dot_segment(path) => {
             Err("the path has `.` or `..` segments; resolve them before sending")
         }
-        _ => Ok(host),
+        path if has_nul(path) => Err("the path has an encoded NUL, where many servers end it"),
+        _ => Ok(()),
     }
 }
 
 /// Where the caller named its host: over HTTP/2 in the target, and nothing else in the header.
-fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a>, Objection> {
+fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a>, &'static str> {
     let Some(authority) =
         request.uri().authority().filter(|_| request.version() == Version::HTTP_2)
     else {
@@ -83,39 +135,42 @@ fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a
 }
 
 /// Message framing that two servers could read differently.
-fn framing<B>(
-    request: &Request<B>,
-    fields: &Fields<'_>,
-    had_content_length: bool,
-) -> Result<(), Objection> {
+fn framing<B>(request: &Request<B>, fields: &Fields<'_>, head: Head) -> Result<(), Objection> {
+    if let Some(flaw) = head.flaw {
+        return Err(flaw.as_str().into());
+    }
     if let Some(coding) = fields.transfer_encoding.first {
         if fields.transfer_encoding.is_repeated || !coding.eq_ignore_ascii_case(b"chunked") {
-            return Err("the only transfer encoding that is understood is `chunked`");
+            return Err("the only transfer encoding that is understood is `chunked`".into());
         }
-        if had_content_length {
-            return Err("Content-Length and Transfer-Encoding exclude each other");
+        if head.has_content_length {
+            return Err("Content-Length and Transfer-Encoding exclude each other".into());
         }
         if request.version() == Version::HTTP_10 {
-            return Err("HTTP/1.0 has no transfer encodings");
+            return Err("HTTP/1.0 has no transfer encodings".into());
         }
     }
     if !fields.content_length.is_absent_or_digits() {
-        return Err("there must be one Content-Length, of digits only");
+        return Err("there must be one Content-Length, of digits without leading zeros".into());
+    }
+    if upgrade::is_websocket(fields) && upgrade::has_body(fields) {
+        return Err("a request for a WebSocket has no body".into());
     }
     let expect = fields.expect.first;
     if expect.is_some_and(|expect| !expect.eq_ignore_ascii_case(b"100-continue")) {
-        return Err("the only expectation that is understood is `100-continue`");
+        let words = "the only expectation that is understood is `100-continue`";
+        return Err(Objection { reason: Reason::ExpectationFailed, words });
     }
     if fields.present.nominations && headers::nominates_framing(request.headers()) {
-        return Err("Connection may not name a header that frames or routes the message");
+        return Err("Connection may not name a header that frames or routes the message".into());
     }
     Ok(())
 }
 
 impl<'a> Host<'a> {
     /// Reads the one Host header: an authority without user information.
-    fn read(field: Field<'a>) -> Result<Self, Objection> {
-        const NO_HOST: Objection = "the Host header is no host";
+    fn read(field: Field<'a>) -> Result<Self, &'static str> {
+        const NO_HOST: &str = "the Host header is no host";
         let received = field.only().ok_or("there must be exactly one Host header")?;
         let text = std::str::from_utf8(received).map_err(|_| NO_HOST)?;
         let name = host_of(text);
@@ -157,20 +212,31 @@ fn has_dot_segment(path: &str) -> bool {
         })
 }
 
+/// Whether a NUL is in the path, percent-encoded: otherwise it cannot be.
+fn has_nul(path: &str) -> bool {
+    memchr::memchr(b'%', path.as_bytes()).is_some() && path.contains("%00")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fields, Place, check};
-    use http::Request;
+    use super::{Fields, Head, MAX_FIELD, MAX_TARGET, Place, check};
+    use crate::domain::outcome::Reason;
+    use http::{Request, Version};
 
     const PLACE: Place = Place { scheme: "http", by_path: true };
 
-    fn objection(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<&'static str> {
+    fn objection(method: &str, target: &str, headers: &[(&str, &str)]) -> Option<()> {
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        check(&request, &Fields::of(request.headers()), false, PLACE).err()
+        reason(&request).map(|_reason| ())
+    }
+
+    fn reason(request: &Request<()>) -> Option<Reason> {
+        let head = Head { length: 99_999, ..Head::default() };
+        check(request, &Fields::of(request.headers()), head, PLACE).err().map(|why| why.reason)
     }
 
     #[test]
@@ -211,7 +277,7 @@ mod tests {
         let twice =
             [("host", "a"), ("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")];
         assert!(objection("POST", "/", &twice).is_some());
-        for length in ["+5", "5, 5", "-1", "0x5"] {
+        for length in ["+5", "5, 5", "-1", "0x5", "05", "00"] {
             assert!(
                 objection("POST", "/", &[("host", "a"), ("content-length", length)]).is_some(),
                 "{length}"
@@ -219,7 +285,8 @@ mod tests {
         }
         let request = Request::post("/").header("host", "a").header("transfer-encoding", "chunked");
         let request = request.body(()).unwrap();
-        assert!(check(&request, &Fields::of(request.headers()), true, PLACE).is_err());
+        let head = Head { has_content_length: true, ..Head::default() };
+        assert!(check(&request, &Fields::of(request.headers()), head, PLACE).is_err());
         assert!(
             objection("GET", "/", &[("host", "a"), ("connection", "close, content-length")])
                 .is_some()
@@ -228,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_target_that_means_another_one_is_refused() {
-        for target in ["/a/../b", "/a/%2e%2E/b", "/./a", "/a/.."] {
+        for target in ["/a/../b", "/a/%2e%2E/b", "/./a", "/a/..", "/a%2Fb%00"] {
             assert!(objection("GET", target, &[("host", "a")]).is_some(), "{target}");
         }
         assert!(objection("GET", "*", &[("host", "a")]).is_some());
@@ -236,5 +303,31 @@ mod tests {
         assert!(objection("GET", "http://a:81/", &[("host", "a")]).is_some());
         assert!(objection("GET", "http://x@a/", &[("host", "a")]).is_some());
         assert!(objection("GET", "https://a/", &[("host", "a")]).is_some());
+    }
+
+    #[test]
+    fn what_is_too_long_or_expects_too_much_has_a_reason_of_its_own() {
+        let request = |target: usize, value: usize| {
+            let request = Request::get("/".repeat(target)).header("host", "a");
+            request.header("x", "x".repeat(value)).body(()).unwrap()
+        };
+        assert_eq!(reason(&request(MAX_TARGET, MAX_FIELD - 1)), None);
+        assert_eq!(reason(&request(MAX_TARGET + 1, 1)), Some(Reason::UriTooLong));
+        assert_eq!(reason(&request(1, MAX_FIELD)), Some(Reason::HeadTooLarge));
+        let mut over_http2 = request(1, MAX_FIELD);
+        *over_http2.version_mut() = Version::HTTP_2;
+        assert_eq!(reason(&over_http2), Some(Reason::HeadTooLarge));
+        let mut expects = request(1, 1);
+        expects.headers_mut().insert("expect", "100-continue, x".parse().unwrap());
+        assert_eq!(reason(&expects), Some(Reason::ExpectationFailed));
+    }
+
+    #[test]
+    fn a_websocket_has_no_body() {
+        let asks = [("host", "a"), ("connection", "upgrade"), ("upgrade", "WebSocket")];
+        let with = |field: (&str, &str)| objection("GET", "/", &[&asks[..], &[field]].concat());
+        assert_eq!(with(("content-length", "0")), None);
+        assert!(with(("content-length", "1")).is_some());
+        assert!(with(("transfer-encoding", "chunked")).is_some());
     }
 }

@@ -13,6 +13,7 @@
 mod acceptor;
 mod alarm;
 mod answer;
+mod answer_fields;
 mod answered;
 mod attempts;
 mod body;
@@ -45,6 +46,7 @@ mod spare;
 mod stream;
 mod transport;
 mod tunnel;
+mod twins;
 mod upgrade;
 mod upload;
 mod upstream;

@@ -10,8 +10,9 @@ use super::{
     connection::Connection,
     exchange::Exchange,
     fields::Present,
-    headers::{self, CORRELATION_ID, TASK_ID, TRACEPARENT, TRACESTATE},
+    headers::{self, TRACEPARENT, TRACESTATE},
     routes::Route,
+    twins,
     upgrade::Upgrade,
     upload::RequestBody,
 };
@@ -47,6 +48,9 @@ pub(super) fn outgoing(
     let version = parts.version;
     let headers = &mut parts.headers;
     headers::strip_hop_by_hop(headers, present);
+    if present.twin {
+        twins::strip(headers);
+    }
     if let Some(upgrade) = upgrade {
         upgrade.put(headers);
     } else if present.te_trailers {
@@ -58,18 +62,14 @@ pub(super) fn outgoing(
     headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
-    if let Ok(id) = HeaderValue::from_bytes(exchange.correlation_id()) {
-        headers.insert(CORRELATION_ID, id);
-    }
-    if let Some(id) = exchange.task_id().and_then(|id| HeaderValue::from_bytes(&id.encode()).ok()) {
-        headers.insert(TASK_ID, id);
-    }
+    exchange.ids().put(headers);
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }
     if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);
     }
+    twins::strip_by(headers, &route.request_headers);
     headers::apply(headers, &route.request_headers);
     parts.uri = target(parts.uri, prefix);
     parts.version = Version::HTTP_11;

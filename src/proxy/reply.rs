@@ -79,8 +79,15 @@ impl Problem {
 
     /// Whether what follows on the connection cannot be trusted to be a request.
     pub(super) const fn breaks_connection(&self) -> bool {
-        use Reason::{BadRequest, ClientBodyError, ClientBodyTimeout, HeadTooLarge};
-        matches!(self.reason, BadRequest | ClientBodyError | ClientBodyTimeout | HeadTooLarge)
+        matches!(
+            self.reason,
+            Reason::BadRequest
+                | Reason::ClientBodyError
+                | Reason::ClientBodyTimeout
+                | Reason::ExpectationFailed
+                | Reason::HeadTooLarge
+                | Reason::UriTooLong
+        )
     }
 
     /// What it is for a caller that speaks gRPC.
@@ -94,9 +101,6 @@ impl Problem {
         let headers = response.headers_mut();
         grpc::put_trailers_only(headers, self.code(), &self.detail, self.retry_after);
         put_proxy_status(headers, self.reason);
-        if self.breaks_connection() {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
         response
     }
 
@@ -118,9 +122,6 @@ impl Problem {
             if let Ok(value) = HeaderValue::try_from(allow.join(", ")) {
                 headers.insert(header::ALLOW, value);
             }
-        }
-        if self.breaks_connection() {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         (response, length)
     }
@@ -221,6 +222,8 @@ const fn title(reason: Reason) -> &'static str {
         Reason::BadRequest | Reason::ClientBodyError => "Bad request",
         Reason::ClientBodyTimeout => "The request body took too long",
         Reason::HeadTooLarge => "Request head too large",
+        Reason::UriTooLong => "Request target too long",
+        Reason::ExpectationFailed => "Expectation failed",
         Reason::LoopDetected => "Loop detected",
         Reason::DnsFailure | Reason::ConnectRefused | Reason::ConnectReset | Reason::TlsFailure => {
             "The upstream cannot be reached"

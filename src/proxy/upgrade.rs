@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method, Request, Version, header};
 
-use super::fields::Fields;
+use super::{answer_fields::AnswerFields, fields::Fields};
 
 /// The protocol that is asked for, as the caller wrote it.
 #[derive(Debug, Clone)]
@@ -16,12 +16,10 @@ impl Upgrade {
         let protocol = fields.upgrade.only()?;
         let is_http = protocol.get(..2).is_some_and(|name| name.eq_ignore_ascii_case(b"h2"))
             || protocol.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"http"));
-        let has_body = fields.content_length.first.is_some_and(|length| length != b"0")
-            || fields.transfer_encoding.first.is_some();
         let is_meant = request.version() == Version::HTTP_11
             && request.method() == Method::GET
             && fields.present.upgrade;
-        if is_http || has_body || !is_meant {
+        if is_http || has_body(fields) || !is_meant {
             return None;
         }
         HeaderValue::from_bytes(protocol).ok().map(Self)
@@ -34,15 +32,27 @@ impl Upgrade {
     }
 
     /// Whether an answer that switches protocols switches to this one.
-    pub(super) fn is_granted(&self, answer: &Fields<'_>) -> bool {
+    pub(super) fn is_granted(&self, answer: &AnswerFields<'_>) -> bool {
         answer.upgrade.only().is_some_and(|said| said.eq_ignore_ascii_case(self.0.as_bytes()))
     }
 }
 
+/// Whether a request asks for WebSocket. Callers may send its frames without waiting for the
+/// answer, so what follows such a request can be no HTTP even where the answer is no.
+pub(super) fn is_websocket(fields: &Fields<'_>) -> bool {
+    fields.present.upgrade
+        && fields.upgrade.first.is_some_and(|asked| asked.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether a request has a body, by its fields.
+pub(super) fn has_body(fields: &Fields<'_>) -> bool {
+    fields.content_length.first.is_some_and(|length| length != b"0")
+        || fields.transfer_encoding.first.is_some()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Upgrade;
-    use crate::proxy::fields::Fields;
+    use super::{AnswerFields, Fields, Upgrade};
     use http::{Method, Request, Version, header};
 
     fn wants(change: impl FnOnce(&mut Request<()>)) -> bool {
@@ -89,7 +99,7 @@ mod tests {
         for (said, is_granted) in [("websocket", true), ("h2c", false), ("", false)] {
             let mut headers = http::HeaderMap::new();
             headers.insert(header::UPGRADE, said.parse().unwrap());
-            assert_eq!(wanted.is_granted(&Fields::of(&headers)), is_granted, "{said}");
+            assert_eq!(wanted.is_granted(&AnswerFields::of(&headers)), is_granted, "{said}");
         }
     }
 }

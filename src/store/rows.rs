@@ -149,14 +149,15 @@ pub(super) fn task_cells<'a>(call: &'a CallRecord, who: &'a Origin) -> [Cell<'a>
     ]
 }
 
-/// The attempts as JSON; nothing when there was one, for the row itself says it all.
+/// The attempts as JSON; nothing when there was one at the call's own upstream, for the row itself
+/// says it all.
 fn attempt_log(attempts: &[Attempt], upstream: &str) -> Cell<'static> {
-    if attempts.len() < 2 {
+    if attempts.len() < 2 && attempts.iter().all(|attempt| attempt.instead.is_none()) {
         return Cell::Null;
     }
     let entries = attempts.iter().map(|attempt| {
         json!({
-            "upstream": upstream,
+            "upstream": attempt.instead.as_deref().unwrap_or(upstream),
             "endpoint": &*attempt.endpoint,
             "verdict": attempt.verdict.as_str(),
             "reason": attempt.reason.map(Reason::as_str),

@@ -43,6 +43,26 @@ fn callers_that_go_away_say_nothing_about_the_upstream() {
 }
 
 #[test]
+fn a_caller_that_closes_its_side_has_gone_away_and_frees_the_upstream() {
+    let database = Database::new();
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &[]).database(&database.url).start();
+    upstream.answer(stall());
+    let mut connection = fusebox.connect();
+    connection.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nbody");
+    wait_until("the call arrives", PATIENCE, || {
+        (upstream.received().last()?.body == b"body").then_some(())
+    });
+    connection.half_close();
+    assert!(connection.try_head().is_none(), "it is not waited for the upstream");
+    database.wait_for(
+        "select outcome, failure_reason, count(*) from task_history group by 1, 2",
+        "cancelled|client_gone_before_headers|1",
+    );
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
 fn an_upstream_that_always_dies_in_the_body_trips_after_five_calls() {
     let (upstream, fusebox) = start(&[]);
     for end in [Step::Reset, Step::Close, Step::Reset, Step::Close, Step::Reset] {

@@ -211,5 +211,5 @@ pub(crate) fn site(upstream: &str, action: &str) -> CallSite {
 
 fn attempt(endpoint: &str, reason: Option<Reason>) -> Attempt {
     let verdict = reason.map_or(Verdict::Success, Reason::verdict);
-    Attempt { endpoint: endpoint.into(), verdict, reason, duration_us: 900 }
+    Attempt { instead: None, endpoint: endpoint.into(), verdict, reason, duration_us: 900 }
 }

@@ -112,8 +112,11 @@ impl Code {
         match reason {
             Reason::ConnectTimeout => Self::Unavailable,
             Reason::MethodNotAllowed => Self::Unimplemented,
-            Reason::HeadTooLarge => Self::ResourceExhausted,
-            Reason::ClientBodyError | Reason::LoopDetected | Reason::Internal => Self::Internal,
+            Reason::HeadTooLarge | Reason::UriTooLong => Self::ResourceExhausted,
+            Reason::ClientBodyError
+            | Reason::ExpectationFailed
+            | Reason::LoopDetected
+            | Reason::Internal => Self::Internal,
             Reason::GrpcDeadlineExceeded => Self::DeadlineExceeded,
             Reason::GrpcInternal => Self::Internal,
             Reason::GrpcDataLoss => Self::DataLoss,
@@ -199,6 +202,8 @@ mod tests {
             (Reason::ClientBodyError, Code::Internal),
             (Reason::ClientGoneMidBody, Code::Cancelled),
             (Reason::HeadTooLarge, Code::ResourceExhausted),
+            (Reason::UriTooLong, Code::ResourceExhausted),
+            (Reason::ExpectationFailed, Code::Internal),
             (Reason::Internal, Code::Internal),
         ] {
             assert_eq!(Code::of_reason(reason), code, "{reason:?}");

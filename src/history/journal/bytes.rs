@@ -36,9 +36,14 @@ impl Writer<'_> {
 
     /// A text. One that is longer than 64 KiB, which no setting and no head can be, ends there.
     pub(super) fn text(&mut self, text: &str) {
-        let end = text.floor_char_boundary(usize::from(u16::MAX));
-        self.u16(u16::try_from(end).unwrap_or(u16::MAX));
-        self.0.extend_from_slice(&text.as_bytes()[..end]);
+        self.ascii(&text.as_bytes()[..text.floor_char_boundary(usize::from(u16::MAX))]);
+    }
+
+    /// The same with a text of ASCII that is at hand as bytes.
+    pub(super) fn ascii(&mut self, text: &[u8]) {
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        self.u16(length);
+        self.0.extend_from_slice(&text[..usize::from(length)]);
     }
 }
 

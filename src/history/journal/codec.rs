@@ -47,7 +47,7 @@ pub(super) fn put_began(
     out.u32(endpoint.map_or(NOBODY, |endpoint| names.text(endpoint)));
     out.maybe(call.deadline_ms);
     out.u8(call.breaker_state as u8);
-    out.text(call.correlation_id.as_str());
+    out.ascii(call.correlation_id.as_bytes());
     out.text(call.method.as_str());
 }
 
@@ -74,6 +74,12 @@ pub(super) fn put_ended(out: &mut Vec<u8>, call: &CallRecord, names: &mut impl R
     // What came later stands behind, so that an older version reads the rest, and an older record
     // ends here.
     out.u8(call.grpc_status.unwrap_or(NO_GRPC_STATUS));
+    for (at, attempt) in (0..u8::MAX).zip(call.attempts.iter()) {
+        if let Some(upstream) = &attempt.instead {
+            out.u8(at);
+            out.u32(names.text(upstream));
+        }
+    }
 }
 
 /// The id at the front of a record of a call.
@@ -101,6 +107,9 @@ pub(super) fn ended(record: &[u8], words: &Vocabulary) -> Option<CallRecord> {
     call.weight = from.u32()?;
     call.attempts = read_attempts(&mut from, words)?;
     call.grpc_status = from.u8().filter(|&code| code != NO_GRPC_STATUS);
+    while let (Some(at), Some(upstream)) = (from.u8(), from.u32()) {
+        call.attempts.get_mut(usize::from(at))?.instead = Some(words.text(upstream));
+    }
     Some(call)
 }
 
@@ -148,6 +157,7 @@ fn read_attempts(from: &mut Reader<'_>, words: &Vocabulary) -> Option<Attempts> 
     (0..count)
         .map(|_| {
             Some(Attempt {
+                instead: None,
                 endpoint: words.text(from.u32()?),
                 verdict: words.verdict(from.u8()?)?,
                 reason: words.reason(from.u8()?)?,

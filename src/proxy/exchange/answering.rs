@@ -16,7 +16,7 @@ use crate::{
         answer::Answer,
         answered::Answered,
         body::{Limits, Outgoing, ResponseBody},
-        headers::{self, CORRELATION_ID, TASK_ID},
+        headers,
         reply::{self, Problem},
         tunnel::Tunnel,
         upgrade::Upgrade,
@@ -36,6 +36,7 @@ impl Exchange {
     /// Answers with a problem of ours.
     pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
         let reason = problem.reason();
+        self.is_last |= problem.breaks_connection();
         let Some(record) = &mut self.record else {
             return Response::new(Outgoing::default());
         };
@@ -120,15 +121,9 @@ impl Exchange {
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {
-        let Some(record) = &self.record else { return };
         let headers = response.headers_mut();
-        if let Ok(value) = http::HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
-            headers.insert(CORRELATION_ID, value);
-        }
-        if let Ok(value) = http::HeaderValue::from_bytes(&record.id.encode()) {
-            headers.insert(TASK_ID, value);
-        }
-        if self.connection.asks_to_close() {
+        self.ids.put(headers);
+        if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
     }

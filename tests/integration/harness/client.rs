@@ -1,7 +1,7 @@
 //! A caller that writes bytes and reads answers, and knows no more of HTTP than it must.
 
 use std::{
-    io::{BufRead, BufReader, ErrorKind, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     time::Duration,
 };
@@ -73,7 +73,11 @@ impl Response {
 
 impl Connection {
     pub(crate) fn open(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).expect("it accepts connections");
+        Self::of(TcpStream::connect(to).expect("it accepts connections"))
+    }
+
+    /// One that somebody else made.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout is set");
         stream.set_nodelay(true).expect("small writes go out at once");
@@ -126,6 +130,14 @@ impl Connection {
                 return Response { status, headers, body: body.bytes, trailers: body.trailers };
             }
         }
+    }
+
+    /// The same where a switch of protocols is an answer too, without a body.
+    pub(crate) fn response_or_switch(&mut self) -> Response {
+        let (status, headers) = self.head();
+        let method = if status == 101 { "HEAD" } else { "GET" };
+        let body = self.framed(method, status, &headers).expect("the body is whole");
+        Response { status, headers, body: body.bytes, trailers: body.trailers }
     }
 
     /// Reads one head, interim or final.
@@ -203,6 +215,32 @@ impl Connection {
     pub(crate) fn half_close(&mut self) {
         let sent = self.stream.get_ref().shutdown(Shutdown::Write);
         sent.expect("it is connected");
+    }
+
+    /// Reads the head of a request.
+    pub(crate) fn request(&mut self) -> Head {
+        read_head(&mut self.stream).expect("a request within the deadline")
+    }
+
+    /// Reads the head of a request where the connection may end instead.
+    pub(crate) fn try_request(&mut self) -> Option<Head> {
+        read_head(&mut self.stream).ok()
+    }
+
+    /// Reads so many bytes.
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        self.try_bytes(count).expect("bytes within the deadline")
+    }
+
+    /// Reads so many bytes where the connection may end, or stay silent, instead.
+    pub(crate) fn try_bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).ok().map(|()| bytes)
+    }
+
+    /// The same connection for another thread, to send on.
+    pub(crate) fn another(&self) -> Self {
+        Self::of(self.stream.get_ref().try_clone().expect("a second handle"))
     }
 
     /// Whether the other side closes, with a deadline; false when it sends or keeps it open.

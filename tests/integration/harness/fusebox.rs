@@ -44,9 +44,15 @@ impl Setup {
     /// One listener that takes everything to one upstream, `payments`, with these further keys of
     /// the upstream, a line each.
     pub(crate) fn payments(url: &str, keys: &[&str]) -> Self {
+        Self::payments_at(&[url], keys)
+    }
+
+    /// The same with several endpoints.
+    pub(crate) fn payments_at(urls: &[&str], keys: &[&str]) -> Self {
         let mut yaml = format!(
             "listeners:\n  egress: {{ listen: \"{{proxy}}\", upstream: payments }}\n\
-             upstreams:\n  payments:\n    endpoints: [\"{url}\"]\n"
+             upstreams:\n  payments:\n    endpoints: [\"{}\"]\n",
+            urls.join("\", \"")
         );
         for key in keys {
             yaml.push_str(&format!("    {key}\n"));
@@ -210,6 +216,14 @@ impl Fusebox {
             (seen.last().map(String::as_str) == Some(state)).then_some(())
         });
         seen
+    }
+
+    /// Waits for the row of a call with this correlation id.
+    pub(crate) fn row(&self, id: &str) -> Value {
+        wait_until(&format!("the row of {id}"), PATIENCE, || {
+            let mut page = self.ask(&format!("/api/v1/tasks?correlationId={id}"));
+            page["tasks"].as_array_mut()?.pop()
+        })
     }
 
     /// Everything it printed on stdout so far.

@@ -3,12 +3,17 @@
 
 mod client;
 mod database;
+pub(crate) mod frames;
 mod fusebox;
+mod held;
 mod link;
+mod row;
 mod upstream;
 
-pub(crate) use client::{Connection, Headers, Response, get};
+pub(crate) use client::{Connection, Head, Headers, Response, get, read_head};
 pub(crate) use database::Database;
 pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
+pub(crate) use held::HeldUpstream;
 pub(crate) use link::BreakableLink;
-pub(crate) use upstream::{Gate, Received, ScriptedUpstream, Step, raw, stall, status};
+pub(crate) use row::{attempts, ending};
+pub(crate) use upstream::{Answer, Gate, Received, ScriptedUpstream, Step, raw, stall, status};

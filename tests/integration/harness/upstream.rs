@@ -2,7 +2,7 @@
 //! keeps what it received.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{BufRead, BufReader, ErrorKind, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -99,6 +99,8 @@ pub(crate) struct Received {
 struct Shared {
     answer: Answer,
     by_path: HashMap<String, Answer>,
+    /// Before all others, one each.
+    next: VecDeque<Answer>,
     received: Vec<Received>,
     /// Connections ever accepted.
     accepted: usize,
@@ -140,6 +142,11 @@ impl ScriptedUpstream {
     /// The same for one path only.
     pub(crate) fn answer_on(&self, path: &str, answer: Answer) {
         lock(&self.shared).by_path.insert(path.to_owned(), answer);
+    }
+
+    /// What is done about the next requests, one each, before it goes on as it was told.
+    pub(crate) fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
+        lock(&self.shared).next.extend(answers);
     }
 
     /// All requests so far.
@@ -210,7 +217,8 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
         let (answer, request) = {
             let mut state = lock(shared);
             let path = line.split(' ').nth(1).unwrap_or_default();
-            let answer = state.by_path.get(path).unwrap_or(&state.answer).clone();
+            let usual = state.by_path.get(path).unwrap_or(&state.answer).clone();
+            let answer = state.next.pop_front().unwrap_or(usual);
             let headers = headers.clone();
             let begun = Received { line, headers, head: bytes, connection, ..Received::default() };
             state.received.push(begun);

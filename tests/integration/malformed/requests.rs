@@ -179,13 +179,18 @@ fn ambiguity(request: &Received) -> Option<String> {
     let framings = count("content-length") + count("transfer-encoding");
     let coding = request.headers.all("transfer-encoding");
     let parts: Vec<&str> = request.line.split(' ').collect();
+    let is_about = |token: &str| match token {
+        "TE" => count("te") == 1,
+        "Upgrade" => count("upgrade") == 1,
+        _ => false,
+    };
     let is_clear = lines.iter().all(is_plain)
         && lines.ends_with(&["", ""])
         && matches!(parts[..], [_, target, "HTTP/1.1"] if target.starts_with(['/', '*']))
         && count("host") == 1
         && framings <= 1
         && coding.iter().all(|coding| *coding == "chunked")
-        && request.headers.all("connection").iter().all(|token| *token == "TE")
+        && request.headers.all("connection").iter().all(|token| is_about(token))
         && request.headers.all("te").iter().all(|token| *token == "trailers")
         && count("keep-alive") + count("expect") == 0;
     (!is_clear).then(|| format!("it can be read in two ways: {request:?}"))

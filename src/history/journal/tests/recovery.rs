@@ -7,7 +7,7 @@ use crate::{
     clock,
     domain::{
         outcome::{Outcome, Reason},
-        task::CallRecord,
+        task::{Attempt, CallRecord},
     },
     history::{
         journal::{KEPT, Position},
@@ -23,7 +23,7 @@ fn a_row_is_read_as_it_was_written() {
     let mut calls = vec![samples::success(&site), samples::failure(&site), samples::refused(&site)];
     calls[1].parent_id = Some(calls[0].id);
     let again = calls[0].attempts[0].clone();
-    calls[1].attempts.push(again);
+    calls[1].attempts.push(Attempt { instead: Some("standby".into()), ..again });
     calls[0].grpc_status = Some(0);
     calls[1].grpc_status = Some(14);
     calls[2].weight = 7;
