@@ -202,24 +202,36 @@ impl Endpoint {
         answered(patience.wait(Pin::new(&mut call), upload).await, upload)
     }
 
-    /// Sends a request over a connection that is made for it, or one that calls share.
+    /// Sends a request over a connection that is made for it, or one that calls share. Of the latter
+    /// it may turn out that it takes no more calls: then the request goes over the next one.
     async fn send_first(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         asks: Asks,
         upload: &Upload,
         mut patience: Patience<'_>,
     ) -> Answered {
-        let making = self.connection(self.offer(asks), &patience);
-        let connection = self.connecting(&patience, making).await;
-        patience.began = clock::now();
-        match connection {
-            Ok(New::Http1(connection)) => {
-                let mut call = Call::new(connection, request, asks.is_upgrade);
-                answered(patience.wait(Pin::new(&mut call), upload).await, upload)
+        let mut is_second = false;
+        loop {
+            let making = self.connection(self.offer(asks), &patience);
+            let connection = self.connecting(&patience, making).await;
+            patience.began = clock::now();
+            let line = match connection {
+                Ok(New::Http2(line)) => line,
+                Ok(New::Http1(connection)) => {
+                    let mut call = Call::new(connection, request, asks.is_upgrade);
+                    return answered(patience.wait(Pin::new(&mut call), upload).await, upload);
+                }
+                Err(reason) => {
+                    return Err(Failed { reason, reached: Reached::Nothing(Box::new(request)) });
+                }
+            };
+            match self.send_stream(line, request, upload, &patience).await {
+                Err(Failed { reached: Reached::Nothing(back), .. }) if !is_second => {
+                    (request, is_second) = (*back, true);
+                }
+                ended => return ended,
             }
-            Ok(New::Http2(line)) => self.send_stream(line, request, upload, patience).await,
-            Err(reason) => Err(Failed { reason, reached: Reached::Nothing(Box::new(request)) }),
         }
     }
 
@@ -229,7 +241,7 @@ impl Endpoint {
         line: Line,
         request: Request<RequestBody>,
         upload: &Upload,
-        patience: Patience<'_>,
+        patience: &Patience<'_>,
     ) -> Answered {
         let (mut sender, streaming) = self.lines.begin(line);
         let request = h2::named(request, &self.scheme, self.name());

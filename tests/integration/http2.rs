@@ -170,6 +170,43 @@ fn an_upstream_that_says_goodbye_gets_its_next_call_over_another_connection() {
 }
 
 #[test]
+fn a_stream_that_came_too_late_for_a_goodbye_is_sent_again_whatever_it_is() {
+    let (upstream, fusebox) = upstream_with(&[]);
+    let mut first = call(&fusebox, "GET");
+    let mut leaving = Frames::server(upstream.accept(), 100);
+    assert_eq!(leaving.next_of(frames::HEADERS).stream, 1);
+    let mut late = call(&fusebox, "POST");
+    assert_eq!(leaving.next_of(frames::HEADERS).stream, 3);
+    leaving.send(frames::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    let mut next = Frames::server(upstream.accept(), 100);
+    assert_eq!(next.next_of(frames::DATA).payload, b"body");
+    next.answer(1, 200);
+    assert_eq!(late.response("POST").status, 200);
+    leaving.answer(1, 204);
+    assert_eq!(first.response("GET").status, 204, "the others end where they are");
+}
+
+#[test]
+fn a_connection_that_was_said_goodbye_to_costs_no_call_an_attempt_while_it_ends() {
+    let (upstream, fusebox) = upstream_with(&["retry: { attempts: 1 }"]);
+    let mut first = call(&fusebox, "GET");
+    let mut leaving = Frames::server(upstream.accept(), 100);
+    leaving.next_of(frames::HEADERS);
+    leaving.send(frames::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    // Its reply says that the goodbye was read.
+    leaving.send(frames::PING, 0, 0, &[0; 8]);
+    leaving.next_of(frames::PING);
+    let mut second = call(&fusebox, "POST");
+    let mut next = Frames::server(upstream.accept(), 100);
+    assert_eq!(next.next_of(frames::DATA).payload, b"body");
+    next.answer(1, 200);
+    assert_eq!(second.response("POST").status, 200);
+    leaving.answer(1, 204);
+    assert_eq!(first.response("GET").status, 204);
+    assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
 fn streams_beyond_what_the_upstream_takes_go_over_another_connection() {
     let (upstream, fusebox) = upstream_with(&[]);
     let mut first = call(&fusebox, "GET");

@@ -29,7 +29,7 @@ mod concurrency;
 mod deadlines;
 mod fallbacks;
 mod forwarding;
-mod frames;
+mod hostile;
 mod http2;
 mod limits;
 mod logs;
