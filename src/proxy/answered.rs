@@ -28,6 +28,8 @@ pub(super) struct Answered {
     /// What it says of itself.
     said: Said,
     deadline: Deadline,
+    /// The verdict did not wait for its end.
+    has_lasted: bool,
 }
 
 /// Where the verdict stands.
@@ -49,7 +51,7 @@ impl Answered {
         said: Said,
         deadline: Deadline,
     ) -> Self {
-        Self { endpoint, _counted: counted, standing, said, deadline }
+        Self { endpoint, _counted: counted, standing, said, deadline, has_lasted: false }
     }
 
     /// Who gives it.
@@ -83,6 +85,7 @@ impl Answered {
         let standing = std::mem::replace(&mut self.standing, Standing::Settled);
         self.standing = match standing {
             Standing::Awaited(admission, observed) => {
+                self.has_lasted = true;
                 Standing::Recorded(admission.record(observed, now))
             }
             other => other,
@@ -104,6 +107,9 @@ impl Answered {
             // A stream that lasted and failed in the end; of other failures it is known.
             Standing::Recorded(recorded) if verdict == Verdict::Failure => {
                 recorded.reclassify(now);
+                if self.has_lasted {
+                    self.endpoint.record(verdict, now);
+                }
             }
             Standing::Recorded(recorded) => recorded.settle(),
             Standing::Settled => {}

@@ -21,6 +21,9 @@ use crate::{
     tls::ServerTls,
 };
 
+/// As many calls may be given up at once over one connection, if they are most of them.
+const MANY_GIVEN_UP: u32 = 500;
+
 /// What a listener gives to each of its connections.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -55,6 +58,9 @@ pub(super) struct Connection {
     alarm: Rc<RefCell<Alarm>>,
     /// Calls under way.
     calls: Cell<usize>,
+    /// Calls that are over, and those of them that the caller gave up at once.
+    over: Cell<u32>,
+    given_up: Cell<u32>,
     /// Since when there is none.
     free_since: Cell<Instant>,
     /// What the connection becomes when the answer under way has been written. Whoever serves the
@@ -87,6 +93,8 @@ impl Connection {
             speech,
             alarm,
             calls: Cell::new(0),
+            over: Cell::new(0),
+            given_up: Cell::new(0),
             free_since: Cell::new(now),
             next,
         })
@@ -127,10 +135,20 @@ impl Connection {
         self.calls.set(self.calls.get() + 1);
     }
 
-    /// A call ended, and perhaps with it begins the wait for the next.
-    pub(super) fn end(&self, now: Instant) {
+    /// A call ended, and perhaps with it begins the wait for the next. `given_up` says that its
+    /// caller went away almost at once.
+    pub(super) fn end(&self, given_up: bool, now: Instant) {
         self.calls.set(self.calls.get().saturating_sub(1));
+        self.over.set(self.over.get().saturating_add(1));
+        self.given_up.set(self.given_up.get().saturating_add(given_up.into()));
         self.free_since.set(now);
+    }
+
+    /// Whether the caller makes calls only to give them up: each costs an upstream more than it
+    /// costs the caller.
+    pub(super) const fn is_abused(&self) -> bool {
+        let (over, given_up) = (self.over.get(), self.given_up.get());
+        given_up >= MANY_GIVEN_UP && given_up > over / 2
     }
 
     /// When the answer under way has been written, the connection becomes a tunnel.

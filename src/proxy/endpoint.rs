@@ -31,6 +31,8 @@ pub(super) struct Endpoint {
     /// None where it takes plain text.
     tls: Option<EndpointTls>,
     settings: Arc<config::Upstream>,
+    /// It is known that TLS with it fails.
+    is_told: Cell<bool>,
     /// What it chose to speak, where that was its choice.
     chosen: Cell<Option<Speech>>,
     /// The thread that this is on.
@@ -93,6 +95,7 @@ impl Endpoint {
             scheme: host.endpoint().uri.scheme().cloned().unwrap_or(Scheme::HTTP),
             tls: common.tls.of_endpoint(&settings.name, host.endpoint()),
             settings: Arc::clone(settings),
+            is_told: Cell::new(false),
             chosen: Cell::new(None),
             worker: common.worker,
             pool: Pool::new(settings.pool),

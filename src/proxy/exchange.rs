@@ -42,6 +42,9 @@ use crate::{
 /// The longest method that is told, in bytes; the longest that is registered has 16.
 const MAX_METHOD: usize = 32;
 
+/// A call whose caller went away within this was hardly meant.
+const GIVEN_UP_WITHIN_US: u64 = 1_000_000;
+
 /// No secret is shorter; the methods that everybody uses are.
 const SHORTEST_SECRET: usize = 8;
 
@@ -348,12 +351,14 @@ impl Drop for Exchange {
             record.outcome = Reason::Shutdown.outcome();
             record.reason = Some(Reason::Shutdown);
         }
+        let given_up = record.reason == Some(Reason::ClientGoneBeforeHeaders)
+            && record.duration_us < GIVEN_UP_WITHIN_US;
         if self.route.is_some() {
             self.place.traffic.end();
         }
         self.place.traffic.count(&record, now);
         self.connection.terms.worker.finish(&record, self.begun.take(), &self.place.line);
-        self.connection.end(now);
+        self.connection.end(given_up, now);
     }
 }
 

@@ -203,7 +203,8 @@ const fn explanation(reason: Reason) -> &'static str {
         Reason::BulkheadFull => "too many calls to the upstream are under way, and too many wait",
         Reason::QueueTimeout => "too many calls to the upstream are under way",
         Reason::NoConnection => "too many connections to the upstream are in use",
-        Reason::TlsFailure => "the upstream's side of TLS is not understood",
+        Reason::TlsFailure => "no TLS connection to the upstream came about",
+        Reason::TlsCertificate => "the upstream's certificate is not to be trusted",
         Reason::ResetBeforeHeaders => "the upstream closed the connection before it answered",
         Reason::ProtocolError => "the upstream sent an answer that is not understood",
         Reason::ClientBodyError => "the request body is malformed or ended early",
@@ -225,9 +226,11 @@ const fn title(reason: Reason) -> &'static str {
         Reason::UriTooLong => "Request target too long",
         Reason::ExpectationFailed => "Expectation failed",
         Reason::LoopDetected => "Loop detected",
-        Reason::DnsFailure | Reason::ConnectRefused | Reason::ConnectReset | Reason::TlsFailure => {
-            "The upstream cannot be reached"
-        }
+        Reason::DnsFailure
+        | Reason::ConnectRefused
+        | Reason::ConnectReset
+        | Reason::TlsFailure
+        | Reason::TlsCertificate => "The upstream cannot be reached",
         Reason::ConnectTimeout
         | Reason::TimeoutFirstByte
         | Reason::TimeoutAttempt

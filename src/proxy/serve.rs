@@ -176,7 +176,11 @@ async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
             if is_going {
                 return connection.poll_idle_for(GOING_FOR, cx).map(Ok);
             }
-            if closing.poll(cx).is_pending() && connection.poll_given_up(cx).is_pending() {
+            let is_wanted = !connection.is_abused();
+            if is_wanted
+                && closing.poll(cx).is_pending()
+                && connection.poll_given_up(cx).is_pending()
+            {
                 return Poll::Pending;
             }
             is_going = true;

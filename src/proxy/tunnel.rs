@@ -89,6 +89,8 @@ struct Side<S> {
     bytes: Rc<Cell<u64>>,
     /// It was this side that failed.
     is_broken: bool,
+    /// It has sent its last.
+    has_ended: bool,
     /// When something moved last, on either side.
     moved: Rc<Cell<Instant>>,
 }
@@ -96,12 +98,12 @@ struct Side<S> {
 impl<S> Side<S> {
     fn new(stream: S, ahead: Bytes, bytes: &Rc<Cell<u64>>, moved: &Rc<Cell<Instant>>) -> Self {
         let (bytes, moved) = (Rc::clone(bytes), Rc::clone(moved));
-        Self { stream, ahead, bytes, is_broken: false, moved }
+        Self { stream, ahead, bytes, has_ended: false, is_broken: false, moved }
     }
 
-    /// Remembers a failure of this side.
+    /// Remembers a failure of this side. One that has said all that it has to say may leave.
     fn noting<T>(&mut self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.is_broken |= matches!(polled, Poll::Ready(Err(_)));
+        self.is_broken |= matches!(polled, Poll::Ready(Err(_))) && !self.has_ended;
         polled
     }
 }
@@ -115,8 +117,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Side<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         if this.ahead.is_empty() {
-            let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+            let mut polled = Pin::new(&mut this.stream).poll_read(cx, buf);
+            // Of TLS: what goes through a tunnel says itself where it ends.
+            if matches!(&polled, Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::UnexpectedEof) {
+                polled = Poll::Ready(Ok(()));
+            }
             ready!(this.noting(polled))?;
+            this.has_ended |= buf.filled().len() == before;
         } else {
             let length = this.ahead.len().min(buf.remaining());
             buf.put_slice(&this.ahead[..length]);

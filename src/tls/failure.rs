@@ -99,7 +99,8 @@ fn explain(error: &Error) -> Failure {
 
 const NO_VERSION: &str = "no version of TLS in common; the oldest spoken here is `min_version`";
 const NO_PROTOCOL: &str = "no version of HTTP in common (ALPN)";
-const NOTHING_IN_COMMON: &str = "no way of encrypting in common";
+const NOTHING_IN_COMMON: &str =
+    "no way of encrypting in common, or the peer asks for a certificate that it does not get";
 
 fn of_certificate(error: &CertificateError) -> String {
     match error {

@@ -114,15 +114,19 @@ impl Endpoint {
             (Socket::Tcp(stream), None) => return Ok((Transport::Tcp(stream), plain)),
             (Socket::Unix(stream), _) => return Ok((Transport::Unix(stream), plain)),
         };
+        self.is_told.set(false);
         let is_http2 = tls::is_http2(stream.get_ref().1);
         let stream = Transport::Tls(Box::new(stream.into()));
         Ok((stream, if is_http2 { Speech::Http2 } else { Speech::Http1 }))
     }
 
     /// Tells why the handshake failed, in words that the reason has not got.
+    /// Once, until one succeeds: rows have the reason of every attempt.
     fn tell(&self, failure: &Failure) -> Reason {
-        let endpoint = &**self.authority();
-        tracing::warn!(endpoint, error = failure.words, "no TLS connection to an upstream");
+        if !self.is_told.replace(true) {
+            let endpoint = &**self.authority();
+            tracing::warn!(endpoint, error = failure.words, "no TLS connection to an upstream");
+        }
         failure.reason
     }
 

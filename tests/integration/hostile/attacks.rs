@@ -55,6 +55,28 @@ fn streams_that_are_opened_and_reset_at_once_end_the_connection() {
 }
 
 #[test]
+fn one_who_gives_up_call_after_call_is_told_to_go() {
+    const AT_A_TIME: u32 = 20;
+    const ROUNDS: u32 = 200;
+    let (upstream, fusebox) = start();
+    let mut caller = Caller::open(&fusebox, OPEN);
+    let left = (0..ROUNDS).find(|round| {
+        let streams = (0..AT_A_TIME).map(|n| 2 * (AT_A_TIME * round + n) + 1);
+        let calls: Vec<u8> = streams.clone().flat_map(|s| request(s, &at("/stall"))).collect();
+        let resets = streams.flat_map(|s| frame(RST_STREAM, 0, s, &8_u32.to_be_bytes()));
+        // The answer to the ping says that the calls were taken before they are given up.
+        caller.send(&[calls, frame(PING, 0, 0, &[7; 8])].concat());
+        let came = caller.wait_for(|frame| matches!(frame.kind, PING | GOAWAY));
+        caller.send(&resets.collect::<Vec<u8>>());
+        came.is_none_or(|frame| frame.kind == GOAWAY)
+    });
+    let left = left.expect("it is told to go");
+    assert!((500..1_000).contains(&(AT_A_TIME * left)), "after {left} rounds");
+    assert!(upstream.hits() <= 1_000, "{} were sent on", upstream.hits());
+    assert_serves_others(&fusebox);
+}
+
+#[test]
 fn a_head_without_an_end_ends_the_connection() {
     let (upstream, fusebox) = start();
     for piece in [fields(&[("x", "y")]), Vec::new()] {
