@@ -3,9 +3,13 @@
 //! Prefixes match whole segments: `/music` takes `/music` and `/music/x`, never `/musical`. The
 //! table is built once per listener and never changes while a call uses it.
 
+mod index;
+
 use std::borrow::Cow;
 
 use http::Method;
+
+use index::Index;
 
 /// What a call must look like for a route to take it. Empty means anything.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -38,10 +42,15 @@ impl Match {
     }
 }
 
+/// Tables with more routes are indexed; up to here, trying them in turn is faster.
+const FEW: usize = 8;
+
 /// Routes in the order in which they are tried, each with what it leads to.
 #[derive(Debug, Clone)]
 pub struct Table<T> {
     routes: Vec<(Match, T)>,
+    /// None for a few routes.
+    index: Option<Index>,
 }
 
 /// What the table says about a call.
@@ -62,19 +71,25 @@ impl<T> Table<T> {
         for (rule, _) in &mut routes {
             rule.path_prefix = normal(&rule.path_prefix).into_owned();
         }
-        routes.sort_by_key(|(rule, _)| {
-            (rule.host.is_none(), usize::MAX - rule.prefix().len(), rule.methods.is_empty())
+        routes.sort_by_cached_key(|(rule, _)| {
+            let length = usize::MAX - rule.prefix().len();
+            let (host, prefix) = (rule.host.clone(), rule.prefix().to_owned());
+            (rule.host.is_none(), length, host, prefix, rule.methods.is_empty())
         });
-        Self { routes }
+        let is_large = routes.len() > FEW;
+        let index = is_large.then(|| Index::of(routes.iter().map(|(rule, _)| rule)));
+        Self { routes, index }
     }
 
     /// The route for a call. `host` is without its port, `path` is [`normal`].
     pub fn find(&self, host: &str, path: &str, method: &Method) -> Found<'_, T> {
+        let place = match &self.index {
+            Some(index) => index.find(host, path),
+            None => self.first(host, path).map(|at| at..self.routes.len()),
+        };
+        let Some(place) = place else { return Found::Nothing };
         let mut allowed: Option<(&Match, Vec<Method>)> = None;
-        for (rule, target) in &self.routes {
-            if !rule.takes_host(host) || !rule.takes_path(path) {
-                continue;
-            }
+        for (rule, target) in &self.routes[place] {
             // A wrong method at a more specific place must not fall through to a less specific one.
             let same_place =
                 |first: &Match| first.host == rule.host && first.prefix() == rule.prefix();
@@ -91,6 +106,11 @@ impl<T> Table<T> {
             }
         }
         allowed.map_or(Found::Nothing, |(_, methods)| Found::MethodNotAllowed(methods))
+    }
+
+    /// The first route that takes a host and a path, found by asking each.
+    fn first(&self, host: &str, path: &str) -> Option<usize> {
+        self.routes.iter().position(|(rule, _)| rule.takes_host(host) && rule.takes_path(path))
     }
 
     /// The routes in the order in which they are tried.
@@ -131,8 +151,9 @@ pub fn host_of(authority: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, Match, Table, host_of, normal, prefix_length};
+    use super::{Found, Index, Match, Table, host_of, normal, prefix_length};
     use http::Method;
+    use proptest::prelude::{prop_assert_eq, proptest};
 
     fn rule(host: &str, path_prefix: &str, methods: &[Method]) -> Match {
         let host = (!host.is_empty()).then(|| host.to_owned());
@@ -175,6 +196,30 @@ mod tests {
         assert_eq!(found, Found::MethodNotAllowed(vec![Method::POST, Method::PUT]));
         let hosts_only = Table::new(vec![(rule("a", "/", &[]), ())]);
         assert_eq!(hosts_only.find("b", "/", &Method::GET), Found::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_finds_what_asking_each_route_finds(
+            rules in proptest::collection::vec((0_usize..4, "(/[ab]{1,2}){0,3}/?", 0_usize..3), 0..24),
+            calls in proptest::collection::vec((0_usize..5, "(/[ab]{1,2}){0,5}/?", 0_usize..3), 1..24),
+        ) {
+            const HOSTS: [&str; 5] = ["", "a.internal", "b.internal", "c", "B.Internal"];
+            let methods = [vec![], vec![Method::GET], vec![Method::PUT, Method::POST]];
+            let numbered = rules.iter().enumerate().map(|(number, (host, prefix, method))| {
+                (rule(HOSTS[*host], &format!("{prefix}/"), &methods[*method]), number)
+            });
+            let mut table = Table::new(numbered.collect());
+            for (host, path, method) in calls {
+                let path = format!("/{}", path.trim_start_matches('/'));
+                let method = [Method::GET, Method::POST, Method::DELETE][method].clone();
+                table.index = Some(Index::of(table.routes.iter().map(|(rule, _)| rule)));
+                let indexed = format!("{:?}", table.find(HOSTS[host], &path, &method));
+                table.index = None;
+                let asked = format!("{:?}", table.find(HOSTS[host], &path, &method));
+                prop_assert_eq!(indexed, asked, "{} {}", HOSTS[host], path);
+            }
+        }
     }
 
     #[test]
