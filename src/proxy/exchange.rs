@@ -75,8 +75,6 @@ pub(super) struct Exchange {
     route: Option<Rc<Route>>,
     /// Taken when it is finished.
     record: Option<CallRecord>,
-    /// Its ids as fields, which go both ways.
-    ids: Ids,
     trace: TraceContext,
     started: Instant,
     /// When the body ended; until then the exchange goes on.
@@ -96,33 +94,6 @@ pub(super) struct Exchange {
     is_grpc: bool,
     /// What follows on the caller's connection cannot be trusted to be a request.
     is_last: bool,
-}
-
-/// The ids of a call as fields.
-#[derive(Debug)]
-pub(super) struct Ids {
-    correlation: HeaderValue,
-    /// What the upstream does for this call has it as its parent.
-    task: HeaderValue,
-}
-
-impl Ids {
-    fn of(record: &CallRecord) -> Self {
-        // Both are letters, digits and a few marks.
-        let value = |id: &[u8]| {
-            HeaderValue::from_bytes(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
-        };
-        Self {
-            correlation: value(record.correlation_id.as_bytes()),
-            task: value(&record.id.encode()),
-        }
-    }
-
-    /// Says them in a message.
-    pub(super) fn put(&self, headers: &mut HeaderMap) {
-        headers.insert(CORRELATION_ID, self.correlation.clone());
-        headers.insert(TASK_ID, self.task.clone());
-    }
 }
 
 impl Exchange {
@@ -173,9 +144,7 @@ impl Exchange {
             response_bytes: 0,
             weight: 1,
         };
-        let ids = Ids::of(&record);
         Box::new(Self {
-            ids,
             connection: Rc::clone(connection),
             place: Rc::clone(place),
             route: route.map(Rc::clone),
@@ -210,9 +179,17 @@ impl Exchange {
         &self.trace
     }
 
-    /// Its ids, as sent on and echoed.
-    pub(super) const fn ids(&self) -> &Ids {
-        &self.ids
+    /// Says its ids in a message: they are sent on and echoed. What the upstream does for this call
+    /// has the task's id as its parent.
+    pub(super) fn put_ids(&self, headers: &mut HeaderMap) {
+        let Some(record) = &self.record else { return };
+        // Made for each message: a value that is shared costs more than these few bytes.
+        if let Ok(value) = HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
+            headers.insert(CORRELATION_ID, value);
+        }
+        if let Ok(value) = HeaderValue::from_bytes(&record.id.encode()) {
+            headers.insert(TASK_ID, value);
+        }
     }
 
     /// How far the caller's body has got.

@@ -62,7 +62,7 @@ pub(super) fn outgoing(
     headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
-    exchange.ids().put(headers);
+    exchange.put_ids(headers);
     if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
         headers.insert(TRACEPARENT, traceparent);
     }

@@ -122,7 +122,7 @@ impl Exchange {
 
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let headers = response.headers_mut();
-        self.ids.put(headers);
+        self.put_ids(headers);
         if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
