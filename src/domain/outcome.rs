@@ -254,6 +254,7 @@ impl Reason {
                 | Self::ConnectTimeout
                 | Self::ConnectReset
                 | Self::TlsFailure
+                | Self::TlsCertificate
         )
     }
 

@@ -53,7 +53,8 @@ impl Condition {
             | Reason::ConnectRefused
             | Reason::ConnectTimeout
             | Reason::ConnectReset
-            | Reason::TlsFailure => Some(Self::Unsent),
+            | Reason::TlsFailure
+            | Reason::TlsCertificate => Some(Self::Unsent),
             Reason::ResetBeforeHeaders => Some(Self::Reset),
             Reason::TimeoutFirstByte | Reason::TimeoutAttempt => Some(Self::Timeout),
             _ => None,

@@ -309,7 +309,9 @@ impl Attempted {
             Reached::Refused => true,
             Reached::Nothing(_) => failed.reason == Reason::ResetBeforeHeaders,
             // The session broke when the request may have been read: that is no handshake.
-            Reached::Something if failed.reason == Reason::TlsFailure => {
+            Reached::Something
+                if matches!(failed.reason, Reason::TlsFailure | Reason::TlsCertificate) =>
+            {
                 return Some(Ending::Failed(Condition::Reset));
             }
             Reached::Something => false,

@@ -16,15 +16,8 @@ const CANCEL: u32 = 8;
 
 fn listener_with(limits: &str) -> (ScriptedUpstream, Fusebox) {
     let upstream = ScriptedUpstream::start();
-    let setup = Setup::of(format!(
-        "listeners:
-  egress: {{ listen: \"{{proxy}}\", upstream: payments, limits: {limits} }}
-upstreams:
-  payments: {{ endpoints: [\"{}\"] }}
-",
-        upstream.url()
-    ));
-    (upstream, setup.start())
+    let fusebox = Setup::limited(&upstream.url(), limits).start();
+    (upstream, fusebox)
 }
 
 #[test]

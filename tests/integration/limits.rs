@@ -10,15 +10,9 @@ use crate::{
 /// Four threads, and a listener with these limits.
 fn start(limits: &str) -> (ScriptedUpstream, Fusebox) {
     let upstream = ScriptedUpstream::start();
-    let setup = Setup::of(format!(
-        "listeners:
-  egress: {{ listen: \"{{proxy}}\", upstream: payments, limits: {limits} }}
-upstreams:
-  payments: {{ endpoints: [\"{}\"] }}
-",
-        upstream.url()
-    ));
-    (upstream, setup.with("workers: 4").start())
+    let setup = Setup::limited(&upstream.url(), limits).with("workers: 4");
+    let fusebox = setup.start();
+    (upstream, fusebox)
 }
 
 #[test]

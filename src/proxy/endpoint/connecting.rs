@@ -82,13 +82,19 @@ impl Endpoint {
 
     /// A connection for one call: a new one, or one that another call is done with.
     pub(super) async fn dial(&self, patience: &Patience<'_>) -> Result<Connection, Reason> {
-        let permit = match self.live.try_connection(&self.host) {
-            Some(permit) => permit,
-            None => {
-                let until = patience.connect_until();
-                match self.live.connection_or_kept(&self.host, self.worker, until).await? {
-                    Leave::Make(permit) => permit,
-                    Leave::Use(connection) => return Ok(connection),
+        let until = patience.connect_until();
+        let permit = loop {
+            if let Some(permit) = self.live.try_connection(&self.host) {
+                break permit;
+            }
+            let leave = self.live.connection_or_kept::<Connection>(&self.host, self.worker, until);
+            match leave.await? {
+                Leave::Make(permit) => break permit,
+                // One that the upstream has closed in this moment gives its leave back.
+                Leave::Use(mut connection) => {
+                    if connection.is_quiet() {
+                        return Ok(connection);
+                    }
                 }
             }
         };

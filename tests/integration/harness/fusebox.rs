@@ -60,6 +60,14 @@ impl Setup {
         Self::of(yaml)
     }
 
+    /// One listener with these limits that takes everything to one upstream, `payments`.
+    pub(crate) fn limited(url: &str, limits: &str) -> Self {
+        Self::of(format!(
+            "listeners:\n  egress: {{ listen: \"{{proxy}}\", upstream: payments, limits: {limits} }}\n\
+             upstreams:\n  payments: {{ endpoints: [\"{url}\"] }}\n"
+        ))
+    }
+
     /// Beside this service instead of `orders`.
     pub(crate) fn service(mut self, name: &str) -> Self {
         name.clone_into(&mut self.service);
