@@ -91,9 +91,14 @@ impl Queue {
                 // Nothing is lost by this: it is read again.
                 let error = &error as &dyn std::error::Error;
                 error!(error, "the journal cannot be read");
-                self.spool.empty_lot()
+                Lot::default()
             }
         }
+    }
+
+    /// A lot is done with.
+    pub(super) fn take_back(&mut self, lot: Lot) {
+        self.spool.take_back(lot);
     }
 
     /// The store's cursors, by worker.

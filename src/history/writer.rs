@@ -215,9 +215,12 @@ impl Delivery {
             }
             let lot = self.queue.next();
             if lot.is_empty() {
+                self.queue.take_back(lot);
                 return Ok(());
             }
-            if let Err(error) = self.deliver(&lot).await {
+            let delivered = self.deliver(&lot).await;
+            self.queue.take_back(lot);
+            if let Err(error) = delivered {
                 self.is_sure = false;
                 // Once is a failover. Again and again is somebody else with a copy of our journal.
                 let is_first = !std::mem::replace(&mut self.was_moved, true);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use tokio::time::sleep;
 
 use super::{
@@ -17,11 +17,11 @@ use super::{
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
     exchange::{Exchange, Towards},
+    own::Own,
     patience::Patience,
     reply::Problem,
     spare::Sendable,
     upgrade::Upgrade,
-    upload::RequestBody,
     upstream::Upstream,
 };
 use crate::{
@@ -45,6 +45,8 @@ pub(super) struct Call {
     pub(super) asks: Asks,
     /// The caller's Host goes upstream.
     pub(super) preserves_host: bool,
+    /// The ids of the call are among the request's fields.
+    pub(super) has_ids: bool,
     /// What it asks the connection to become.
     pub(super) upgrade: Option<Upgrade>,
     /// It may be the one that tries out an upstream that failed.
@@ -61,7 +63,7 @@ pub(super) use said::Said;
 #[derive(Debug)]
 pub(super) struct Ended {
     /// The answer, which may be a failure, or why there is none.
-    pub(super) end: Result<(Response<Answer>, Answered), Problem>,
+    pub(super) end: Result<(Box<Response<Answer>>, Answered), Problem>,
     /// Why it is no success.
     pub(super) reason: Option<Reason>,
 }
@@ -69,7 +71,7 @@ pub(super) struct Ended {
 /// An attempt that is over.
 struct Attempted {
     endpoint: Rc<Endpoint>,
-    sent: Result<Response<Answer>, Failed>,
+    sent: Result<Box<Response<Answer>>, Failed>,
     said: Said,
     standing: Standing,
     deadline: Deadline,
@@ -222,10 +224,11 @@ async fn attempt(
     exchange.sending(towards, now);
     let counted = endpoint.host().begin();
     let sent = match request.take() {
-        Some(request) => {
-            let request = call.ready(request, &endpoint, now);
+        Some(mut request) => {
+            call.deadline.tell(request.headers_mut(), now);
+            let own = call.own(&endpoint, exchange);
             let patience = call.patience(upstream, now);
-            endpoint.send(request, call.asks, exchange.upload(), patience).await
+            endpoint.send((request, own), call.asks, exchange.upload(), patience).await
         }
         None => Err(Failed { reason: Reason::Internal, reached: Reached::Something }),
     };
@@ -252,19 +255,12 @@ async fn attempt(
 }
 
 impl Call {
-    /// The request as this endpoint gets it now.
-    fn ready(
-        &self,
-        mut request: Request<RequestBody>,
-        endpoint: &Endpoint,
-        now: Instant,
-    ) -> Request<RequestBody> {
-        let headers = request.headers_mut();
-        if !self.preserves_host {
-            headers.insert(header::HOST, endpoint.name().clone());
+    /// What is said to this endpoint of the call.
+    fn own<'a>(&self, endpoint: &'a Endpoint, exchange: &'a Exchange) -> Own<'a> {
+        Own {
+            host: Some(endpoint.name()).filter(|_| !self.preserves_host),
+            ids: exchange.ids().filter(|_| !self.has_ids),
         }
-        self.deadline.tell(headers, now);
-        request
     }
 
     /// How long an attempt that begins now waits.
@@ -278,9 +274,9 @@ impl Call {
     /// is none, and nobody is to use its connection.
     fn understood(
         &self,
-        sent: Result<Response<Answer>, Failed>,
+        sent: Result<Box<Response<Answer>>, Failed>,
         now: Instant,
-    ) -> Result<Response<Answer>, Failed> {
+    ) -> Result<Box<Response<Answer>>, Failed> {
         match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let fields = AnswerFields::of(answer.headers());

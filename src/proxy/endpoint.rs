@@ -11,6 +11,7 @@ use super::{
     fault,
     h1::{Arriving, Broken, Call, Connection},
     h2::{self, Line, Lines},
+    own::Own,
     patience::Patience,
     pool::Pool,
     upload::{RequestBody, Upload},
@@ -80,7 +81,8 @@ pub(super) enum Reached {
     Something,
 }
 
-type Answered = Result<Response<Answer>, Failed>;
+/// The answer is in a box because it is handed on many times.
+type Answered = Result<Box<Response<Answer>>, Failed>;
 
 mod connecting;
 
@@ -153,7 +155,7 @@ impl Endpoint {
     /// caller's body.
     pub(super) fn send<'a>(
         &'a self,
-        request: Request<RequestBody>,
+        (request, own): (Request<RequestBody>, Own<'a>),
         asks: Asks,
         upload: &'a Upload,
         patience: Patience<'a>,
@@ -161,10 +163,16 @@ impl Endpoint {
         if self.offer(asks) != Offer::Only(Speech::Http2)
             && let Some(connection) = self.pool.take(patience.began)
         {
-            return Either::Left(self.send_again(connection, request, asks, upload, patience));
+            return Either::Left(self.send_again(
+                connection,
+                (request, own),
+                asks,
+                upload,
+                patience,
+            ));
         }
         // In a box because it is large and rare: every call would carry its room about.
-        Either::Right(Box::pin(self.send_first(request, asks, upload, patience)))
+        Either::Right(Box::pin(self.send_first((request, own), asks, upload, patience)))
     }
 
     /// Sends a request over a connection that has carried others. The upstream may have closed it
@@ -172,13 +180,13 @@ impl Endpoint {
     fn send_again<'a>(
         &'a self,
         connection: Connection,
-        request: Request<RequestBody>,
+        (request, own): (Request<RequestBody>, Own<'a>),
         asks: Asks,
         upload: &'a Upload,
         patience: Patience<'a>,
     ) -> impl Future<Output = Answered> + 'a {
         // Encoded here, so that the request itself is not carried about.
-        let mut call = Call::new(connection, request, asks.is_upgrade);
+        let mut call = Call::new(connection, request, own, asks.is_upgrade);
         async move {
             let ended = patience.wait(Pin::new(&mut call), upload).await;
             let is_stale = matches!(ended, Ok(Err(Broken::Connection)))
@@ -209,7 +217,7 @@ impl Endpoint {
     /// it may turn out that it takes no more calls: then the request goes over the next one.
     async fn send_first(
         &self,
-        mut request: Request<RequestBody>,
+        (mut request, own): (Request<RequestBody>, Own<'_>),
         asks: Asks,
         upload: &Upload,
         mut patience: Patience<'_>,
@@ -222,14 +230,14 @@ impl Endpoint {
             let line = match connection {
                 Ok(New::Http2(line)) => line,
                 Ok(New::Http1(connection)) => {
-                    let mut call = Call::new(connection, request, asks.is_upgrade);
+                    let mut call = Call::new(connection, request, own, asks.is_upgrade);
                     return answered(patience.wait(Pin::new(&mut call), upload).await, upload);
                 }
                 Err(reason) => {
                     return Err(Failed { reason, reached: Reached::Nothing(Box::new(request)) });
                 }
             };
-            match self.send_stream(line, request, upload, &patience).await {
+            match self.send_stream(line, (request, own), upload, &patience).await {
                 Err(Failed { reached: Reached::Nothing(back), .. }) if !is_second => {
                     (request, is_second) = (*back, true);
                 }
@@ -242,23 +250,27 @@ impl Endpoint {
     async fn send_stream(
         &self,
         line: Line,
-        request: Request<RequestBody>,
+        (mut request, own): (Request<RequestBody>, Own<'_>),
         upload: &Upload,
         patience: &Patience<'_>,
     ) -> Answered {
         let (mut sender, streaming) = self.lines.begin(line);
+        own.put(request.headers_mut());
         let request = h2::named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));
         let ended = patience.wait(sending.as_mut(), upload).await;
         match ended.map_err(Failed::after_sending)? {
             Ok(response) => {
-                Ok(response.map(|incoming| Answer::Http2 { incoming, _share: streaming }))
+                let answer = |incoming| Answer::Http2 { incoming, _share: streaming };
+                Ok(Box::new(response.map(answer)))
             }
             Err(mut failed) => Err(match failed.take_message() {
-                Some(request) => Failed {
-                    reason: Reason::ResetBeforeHeaders,
-                    reached: Reached::Nothing(Box::new(h2::unnamed(request))),
-                },
+                Some(request) => {
+                    let mut request = h2::unnamed(request);
+                    own.take_back(request.headers_mut());
+                    let reached = Reached::Nothing(Box::new(request));
+                    Failed { reason: Reason::ResetBeforeHeaders, reached }
+                }
                 None if fault::is_refused(failed.error()) => {
                     Failed { reason: Reason::ResetBeforeHeaders, reached: Reached::Refused }
                 }
@@ -282,7 +294,7 @@ fn answered(
 ) -> Answered {
     let answer = ended.map_err(Failed::after_sending)?;
     match answer {
-        Ok(response) => Ok(response.map(Answer::Http1)),
+        Ok(response) => Ok(Box::new(response.map(Answer::Http1))),
         Err(broken) => Err(Failed::after_sending(fault::of_send(broken, upload))),
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, Method};
 use http_body::Frame;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     connection::Connection,
     fields::Fields,
     h1::Connection as Outbound,
-    headers::{CORRELATION_ID, TASK_ID},
+    own::Ids,
     routes::{Place, Route},
     upgrade,
     upload::Upload,
@@ -179,17 +179,11 @@ impl Exchange {
         &self.trace
     }
 
-    /// Says its ids in a message: they are sent on and echoed. What the upstream does for this call
-    /// has the task's id as its parent.
-    pub(super) fn put_ids(&self, headers: &mut HeaderMap) {
-        let Some(record) = &self.record else { return };
-        // Made for each message: a value that is shared costs more than these few bytes.
-        if let Ok(value) = HeaderValue::from_bytes(record.correlation_id.as_bytes()) {
-            headers.insert(CORRELATION_ID, value);
-        }
-        if let Ok(value) = HeaderValue::from_bytes(&record.id.encode()) {
-            headers.insert(TASK_ID, value);
-        }
+    /// What the call is known by: it is sent on and echoed.
+    pub(super) fn ids(&self) -> Option<Ids<'_>> {
+        let record = self.record.as_ref()?;
+        let correlation_id = &record.correlation_id;
+        Some(Ids { correlation_id, task_id: record.id, trace: &self.trace })
     }
 
     /// How far the caller's body has got.

@@ -72,6 +72,8 @@ pub(super) struct Present {
     pub(super) hop_by_hop: bool,
     pub(super) expect: bool,
     pub(super) tracestate: bool,
+    /// One that says what the call is known by.
+    pub(super) ids: bool,
     /// Trailers are welcome.
     pub(super) te_trailers: bool,
     pub(super) grpc: bool,
@@ -90,52 +92,61 @@ impl<'a> Fields<'a> {
         fields
     }
 
+    /// The length of a name comes first: most fields are told apart by it.
     fn add(&mut self, name: &str, value: &'a [u8]) {
-        match name {
-            "host" => self.host.add(value),
-            "content-length" => self.content_length.add(value),
-            "expect" => {
-                self.expect.add(value);
-                self.present.expect = true;
+        let present = &mut self.present;
+        match name.len() {
+            2 if name == "te" => {
+                present.te_trailers |= headers::has_token(value, b"trailers");
+                present.hop_by_hop = true;
             }
-            "x-correlation-id" => self.correlation_id.add(value),
-            "x-request-id" => self.request_id.add(value),
-            "x-task-id" => self.task_id.add(value),
-            "traceparent" => self.traceparent.add(value),
-            "x-amzn-trace-id" => self.xray.add(value),
-            "grpc-timeout" => self.grpc_timeout.add(value),
-            "x-envoy-expected-rq-timeout-ms" => self.expected_ms.add(value),
-            "tracestate" => self.present.tracestate = true,
-            "via" => self.present.via = true,
-            "connection" => {
-                self.present.connection = true;
+            3 if name == "via" => present.via = true,
+            4 if name == "host" => self.host.add(value),
+            6 if name == "expect" => {
+                self.expect.add(value);
+                present.expect = true;
+            }
+            7 if name == "upgrade" => {
+                self.upgrade.add(value);
+                present.hop_by_hop = true;
+            }
+            9 if name == "x-task-id" => {
+                self.task_id.add(value);
+                present.ids = true;
+            }
+            10 if name == "connection" => {
+                present.connection = true;
                 if !headers::is_connection_word(value) {
-                    self.present.nominations = true;
-                    self.present.upgrade |= headers::has_token(value, b"upgrade");
+                    present.nominations = true;
+                    present.upgrade |= headers::has_token(value, b"upgrade");
                 }
             }
-            "content-type" => self.present.grpc |= grpc::is_grpc(value),
-            "idempotency-key" => self.present.idempotency_key = true,
-            "te" => {
-                self.present.te_trailers |= headers::has_token(value, b"trailers");
-                self.present.hop_by_hop = true;
+            10 if name == "keep-alive" => present.hop_by_hop = true,
+            10 if name == "tracestate" => present.tracestate = true,
+            11 if name == "traceparent" => {
+                self.traceparent.add(value);
+                present.ids = true;
             }
-            "upgrade" => {
-                self.upgrade.add(value);
-                self.present.hop_by_hop = true;
+            12 if name == "content-type" => present.grpc |= grpc::is_grpc(value),
+            12 if name == "grpc-timeout" => self.grpc_timeout.add(value),
+            12 if name == "x-request-id" => self.request_id.add(value),
+            14 if name == "content-length" => self.content_length.add(value),
+            14 if name == "http2-settings" => present.hop_by_hop = true,
+            15 if name == "x-amzn-trace-id" => self.xray.add(value),
+            15 if name == "idempotency-key" => present.idempotency_key = true,
+            16 if name == "x-correlation-id" => {
+                self.correlation_id.add(value);
+                present.ids = true;
             }
-            "transfer-encoding" => {
+            16 if name == "proxy-connection" => present.hop_by_hop = true,
+            17 if name == "transfer-encoding" => {
                 self.transfer_encoding.add(value);
-                self.present.hop_by_hop = true;
+                present.hop_by_hop = true;
             }
-            "keep-alive"
-            | "proxy-connection"
-            | "http2-settings"
-            | "proxy-authenticate"
-            | "proxy-authorization" => {
-                self.present.hop_by_hop = true;
-            }
-            _ => self.present.twin |= twins::is_twin(name),
+            18 if name == "proxy-authenticate" => present.hop_by_hop = true,
+            19 if name == "proxy-authorization" => present.hop_by_hop = true,
+            30 if name == "x-envoy-expected-rq-timeout-ms" => self.expected_ms.add(value),
+            _ => present.twin |= twins::is_twin(name),
         }
     }
 }
@@ -143,6 +154,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::{Field, Fields};
+    use crate::proxy::headers::HOP_BY_HOP;
     use http::{HeaderMap, HeaderName, HeaderValue};
 
     #[test]
@@ -155,6 +167,15 @@ mod tests {
         headers.append("host", HeaderValue::from_static("a"));
         assert_eq!(fields(&headers), None);
         assert_eq!(Fields::of(&headers).host, Field { first: Some(b"a"), is_repeated: true });
+    }
+
+    #[test]
+    fn every_field_of_one_hop_is_noticed() {
+        for name in &HOP_BY_HOP {
+            let value = HeaderValue::from_static("x");
+            let map: HeaderMap = [(name.clone(), value)].into_iter().collect();
+            assert!(Fields::of(&map).present.hop_by_hop, "{name}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
     fields::{Field, Fields},
     headers, inbound,
     outgoing::{Wish, outgoing},
+    own,
     reply::Problem,
     routes::Route,
     spare::Sendable,
@@ -83,18 +84,21 @@ fn prepare(
         is_grpc: present.grpc,
         is_idempotent: retry::is_repeatable(request.method(), present.idempotency_key),
     };
+    let has_ids = own::is_ruled(&route.request_headers);
     let call = Call {
         deadline,
         instead: None,
         asks,
         preserves_host: route.preserve_host,
+        has_ids,
         is_safe_probe: request.method().is_idempotent(),
         upgrade,
         alarm: connection.alarm(deadline.at()),
     };
     let is_spared = route.may_need_it_again(asks);
     let kept = if is_spared { route.upstream.live.retry_policy().body_bytes } else { 0 };
-    let wish = Wish { present, route: &route, prefix, kept, upgrade: call.upgrade.as_ref() };
+    let upgrade = call.upgrade.as_ref();
+    let wish = Wish { present, route: &route, prefix, kept, upgrade, has_ids };
     let request = outgoing(request, wish, &exchange, connection);
     let request = Sendable::new(request, is_spared);
     Ok(Prepared { exchange, route, call, request })

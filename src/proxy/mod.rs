@@ -33,6 +33,7 @@ mod idle;
 mod inbound;
 mod local;
 mod outgoing;
+mod own;
 mod pace;
 mod patience;
 pub mod plane;

@@ -10,7 +10,8 @@ use super::{
     connection::Connection,
     exchange::Exchange,
     fields::Present,
-    headers::{self, TRACEPARENT, TRACESTATE},
+    headers::{self, TRACESTATE},
+    own,
     routes::Route,
     twins,
     upgrade::Upgrade,
@@ -29,17 +30,19 @@ pub(super) struct Wish<'a> {
     pub(super) kept: usize,
     /// What it asks the connection to become.
     pub(super) upgrade: Option<&'a Upgrade>,
+    /// The route has rules about the ids of calls.
+    pub(super) has_ids: bool,
 }
 
-/// The request as the upstream sees it, but for what is different for each attempt: the Host, which
-/// is the caller's still, and the time that is left.
+/// The request as the upstream sees it, but for what Fusebox says of itself (see [`own`]), and the
+/// time that is left.
 pub(super) fn outgoing(
     request: Request<Incoming>,
     wish: Wish<'_>,
     exchange: &Exchange,
     connection: &Connection,
 ) -> Request<RequestBody> {
-    let Wish { present, route, prefix, kept, upgrade } = wish;
+    let Wish { present, route, prefix, kept, upgrade, has_ids } = wish;
     let idle = route.upstream.timeouts.body_idle;
     let (mut parts, body) = request.into_parts();
     if parts.version == Version::HTTP_2 {
@@ -62,9 +65,11 @@ pub(super) fn outgoing(
     headers::add_via(headers, version);
     let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
-    exchange.put_ids(headers);
-    if let Ok(traceparent) = HeaderValue::from_bytes(&exchange.trace().traceparent()) {
-        headers.insert(TRACEPARENT, traceparent);
+    if present.ids {
+        own::remove_ids(headers);
+    }
+    if let Some(ids) = exchange.ids().filter(|_| has_ids) {
+        ids.put(headers);
     }
     if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);

@@ -124,21 +124,16 @@ pub fn deltas(
     stored: &[CallRecord],
 ) -> Vec<(RollupKey, Rollup)> {
     let service: Arc<str> = service.into();
-    // The calls of a route share their site, whose address is compared for much less than its words.
-    type Cell = (i64, *const CallSite, Outcome, Option<Reason>);
-    let mut cells: HashMap<Cell, (&CallSite, Rollup)> = HashMap::new();
-    let cell = |row: &CallRecord| (minute_of(row), Arc::as_ptr(&row.site), row.outcome, row.reason);
+    let mut cells = Cells::default();
     for call in calls {
-        cells.entry(cell(call)).or_insert_with(|| (&call.site, Rollup::default())).1.add(call);
+        cells.of(call).add(call);
     }
     for row in stored {
-        if let Some((_, rollup)) = cells.get_mut(&cell(row)) {
-            rollup.stored += 1;
-        }
+        cells.of(row).stored += 1;
     }
     // The same words may stand at several addresses.
-    let mut deltas: HashMap<RollupKey, Rollup> = HashMap::with_capacity(cells.len());
-    for ((minute, _, outcome, reason), (site, rollup)) in cells {
+    let mut deltas: HashMap<RollupKey, Rollup> = HashMap::with_capacity(cells.sums.len());
+    for ((minute, _, outcome, reason), (site, rollup)) in cells.sums {
         let key = RollupKey {
             minute,
             service: Arc::clone(&service),
@@ -151,6 +146,31 @@ pub fn deltas(
         deltas.entry(key).or_default().merge(&rollup);
     }
     deltas.into_iter().collect()
+}
+
+/// Sums of calls that share a site. Its address is compared for much less than its words.
+#[derive(Default)]
+struct Cells<'a> {
+    sums: Vec<(Cell, (&'a CallSite, Rollup))>,
+    places: HashMap<Cell, usize>,
+    /// Most calls are like the one before.
+    last: usize,
+}
+
+type Cell = (i64, *const CallSite, Outcome, Option<Reason>);
+
+impl<'a> Cells<'a> {
+    /// The sum that a call belongs to.
+    fn of(&mut self, call: &'a CallRecord) -> &mut Rollup {
+        let cell = (minute_of(call), Arc::as_ptr(&call.site), call.outcome, call.reason);
+        if self.sums.get(self.last).is_none_or(|(last, _)| *last != cell) {
+            self.last = *self.places.entry(cell).or_insert_with(|| {
+                self.sums.push((cell, (&call.site, Rollup::default())));
+                self.sums.len() - 1
+            });
+        }
+        &mut self.sums[self.last].1.1
+    }
 }
 
 /// The minute in which a call began, counted from the Unix epoch.

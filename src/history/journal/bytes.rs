@@ -81,10 +81,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.text_bytes()?).ok()
+    }
+
+    /// A text for somebody who looks at its bytes.
+    pub(super) fn text_bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(self.u16()?);
         let (text, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(text)
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -125,8 +125,8 @@ fn read_began(from: &mut Reader<'_>, words: &Vocabulary) -> Option<CallRecord> {
     };
     let deadline_ms = from.maybe()?;
     let breaker_state = words.state(from.u8()?)?;
-    let correlation_id = CorrelationId::read(from.text()?.as_bytes())?;
-    let method = Method::from_bytes(from.text()?.as_bytes()).ok()?;
+    let correlation_id = CorrelationId::read(from.text_bytes()?)?;
+    let method = Method::from_bytes(from.text_bytes()?).ok()?;
     Some(CallRecord {
         id,
         started_at_us,

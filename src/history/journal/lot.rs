@@ -22,9 +22,17 @@ pub(in crate::history) struct Lot {
 }
 
 impl Lot {
-    /// An empty one for so many rows.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
+    /// An empty one in the place of this, whose room it takes.
+    pub(in crate::history) fn emptied(mut self) -> Self {
+        self.rows.clear();
+        self.ends.clear();
+        Self { rows: self.rows, ends: self.ends, ..Self::default() }
+    }
+
+    /// For so many rows.
+    pub(super) const fn of(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
     }
 
     /// Whether nothing more fits.

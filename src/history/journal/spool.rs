@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
+    io, mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -39,6 +39,9 @@ pub(in crate::history) struct Spool {
     is_told: bool,
     /// Which worker's turn it is to be read first.
     turn: u32,
+    /// The last lot that is done with: were its room new each time, the system would clear it each
+    /// time.
+    spare: Lot,
 }
 
 /// Rows that were dropped for want of room.
@@ -73,7 +76,16 @@ impl Spool {
             track.owing.extend(owing.get(&segment.header.number));
             track.extend(&Arc::new(segment), length, true);
         }
-        Self { tracks, supply, limit_bytes, kept, in_doubt: false, is_told: false, turn: 0 }
+        Self {
+            tracks,
+            supply,
+            limit_bytes,
+            kept,
+            in_doubt: false,
+            is_told: false,
+            turn: 0,
+            spare: Lot::default(),
+        }
     }
 
     /// Takes what a tail has written.
@@ -155,7 +167,7 @@ impl Spool {
     /// # Errors
     /// A segment cannot be read, and there is nothing else to read.
     pub(in crate::history) fn next(&mut self, limit: usize) -> io::Result<Lot> {
-        let (mut lot, mut result) = (Lot::new(limit), Ok(()));
+        let (mut lot, mut result) = (mem::take(&mut self.spare).of(limit), Ok(()));
         let turn = self.turn;
         let order: Vec<u32> =
             self.tracks.range(turn..).chain(self.tracks.range(..turn)).map(|(&w, _)| w).collect();
@@ -173,9 +185,9 @@ impl Spool {
         if lot.is_empty() { result.map(|()| lot) } else { Ok(lot) }
     }
 
-    /// A lot with nothing in it.
-    pub(in crate::history) fn empty_lot(&self) -> Lot {
-        Lot::new(0)
+    /// A lot is done with.
+    pub(in crate::history) fn take_back(&mut self, lot: Lot) {
+        self.spare = lot.emptied();
     }
 
     /// The store has moved these cursors.

@@ -156,9 +156,12 @@ impl Track {
         let from = self.at.offset();
         let length = (end - from).min(most);
         let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(length, 0);
-        segment.read_at(&mut buffer, from)?;
-        let mut scan = Scan::new(&buffer, from, segment.seed(), from + length == end);
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        let read = &mut buffer[..length];
+        segment.read_at(read, from)?;
+        let mut scan = Scan::new(read, from, segment.seed(), from + length == end);
         let mut goes_on = true;
         while goes_on && !lot.is_full() {
             let Some(frame) = scan.next() else { break };

@@ -30,7 +30,7 @@ pub(in crate::proxy) struct Said {
 
 impl Said {
     pub(super) fn of(
-        sent: &Result<Response<Answer>, Failed>,
+        sent: &Result<Box<Response<Answer>>, Failed>,
         upstream: &Upstream,
         call: &Call,
         now: Instant,

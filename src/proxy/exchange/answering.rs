@@ -73,7 +73,7 @@ impl Exchange {
     /// Passes the upstream's answer on. The exchange goes with its body.
     pub(in crate::proxy) fn pass(
         mut self: Box<Self>,
-        mut response: Response<Answer>,
+        mut response: Box<Response<Answer>>,
         answered: Answered,
         passing: Passing,
     ) -> Response<Outgoing> {
@@ -97,7 +97,7 @@ impl Exchange {
         if let Some(upgrade) = passing.upgrade {
             return self.switch(response, &upgrade, timeouts.tunnel_idle);
         }
-        response.map(|body| {
+        (*response).map(|body| {
             let limits = Limits { idle: timeouts.body_idle, until: passing.until };
             Outgoing::Stream(Box::new(ResponseBody::new(body, limits, self)))
         })
@@ -107,7 +107,7 @@ impl Exchange {
     /// answer has been written.
     fn switch(
         self: Box<Self>,
-        response: Response<Answer>,
+        response: Box<Response<Answer>>,
         upgrade: &Upgrade,
         idle: Duration,
     ) -> Response<Outgoing> {
@@ -122,7 +122,9 @@ impl Exchange {
 
     fn add_ids<B>(&self, response: &mut Response<B>) {
         let headers = response.headers_mut();
-        self.put_ids(headers);
+        if let Some(ids) = self.ids() {
+            ids.echo(headers);
+        }
         if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }

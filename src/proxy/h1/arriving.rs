@@ -152,6 +152,7 @@ mod tests {
             decoder::Framing,
             sending::Sending,
         },
+        own::Own,
         transport::Transport,
     };
     use bytes::Bytes;
@@ -187,7 +188,7 @@ mod tests {
         let upstream = listener.accept().await.unwrap().0;
         let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
         let is_there = Rc::downgrade(&caller);
-        let sending = Sending::new(&parts, Endless(caller), Vec::new());
+        let sending = Sending::new((&parts, Own::default()), Endless(caller), Vec::new());
         let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)

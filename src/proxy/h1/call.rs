@@ -17,6 +17,7 @@ use super::{
     connection::{Connection, Source},
     sending::Sending,
 };
+use crate::proxy::own::Own;
 
 /// Sends a request and becomes its answer, whose body reads on from the same connection. Dropped
 /// before that, it closes the connection.
@@ -38,10 +39,11 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     pub(in crate::proxy) fn new(
         mut connection: Connection,
         request: Request<B>,
+        own: Own<'_>,
         is_upgrade: bool,
     ) -> Self {
         let (mut head, body) = request.into_parts();
-        let sending = Sending::new(&head, body, std::mem::take(&mut connection.outflow));
+        let sending = Sending::new((&head, own), body, std::mem::take(&mut connection.outflow));
         let is_head = head.method == Method::HEAD;
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();

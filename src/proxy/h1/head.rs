@@ -5,6 +5,8 @@
 
 use http::{HeaderMap, header, request::Parts, uri::PathAndQuery};
 
+use crate::proxy::own::Own;
+
 /// How the body of a request is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
@@ -14,17 +16,25 @@ pub(super) enum Framing {
     Chunked,
 }
 
-/// Appends the head of this request.
-pub(super) fn encode(request: &Parts, framing: Framing, out: &mut Vec<u8>) {
+/// Appends the head of this request, with what we say ourselves.
+pub(super) fn encode((request, own): (&Parts, Own<'_>), framing: Framing, out: &mut Vec<u8>) {
     let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     append(out, &[request.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+    if let Some(host) = own.host {
+        append(out, &[b"host: ", host.as_bytes(), b"\r\n"]);
+    }
     let mut has_length = false;
     for (name, value) in &request.headers {
         if name == header::CONTENT_LENGTH {
             has_length = true;
+        } else if name == header::HOST && own.host.is_some() {
+            // The caller's.
         } else if name != header::TRANSFER_ENCODING {
             append(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
+    }
+    if let Some(ids) = own.ids {
+        ids.write(out);
     }
     match framing {
         Framing::Nothing if has_length => out.extend_from_slice(b"content-length: 0\r\n"),
@@ -54,16 +64,26 @@ fn append(out: &mut Vec<u8>, parts: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::{Framing, encode};
-    use http::Request;
+    use crate::proxy::own::Own;
+    use http::{HeaderValue, Request};
 
     fn encoded(target: &str, fields: &[(&str, &str)], framing: Framing) -> String {
+        encoded_with(Own::default(), target, fields, framing)
+    }
+
+    fn encoded_with(
+        own: Own<'_>,
+        target: &str,
+        fields: &[(&str, &str)],
+        framing: Framing,
+    ) -> String {
         let mut request = Request::builder().method("POST").uri(target);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        encode(&parts, framing, &mut out);
+        encode((&parts, own), framing, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -72,6 +92,17 @@ mod tests {
         assert_eq!(
             encoded("/a%2F?b=c", &[("host", "up:1"), ("x-a", "1"), ("x-a", "")], Framing::Nothing),
             "POST /a%2F?b=c HTTP/1.1\r\nhost: up:1\r\nx-a: 1\r\nx-a: \r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn the_endpoint_stands_in_for_the_host_that_the_caller_named() {
+        let host = HeaderValue::from_static("up:1");
+        let own = Own { host: Some(&host), ids: None };
+        let fields = [("x-a", "1"), ("host", "b"), ("x-b", "2")];
+        assert_eq!(
+            encoded_with(own, "/", &fields, Framing::Nothing),
+            "POST / HTTP/1.1\r\nhost: up:1\r\nx-a: 1\r\nx-b: 2\r\n\r\n"
         );
     }
 

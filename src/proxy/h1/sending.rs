@@ -22,6 +22,7 @@ use super::{
     Broken,
     head::{self, Framing},
 };
+use crate::proxy::own::Own;
 
 /// Up to so much is joined by copying it.
 const SMALL: usize = 2 << 10;
@@ -59,7 +60,7 @@ enum Stage {
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// Begins with the head. `room` is for the bytes.
-    pub(super) fn new(request: &Parts, body: B, mut room: Vec<u8>) -> Self {
+    pub(super) fn new(request: (&Parts, Own<'_>), body: B, mut room: Vec<u8>) -> Self {
         let (framing, stage) = if body.is_end_stream() {
             (Framing::Nothing, Stage::Complete)
         } else {

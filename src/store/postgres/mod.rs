@@ -23,7 +23,10 @@ mod write;
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,6 +49,8 @@ pub(super) struct Postgres {
     writer: Session,
     /// Answers questions.
     reads: Pool,
+    /// Room for the next batch: were it new each time, the system would clear it each time.
+    room: Mutex<Vec<u8>>,
     /// How long rows are kept, as last told by [`HistoryStore::maintain`].
     retention_s: AtomicI64,
 }
@@ -60,6 +65,7 @@ impl Postgres {
             sync: Session::new(connector.clone()),
             writer: Session::new(connector.clone()),
             reads: Pool::new(connector)?,
+            room: Mutex::default(),
             retention_s: AtomicI64::new(DEFAULT_RETENTION_S),
         })
     }

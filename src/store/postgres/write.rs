@@ -1,6 +1,6 @@
 //! Writing history: a batch in one transaction, and upkeep.
 
-use std::{collections::BTreeSet, pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeSet, mem, pin::pin, sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, future::join};
@@ -18,14 +18,14 @@ use crate::{
     },
     store::{
         Batch, BoxError, Error,
-        rows::{ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, task_cells},
+        rows::{ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells},
     },
 };
 
 pub(super) async fn write(store: &Postgres, batch: &Batch<'_>) -> Result<(), Error> {
     let Batch { rows, deltas, origin, .. } = *batch;
     let statements = Statements {
-        copy: (!rows.is_empty()).then(|| (copy_tasks(&store.tables), encode(rows, origin))),
+        copy: (!rows.is_empty()).then(|| (copy_tasks(&store.tables), encode(store, batch))),
         // In one message, which the server gets whole or not at all: the cursor's row is never
         // locked by a transaction that waits for us.
         end: [
@@ -43,14 +43,27 @@ pub(super) async fn write(store: &Postgres, batch: &Batch<'_>) -> Result<(), Err
             Err(error) => Err(error),
         };
     }
+    keep_room(store, statements);
     match result {
         Err(error) if cursor::is_elsewhere(&error) => Err(Error::CursorMoved),
         result => result,
     }
 }
 
-fn encode(rows: &[CallRecord], origin: &Origin) -> Bytes {
-    copy::encode(rows.iter().map(|row| task_cells(row, origin)))
+fn encode(store: &Postgres, batch: &Batch<'_>) -> Bytes {
+    let mut room = store.room.lock().map(|mut room| mem::take(&mut *room)).unwrap_or_default();
+    copy::encode(batch.rows, batch.origin, &mut room);
+    room.into()
+}
+
+/// Keeps the room of a batch that was sent for the next one.
+fn keep_room(store: &Postgres, statements: Statements) {
+    let rows = statements.copy.map(|(_, rows)| rows).filter(Bytes::is_unique);
+    if let (Some(rows), Ok(mut kept)) = (rows, store.room.lock())
+        && rows.len() <= MAX_ROOM
+    {
+        *kept = rows.into();
+    }
 }
 
 /// The statements of a batch, after its beginning.
@@ -144,6 +157,8 @@ pub(super) async fn maintain(store: &Postgres) -> Result<(), Error> {
     }
 }
 
+/// More room than this is not kept for the next batch.
+const MAX_ROOM: usize = 4 << 20;
 /// The microseconds of a day.
 const DAY_US: i64 = 86_400_000_000;
 /// How long a batch may take.

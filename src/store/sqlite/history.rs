@@ -17,8 +17,8 @@ use crate::{
     store::{
         Advance, Batch,
         rows::{
-            Cell, MINUTE_US, ROLLUP_COLUMNS, TASK_COLUMNS, column_list, rollup_cells, rollup_of,
-            signed, sum_cells, task_cells, unsigned,
+            Cell, MINUTE_US, ROLLUP_COLUMNS, SumCell, TASK_COLUMNS, column_list, put_task,
+            rollup_cells, rollup_of, signed, sum_cells, unsigned,
         },
     },
 };
@@ -58,8 +58,10 @@ pub(super) fn write(
     }
     let mut insert =
         tx.prepare_cached(&insert_of("task_history", &TASK_COLUMNS.map(|(name, _)| name)))?;
+    let mut cells = Vec::with_capacity(TASK_COLUMNS.len());
     for row in &batch.rows {
-        insert.execute(params_from_iter(task_cells(row, &batch.origin)))?;
+        put_task(row, &batch.origin, |cell| cells.push(cell));
+        insert.execute(params_from_iter(cells.drain(..)))?;
     }
     drop(insert);
     for delta in &batch.deltas {
@@ -104,12 +106,12 @@ pub(super) fn cursors(
 fn insert_rollup(
     db: &Connection,
     resolution: &str,
-    cells: [Cell<'_>; 16],
+    cells: [SumCell<'_>; 16],
 ) -> Result<(), rusqlite::Error> {
     let mut columns = ROLLUP_COLUMNS.to_vec();
     columns.push("resolution");
     let mut insert = db.prepare_cached(&insert_of("task_rollup", &columns))?;
-    insert.execute(params_from_iter(cells.into_iter().chain([Cell::Text(resolution)])))?;
+    insert.execute(params_from_iter(cells.into_iter().chain([SumCell::Text(resolution)])))?;
     Ok(())
 }
 
@@ -205,12 +207,23 @@ impl ToSql for Cell<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let owned = match self {
             Self::Text(text) => return text.to_sql(),
+            Self::Ascii(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
             Self::Json(text) => return text.to_sql(),
             Self::Null => Value::Null,
             Self::Id(bits) => Value::Text(TaskId::from_u128(*bits).to_string()),
-            Self::Hex(bits) => Value::Text(format!("{bits:032x}")),
+            Self::Trace(id) => Value::Text(id.to_string()),
             Self::Small(number) => Value::Integer(i64::from(*number)),
             Self::Int(number) => Value::Integer(i64::from(*number)),
+            Self::Time(number) | Self::Big(number) => Value::Integer(*number),
+        };
+        Ok(ToSqlOutput::Owned(owned))
+    }
+}
+
+impl ToSql for SumCell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let owned = match self {
+            Self::Text(text) => return text.to_sql(),
             Self::Time(number) | Self::Big(number) => Value::Integer(*number),
             Self::Smalls(numbers) => Value::Text(json!(numbers).to_string()),
             Self::Bigs(numbers) => Value::Text(json!(numbers).to_string()),
