@@ -12,7 +12,7 @@ use crate::{
     configs::Sidecar,
     lab::{Lab, Process},
     local::free_address,
-    scenarios::Scenario,
+    scenarios::{Scenario, Sidecars},
     service::{MODE, Order},
 };
 
@@ -35,6 +35,27 @@ pub(crate) struct Doors {
     pub(crate) needing: Vec<SocketAddr>,
 }
 
+/// What a sidecar carries calls to.
+#[derive(Debug, Clone, Copy)]
+enum To {
+    C,
+    /// What B needs C for.
+    NeedingC,
+    /// What B does without.
+    Unrelated,
+}
+
+impl To {
+    /// The upstream's name, by which sidecars share a circuit, and its settings.
+    const fn upstream(self, sidecars: &Sidecars) -> (&'static str, &'static str) {
+        match self {
+            Self::C => ("c", sidecars.towards_c),
+            Self::NeedingC if !sidecars.one_circuit => ("b-needing-c", sidecars.towards_b),
+            Self::NeedingC | Self::Unrelated => ("b", sidecars.towards_b),
+        }
+    }
+}
+
 impl Chain {
     /// Starts everything, from C upwards.
     pub(crate) fn start(lab: &Lab, scenario: &Scenario) -> Result<Self> {
@@ -43,9 +64,9 @@ impl Chain {
         let patience = scenario.patience;
         let mut others = Vec::new();
         // The way to some instances of a service: through a sidecar, if there are any.
-        let mut way = |service: &str, upstream: &str, endpoints: &[SocketAddr]| {
-            let Some(settings) = &scenario.sidecars else { return Ok(endpoints.to_vec()) };
-            let settings = if upstream == "c" { settings.towards_c } else { settings.towards_b };
+        let mut way = |service: &str, to: To, endpoints: &[SocketAddr]| {
+            let Some(sidecars) = &scenario.sidecars else { return Ok(endpoints.to_vec()) };
+            let (upstream, settings) = to.upstream(sidecars);
             let (namespace, listen) = (namespace.as_str(), free_address());
             let sidecar = Sidecar { namespace, service, listen, upstream, endpoints, settings };
             others.push(start_sidecar(lab, &sidecar)?);
@@ -56,13 +77,13 @@ impl Chain {
         let process = start_service(lab, c, patience, None)?;
         let mut instances = Vec::new();
         for number in 1..=scenario.instances {
-            let (listen, next) = (free_address(), way(&format!("b{number}"), "c", &[c])?);
+            let (listen, next) = (free_address(), way(&format!("b{number}"), To::C, &[c])?);
             services.push(start_service(lab, listen, patience, next.first())?);
             instances.push(listen);
         }
-        let (a, next) = (free_address(), way("a", "b", &instances[..1])?);
+        let (a, next) = (free_address(), way("a", To::NeedingC, &instances[..1])?);
         services.push(start_service(lab, a, patience, next.first())?);
-        let unrelated = way("d", "b", &instances)?;
+        let unrelated = way("d", To::Unrelated, &instances)?;
         let needing = [&[a], &instances[1..]].concat();
         others.append(&mut services);
         let doors = Doors { unrelated, own: a, needing };

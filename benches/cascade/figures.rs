@@ -41,10 +41,17 @@ impl Samples {
         self.0.extend(other.0);
     }
 
+    /// All calls of a phase.
+    pub(crate) fn in_phase(&self, phase: Phase, timeline: Timeline) -> Vec<Call> {
+        let is_it = |call: &&Call| timeline.phase(call.at) == phase;
+        self.0.iter().filter(is_it).copied().collect()
+    }
+
     /// The calls of a kind in a phase.
     pub(crate) fn of(&self, kind: Kind, phase: Phase, timeline: Timeline) -> Vec<Call> {
-        let is_it = |call: &&Call| call.kind == kind && timeline.phase(call.at) == phase;
-        self.0.iter().filter(is_it).copied().collect()
+        let mut calls = self.in_phase(phase, timeline);
+        calls.retain(|call| call.kind == kind);
+        calls
     }
 
     /// How many calls that need no C were lost since it began to hang.
@@ -70,11 +77,17 @@ impl Samples {
         calls.iter().filter(|call| !call.is_good && call.took >= FAST).count()
     }
 
-    /// When the last call of a kind failed, from when C was back; zero if none did.
-    pub(crate) fn recovers_after(&self, kind: Kind, timeline: Timeline) -> Duration {
+    /// When the last call of a kind failed, from when C was back: zero if none did, and none if
+    /// calls failed until the end.
+    pub(crate) fn recovers_after(&self, kind: Kind, timeline: Timeline) -> Option<Duration> {
         let calls = self.of(kind, Phase::Back, timeline);
-        let failed = calls.iter().filter(|call| !call.is_good);
-        failed.map(|call| call.at - timeline.back_at()).max().unwrap_or_default()
+        let last_good = calls.iter().filter(|call| call.is_good).map(|call| call.at).max()?;
+        let last_failed = calls.iter().filter(|call| !call.is_good).map(|call| call.at).max();
+        match last_failed {
+            Some(failed) if failed > last_good => None,
+            Some(failed) => Some(failed - timeline.back_at()),
+            None => Some(Duration::ZERO),
+        }
     }
 }
 

@@ -33,8 +33,8 @@ const RARE_RATE: u32 = 1;
 
 /// How long who needs no C waits.
 const SHORT: Duration = Duration::from_secs(2);
-/// How long who needs C waits: longer than most clients in between.
-const LONG: Duration = Duration::from_secs(15);
+/// How long who needs C waits.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Calls of one kind.
 #[derive(Debug, Clone)]

@@ -87,10 +87,9 @@ async fn round(mut chains: Vec<Chain>, timeline: Timeline) -> Result<Vec<Samples
         let callers = load::callers(chain.doors(), timeline, began);
         loads.spawn(async move { (place, callers.await) });
     }
-    for (moment, order) in [
-        (timeline.hangs_at(), service::Order::Hang),
-        (timeline.back_at(), service::Order::Answer),
-    ] {
+    for (moment, order) in
+        [(timeline.hangs_at(), service::Order::Hang), (timeline.back_at(), service::Order::Answer)]
+    {
         tokio::time::sleep_until((began + moment).into()).await;
         chains.iter_mut().try_for_each(|chain| chain.tell_c(order))?;
     }

@@ -1,7 +1,9 @@
 //! The table: a line for each scenario, and how each instance of B learned of it.
 
+use std::time::Duration;
+
 use crate::{
-    figures::{Kind, Samples, good_percent, took_ms},
+    figures::{Call, Kind, Samples, good_percent, took_ms},
     scenarios::Scenario,
     timeline::{Phase, Timeline},
 };
@@ -14,12 +16,12 @@ pub(crate) fn render(scenarios: &[Scenario], samples: &[Samples], timeline: Time
         let lost = samples.lost(timeline);
         if scenario.sidecars.is_none() {
             without = Some(lost);
-            let (instances, patience) = (scenario.instances, scenario.patience.as_secs());
-            text += &format!("\nB x {instances}, clients wait {patience} s\n");
+            text += &format!("{}\n", title(scenario));
         }
         text += &line(scenario, samples, lost, without, timeline);
     }
-    text += "\nWhat needs C, by B's instances: calls that waited in vain, s until the first refusal\n";
+    text += "\nWhat needs C, at each instance of B: calls that waited in vain, and when one was first\n\
+             refused. The first has ten a second, the others one.\n";
     for (scenario, samples) in scenarios.iter().zip(samples) {
         if scenario.instances > 1 {
             text += &instances(scenario, samples, timeline);
@@ -28,37 +30,39 @@ pub(crate) fn render(scenarios: &[Scenario], samples: &[Samples], timeline: Time
     text
 }
 
-const NAME: usize = 18;
+const NAME: usize = 28;
 
 fn head() -> String {
     format!(
-        "{:<NAME$}{:^20}{:^20}{:^17}{:>6}{:>7}{:^20}{:^20}\n{:<NAME$}{:>6}{:>7}{:>7}{:>6}{:>7}{:>7}\
-         {:>8}{:>9}{:>6}{:>7}{:>6}{:>7}{:>7}{:>9}{:>9}\n",
+        "{:<NAME$}{:>6}{:>16}{:>26}{:>16}{:>14}{:>18}\n{:<NAME$}{:>6}{:>8}{:>8}{:>12}{:>14}{:>8}\
+         {:>8}{:>7}{:>7}{:>9}{:>9}\n",
         "",
-        "B's other calls %",
-        "A's own calls %",
-        "B's other ms",
-        "",
-        "",
-        "what needs C %",
-        "its s until",
+        "all %",
+        "B's other %",
+        "B's other ms, 50%/99%",
+        "A's own %",
+        "of those",
+        "what needs C, s",
         "C is",
         "well",
-        "hangs",
+        "hung",
         "back",
         "well",
-        "hangs",
+        "hung",
+        "hung",
         "back",
-        "hangs50",
-        "hangs99",
         "lost",
-        "gone %",
-        "well",
-        "hangs",
-        "back",
+        "gone",
         "refused",
         "well",
     )
+}
+
+/// What the lines up to the next one without Fusebox have in common.
+fn title(scenario: &Scenario) -> String {
+    let (instances, patience) = (scenario.instances, scenario.patience.as_secs());
+    let of = if instances == 1 { "instance" } else { "instances" };
+    format!("{instances} {of} of B, clients wait {patience} s")
 }
 
 fn line(
@@ -68,33 +72,24 @@ fn line(
     without: Option<usize>,
     timeline: Timeline,
 ) -> String {
-    let percent = |kind, phase| good_percent(&samples.of(kind, phase, timeline));
-    let mut text = format!("{:<NAME$}", scenario.name);
-    for kind in [Kind::Unrelated, Kind::Own] {
-        text += &format!(
-            "{:>6.1}{:>7.1}{:>7.1}",
-            percent(kind, Phase::Healthy),
-            percent(kind, Phase::Hang),
-            percent(kind, Phase::Back)
-        );
-    }
-    let hang = samples.of(Kind::Unrelated, Phase::Hang, timeline);
-    text += &format!("{:>8.1}{:>9.1}{lost:>6}", took_ms(&hang, 50), took_ms(&hang, 99));
+    let of = |kind, phase| samples.of(kind, phase, timeline);
+    let percent = |kind, phase| good_percent(&of(kind, phase));
+    let well = good_percent(&samples.in_phase(Phase::Healthy, timeline));
     let gone = without.filter(|_| scenario.sidecars.is_some()).map(|all| gone_percent(lost, all));
-    text += &gone.map_or_else(|| format!("{:>7}", "-"), |gone| format!("{gone:>7.1}"));
     let needing = Kind::Needing(0);
-    text += &format!(
-        "{:>6.1}{:>7.1}{:>7.1}",
-        percent(needing, Phase::Healthy),
-        percent(needing, Phase::Hang),
-        percent(needing, Phase::Back)
-    );
-    let refused = samples.fails_fast_after(needing, timeline);
-    text += &refused
-        .map_or_else(|| format!("{:>9}", "never"), |it| format!("{:>9.1}", it.as_secs_f64()));
-    let well = samples.recovers_after(needing, timeline);
-    text += &format!("{:>9.1}\n", well.as_secs_f64());
-    text
+    format!(
+        "{:<NAME$}{well:>6.1}{:>8.1}{:>8.1}{:>12}{:>14}{:>8.1}{:>8.1}{lost:>7}{:>7}{:>9}{:>9}\n",
+        scenario.name,
+        percent(Kind::Unrelated, Phase::Hang),
+        percent(Kind::Unrelated, Phase::Back),
+        quantiles(&of(Kind::Unrelated, Phase::Healthy)),
+        quantiles(&of(Kind::Unrelated, Phase::Hang)),
+        percent(Kind::Own, Phase::Hang),
+        percent(Kind::Own, Phase::Back),
+        gone.map_or_else(|| "-".to_owned(), |gone| format!("{gone:.1}%")),
+        seconds(samples.fails_fast_after(needing, timeline)),
+        seconds(samples.recovers_after(needing, timeline)),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of calls are far below 2^52")]
@@ -102,15 +97,21 @@ fn gone_percent(lost: usize, without: usize) -> f64 {
     100.0 * (1.0 - lost as f64 / without as f64)
 }
 
+fn quantiles(calls: &[Call]) -> String {
+    format!("{:.1}/{:.1}", took_ms(calls, 50), took_ms(calls, 99))
+}
+
+fn seconds(time: Option<Duration>) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| format!("{:.1}", time.as_secs_f64()))
+}
+
 fn instances(scenario: &Scenario, samples: &Samples, timeline: Timeline) -> String {
     let mut text = format!("{:<NAME$}", scenario.name);
     for number in 0..scenario.instances {
         let kind = Kind::Needing(number);
-        let refused = samples.fails_fast_after(kind, timeline);
-        let refused =
-            refused.map_or_else(|| "never".to_owned(), |it| format!("{:.1}", it.as_secs_f64()));
+        let refused = seconds(samples.fails_fast_after(kind, timeline));
         let vain = samples.waited_in_vain(kind, timeline);
-        text += &format!("   b{}: {vain:>4} {refused:>6}", number + 1);
+        text += &format!("{vain:>8} {refused:>7}");
     }
     text + "\n"
 }
