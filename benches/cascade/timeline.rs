@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-/// The three phases of a round, in seconds.
+/// The phases of a round, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeline {
+    /// Calls that are not counted: connections are made, and processes settle.
+    pub(crate) warm_up: u32,
     pub(crate) healthy: u32,
     pub(crate) hang: u32,
     pub(crate) back: u32,
@@ -13,6 +15,7 @@ pub(crate) struct Timeline {
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
+    WarmUp,
     Healthy,
     Hang,
     Back,
@@ -21,12 +24,12 @@ pub(crate) enum Phase {
 impl Timeline {
     /// Long enough afterwards for a circuit that opened last and stays open for a minute.
     pub(crate) const fn of(hang: u32) -> Self {
-        Self { healthy: 10, hang, back: 85 }
+        Self { warm_up: 5, healthy: 10, hang, back: 80 }
     }
 
     /// When C begins to hang.
     pub(crate) fn hangs_at(self) -> Duration {
-        seconds(self.healthy)
+        seconds(self.warm_up + self.healthy)
     }
 
     /// When it answers again.
@@ -41,7 +44,9 @@ impl Timeline {
 
     /// In which phase a moment is.
     pub(crate) fn phase(self, at: Duration) -> Phase {
-        if at < self.hangs_at() {
+        if at < seconds(self.warm_up) {
+            Phase::WarmUp
+        } else if at < self.hangs_at() {
             Phase::Healthy
         } else if at < self.back_at() {
             Phase::Hang
