@@ -34,8 +34,8 @@ const NAME: usize = 28;
 
 fn head() -> String {
     format!(
-        "{:<NAME$}{:>6}{:>16}{:>26}{:>16}{:>14}{:>18}\n{:<NAME$}{:>6}{:>8}{:>8}{:>12}{:>14}{:>8}\
-         {:>8}{:>7}{:>7}{:>9}{:>9}\n",
+        "{:<NAME$}{:>6}{:>16}{:>26}{:>16}{:>16}{:>18}\n{:<NAME$}{:>6}{:>8}{:>8}{:>12}{:>14}{:>8}\
+         {:>8}{:>7}{:>9}{:>9}{:>9}\n",
         "",
         "all %",
         "B's other %",
@@ -78,7 +78,7 @@ fn line(
     let gone = without.filter(|_| scenario.sidecars.is_some()).map(|all| gone_percent(lost, all));
     let needing = Kind::Needing(0);
     format!(
-        "{:<NAME$}{well:>6.1}{:>8.1}{:>8.1}{:>12}{:>14}{:>8.1}{:>8.1}{lost:>7}{:>7}{:>9}{:>9}\n",
+        "{:<NAME$}{well:>6.1}{:>8.1}{:>8.1}{:>12}{:>14}{:>8.1}{:>8.1}{lost:>7}{:>9}{:>9}{:>9}\n",
         scenario.name,
         percent(Kind::Unrelated, Phase::Hang),
         percent(Kind::Unrelated, Phase::Back),
