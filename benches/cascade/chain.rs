@@ -74,15 +74,15 @@ impl Chain {
         };
         let mut services = Vec::new();
         let c = free_address();
-        let process = start_service(lab, c, patience, None)?;
+        let process = start_service(c, patience, None)?;
         let mut instances = Vec::new();
         for number in 1..=scenario.instances {
             let (listen, next) = (free_address(), way(&format!("b{number}"), To::C, &[c])?);
-            services.push(start_service(lab, listen, patience, next.first())?);
+            services.push(start_service(listen, patience, next.first())?);
             instances.push(listen);
         }
         let (a, next) = (free_address(), way("a", To::NeedingC, &instances[..1])?);
-        services.push(start_service(lab, a, patience, next.first())?);
+        services.push(start_service(a, patience, next.first())?);
         let unrelated = way("d", To::Unrelated, &instances)?;
         let needing = [&[a], &instances[1..]].concat();
         others.append(&mut services);
@@ -101,22 +101,19 @@ impl Chain {
 }
 
 fn start_service(
-    lab: &Lab,
     listen: SocketAddr,
     patience: Duration,
     next: Option<&SocketAddr>,
 ) -> Result<Process> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args([MODE, &listen.to_string(), &patience.as_millis().to_string()]);
-    command.args(next.map(ToString::to_string)).current_dir(lab.home());
+    command.args(next.map(ToString::to_string));
     Process::listening(command, listen)
 }
 
 fn start_sidecar(lab: &Lab, sidecar: &Sidecar<'_>) -> Result<Process> {
     let file = lab.written("fusebox", &sidecar.config(lab))?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_fusebox"));
-    command.args(["run", "--config"]).arg(file).current_dir(lab.home());
-    // Its settings are those of the file, whatever this shell exports.
-    command.env_clear();
-    Process::listening(command, sidecar.listen)
+    command.args(["run", "--config"]).arg(file);
+    Process::kept(&command, sidecar.listen)
 }

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write,
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -48,11 +48,6 @@ impl Lab {
         fs::write(&file, text)?;
         Ok(file)
     }
-
-    /// Where processes run.
-    pub(crate) fn home(&self) -> &Path {
-        &self.home
-    }
 }
 
 impl Drop for Lab {
@@ -61,25 +56,34 @@ impl Drop for Lab {
     }
 }
 
-/// A process that does not outlive its owner.
+/// A process that ends when its standard input does, and so with this program, however it went.
 pub(crate) struct Process(Child);
 
+/// Runs `$@` until its own input ends.
+const KEEPER: &str = r#"
+trap '' INT TERM HUP
+"$@" &
+read -r _
+kill -KILL $!
+"#;
+
 impl Process {
-    /// Starts it and waits until it listens.
+    /// Starts a program that does not heed its input, and waits until it listens.
+    pub(crate) fn kept(program: &Command, on: SocketAddr) -> Result<Self> {
+        let mut keeper = Command::new("/bin/sh");
+        keeper.args(["-c", KEEPER, "keeper"]).arg(program.get_program()).args(program.get_args());
+        // Its settings are those that it is given, whatever this shell exports.
+        keeper.env_clear();
+        Self::listening(keeper, on)
+    }
+
+    /// Starts a program that does, and waits until it listens.
     pub(crate) fn listening(mut command: Command, on: SocketAddr) -> Result<Self> {
-        let what = format!("{command:?} listens on {on}");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = Self(command.spawn()?);
-        let gone = wait_until(&what, START_LIMIT, || {
-            if TcpStream::connect(on).is_ok() {
-                return Some(None);
-            }
-            process.0.try_wait().ok().flatten().map(Some)
-        });
-        match gone {
-            None => Ok(process),
-            Some(status) => Err(format!("it ended ({status}), so not: {what}").into()),
-        }
+        let what = format!("{command:?} listens on {on}");
+        let process = Self(command.spawn()?);
+        wait_until(&what, START_LIMIT, || TcpStream::connect(on).ok());
+        Ok(process)
     }
 
     /// Writes a line to its standard input.
@@ -91,8 +95,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it is gone already.
-        drop(self.0.kill());
+        drop(self.0.stdin.take());
+        // Fails only when it is gone already.
         drop(self.0.wait());
     }
 }
