@@ -34,7 +34,7 @@ const NAME: usize = 28;
 
 fn head() -> String {
     format!(
-        "{:<NAME$}{:>6}{:>16}{:>26}{:>16}{:>16}{:>18}\n{:<NAME$}{:>6}{:>8}{:>8}{:>12}{:>14}{:>8}\
+        "{:<NAME$}{:>6}{:>16}{:>28}{:>16}{:>16}{:>18}\n{:<NAME$}{:>6}{:>8}{:>8}{:>14}{:>14}{:>8}\
          {:>8}{:>7}{:>9}{:>9}{:>9}\n",
         "",
         "all %",
@@ -75,10 +75,12 @@ fn line(
     let of = |kind, phase| samples.of(kind, phase, timeline);
     let percent = |kind, phase| good_percent(&of(kind, phase));
     let well = good_percent(&samples.in_phase(Phase::Healthy, timeline));
-    let gone = without.filter(|_| scenario.sidecars.is_some()).map(|all| gone_percent(lost, all));
+    // Without any loss there is nothing to be gone.
+    let without = without.filter(|all| scenario.sidecars.is_some() && *all > 0);
+    let gone = without.map(|all| gone_percent(lost, all));
     let needing = Kind::Needing(0);
     format!(
-        "{:<NAME$}{well:>6.1}{:>8.1}{:>8.1}{:>12}{:>14}{:>8.1}{:>8.1}{lost:>7}{:>9}{:>9}{:>9}\n",
+        "{:<NAME$}{well:>6.1}{:>8.1}{:>8.1}{:>14}{:>14}{:>8.1}{:>8.1}{lost:>7}{:>9}{:>9}{:>9}\n",
         scenario.name,
         percent(Kind::Unrelated, Phase::Hang),
         percent(Kind::Unrelated, Phase::Back),
