@@ -128,6 +128,20 @@ pub struct Config {
     pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
 }
 
+impl Config {
+    /// Every circuit: its name, the key that it is shared by, its rules.
+    pub fn circuits(&self) -> impl Iterator<Item = (Arc<str>, String, Policy)> {
+        let of_upstreams = self.upstreams.values().map(|upstream| {
+            (Arc::clone(&upstream.name), upstream.breaker_key.clone(), upstream.breaker.clone())
+        });
+        let routes = self.listeners.iter().flat_map(|listener| &listener.routes);
+        let of_routes = routes.filter_map(|route| route.breaker.as_ref()).map(|breaker| {
+            (Arc::clone(&breaker.name), breaker.key.clone(), breaker.policy.clone())
+        });
+        of_upstreams.chain(of_routes)
+    }
+}
+
 /// How many data-plane threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Workers {
@@ -274,12 +288,25 @@ pub struct Route {
     pub request_headers: HeaderRules,
     /// What is done to response headers.
     pub response_headers: HeaderRules,
+    /// Its own circuit; none when its calls are admitted by that of the upstream.
+    pub breaker: Option<RouteBreaker>,
     /// What a call gets that is refused or fails.
     pub fallback: Option<Fallback>,
     /// The task's domain; the upstream's name unless given.
     pub domain: String,
     /// The task's action; the route's name unless given.
     pub action: String,
+}
+
+/// The circuit of one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteBreaker {
+    /// Its name, `upstream/route`.
+    pub name: Arc<str>,
+    /// What it is shared by.
+    pub key: String,
+    /// Its rules.
+    pub policy: Policy,
 }
 
 /// Headers to remove, then headers to set.

@@ -26,6 +26,7 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
     let failure_rate = breaker.optional_mapping(&keys::FAILURE_RATE);
     let slow_calls = breaker.optional_mapping(&keys::SLOW_CALLS);
     Policy {
+        mode: breaker.get(&keys::MODE),
         consecutive_failures: breaker.get(&keys::CONSECUTIVE_FAILURES),
         open_for,
         open_for_max,
@@ -37,6 +38,7 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
         failure_statuses: breaker.distinct(&keys::FAILURE_STATUSES),
         failure_grpc_statuses: breaker.distinct(&keys::FAILURE_GRPC_STATUSES),
         scope: breaker.get(&keys::SCOPE),
+        quorum: breaker.get(&keys::QUORUM),
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::{
 };
 
 use super::{
-    script::{observed, s},
+    script::{observed, s, steer},
     world::{Event, World, event, policy, shared},
 };
 use crate::domain::{
@@ -47,7 +47,7 @@ proptest! {
     ) {
         let mut world = World::new(policy, seed);
         events.into_iter().for_each(|event| world.apply(event));
-        world.breaker.steer(Mode::Auto, world.now);
+        steer(&mut world.breaker, Mode::Auto, world.now);
         assert!(closes(&mut world), "wedged: {:?}", world.breaker);
     }
 
@@ -80,6 +80,42 @@ proptest! {
         }
         // Open times double: of an hour, at most a dozen end, even when the first is one second.
         assert!(passed <= 5 + 16, "{passed} passed, {refused} refused");
+    }
+
+    /// Invariant 4: a probe that hangs, or whose holder is gone, costs one lease at most.
+    #[test]
+    fn half_open_is_left_within_two_leases_whatever_becomes_of_one_probe(
+        close_after in 1_u32..4, lease in 61_u64..300, waited in 0_u64..700, fate in 0_usize..4,
+        idempotent: bool, seed: u64
+    ) {
+        let close_after = std::num::NonZeroU32::new(close_after).expect("at least one");
+        let policy = Policy { probe_lease: s(lease), close_after, ..Policy::default() };
+        let mut world = World::new(policy, seed);
+        for _ in 0..5 {
+            let permit = world.breaker.admit(true, world.now).0.expect("closed");
+            world.breaker.record(permit, observed(Verdict::Failure), world.now);
+        }
+        world.now += s(60 + waited);
+        // An unrepeatable call may be the first only when nothing better came for a while.
+        let began = loop {
+            let now = world.now;
+            world.now += s(1);
+            let Ok(permit) = world.breaker.admit(idempotent, now).0 else { continue };
+            match fate {
+                0 => drop(permit),
+                1 => world.breaker.release(permit, now),
+                2 => drop(world.breaker.record(permit, observed(Verdict::Neutral), now)),
+                _ => std::mem::forget(permit),
+            }
+            break now;
+        };
+        while world.breaker.snapshot(world.now).state == State::HalfOpen {
+            assert!(world.now <= began + s(2 * lease), "wedged: {:?}", world.breaker);
+            if let Ok(permit) = world.breaker.admit(idempotent, world.now).0 {
+                world.breaker.record(permit, observed(Verdict::Success), world.now);
+            }
+            world.now += s(1);
+        }
     }
 
     #[test]
@@ -115,14 +151,14 @@ proptest! {
         before.into_iter().for_each(|event| world.apply(event));
         let at_first = world.breaker.clone();
         let mode = [Mode::Disabled, Mode::ForcedOpen, Mode::ForcedClosed][mode];
-        world.breaker.steer(mode, world.now);
+        steer(&mut world.breaker, mode, world.now);
         for _ in 0..5 {
             world.apply(Event::Admit { idempotent });
             let failed = observed(Verdict::Failure);
             world.apply(Event::Report { which: usize::MAX, observed: failed });
             world.apply(Event::Check { ok: false });
         }
-        world.breaker.steer(Mode::Auto, world.now);
+        steer(&mut world.breaker, Mode::Auto, world.now);
         assert_eq!(world.breaker.machine.phase, at_first.machine.phase);
         assert_eq!(world.breaker.share(world.now), at_first.share(world.now));
     }

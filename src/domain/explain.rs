@@ -1,0 +1,350 @@
+//! Why a circuit is as it is, in plain sentences: what happened, by which rule, with which numbers,
+//! who says so, and what happens next.
+//!
+//! Text for people; programs read the fields that the sentences are made of. Each part answers one
+//! question and may have nothing to say.
+
+use std::time::Duration;
+
+use super::{
+    breaker::{Cause, Mode, Ordered, Policy, Scope, Snapshot, State},
+    units::{show_duration, show_span},
+};
+
+/// What other instances have to do with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FleetFacts {
+    /// Whether the state is one that the fleet agreed on, and not this instance's alone.
+    pub is_agreed: bool,
+    /// The number of the fleet's state.
+    pub epoch: u64,
+    /// Instances that see it fail.
+    pub votes_bad: u32,
+    /// Instances that see it work.
+    pub votes_good: u32,
+    /// Instances that cannot tell: they did not call it lately.
+    pub abstained: u32,
+    /// Live instances that share it, this one included.
+    pub live: u32,
+    /// The names of those that see it fail, with where they are when that is known.
+    pub reporters: Vec<String>,
+    /// The name of the instance that tries it out for all.
+    pub prober: Option<String>,
+    /// How long it still may.
+    pub lease_left: Option<Duration>,
+    /// How this instance keeps in step with the others.
+    pub sync: Sync,
+}
+
+/// How an instance keeps in step with the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Sync {
+    /// The store says at once what changed.
+    Listening,
+    /// By asking, so often.
+    Polling {
+        /// How long changes may take to arrive.
+        every: Duration,
+        /// Why it is not told at once.
+        because: Option<String>,
+    },
+    /// Not at all, while the store is away.
+    Away {
+        /// For so long.
+        since: Duration,
+        /// What the last attempt said.
+        because: Option<String>,
+    },
+    /// There is nobody to keep in step with.
+    #[default]
+    Alone,
+}
+
+/// The most names in one sentence.
+const NAMES: usize = 5;
+
+/// The sentences, in the order in which they should be read.
+pub fn explain(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Vec<String> {
+    let mut told = vec![state(snapshot)];
+    told.extend(order(snapshot, policy));
+    told.extend(because(snapshot, policy));
+    told.extend(fleet.into_iter().flat_map(|facts| others(snapshot, policy, facts)));
+    told.extend(in_shadow(snapshot));
+    told.extend(next(snapshot, policy, fleet));
+    told
+}
+
+/// How it is, and since when.
+fn state(snapshot: &Snapshot) -> String {
+    let since = show_span(snapshot.since);
+    match (snapshot.mode, snapshot.state) {
+        (Mode::Disabled, _) => format!(
+            "The circuit is disabled: every call passes and nothing is counted, for {since} now."
+        ),
+        (Mode::ForcedOpen, _) => {
+            format!("The circuit is forced open: every call is refused, for {since} now.")
+        }
+        (Mode::ForcedClosed, _) => format!(
+            "The circuit is forced closed: every call passes and is counted, for {since} now."
+        ),
+        (Mode::Shadow, State::Closed) => {
+            format!("The circuit is in shadow; by its rules it would have been closed for {since}.")
+        }
+        (Mode::Shadow, state) => format!(
+            "The circuit is in shadow: every call passes; by its rules it would have been {} for {since}.",
+            word(state)
+        ),
+        (Mode::Auto, State::Closed) => {
+            format!("The circuit is closed: calls have passed for {since}.")
+        }
+        (Mode::Auto, State::Open) => {
+            format!("The circuit is open: calls have been refused for {since}.")
+        }
+        (Mode::Auto, State::HalfOpen) => format!(
+            "The circuit is half-open: one call at a time is tried, the others are refused, for {since} now."
+        ),
+        (Mode::Auto, State::Ramping) => {
+            format!("The circuit is closing: a growing share of the calls has passed for {since}.")
+        }
+    }
+}
+
+const fn word(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open => "open",
+        State::HalfOpen => "half-open",
+        State::Ramping => "closing step by step",
+    }
+}
+
+/// Who steers it, why and how long.
+fn order(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
+    let Some(Ordered { signature, age, left }) = &snapshot.order else {
+        let is_plain = snapshot.mode == Mode::Auto;
+        return (!is_plain).then(|| {
+            format!(
+                "Its configuration says so (`mode: {}`); nobody ordered it.",
+                policy.mode.as_str()
+            )
+        });
+    };
+    let then = match policy.mode {
+        Mode::Auto => "then it follows its rules again".to_owned(),
+        mode => format!("then it is `{}` again, as configured", mode.as_str()),
+    };
+    let until = match left {
+        Some(left) => format!("It ends by itself in {}; {then}.", show_span(*left)),
+        None => format!("It holds until somebody lifts it; {then}."),
+    };
+    let (by, reason, ago) = (&signature.by, &signature.reason, show_span(*age));
+    Some(format!("{by} ordered this {ago} ago: “{reason}”. {until}"))
+}
+
+/// Which rule, with which numbers.
+fn because(snapshot: &Snapshot, policy: &Policy) -> Vec<String> {
+    if !matches!(snapshot.mode, Mode::Auto | Mode::Shadow) {
+        return Vec::new();
+    }
+    let mut told = Vec::new();
+    match snapshot.state {
+        State::Closed => told.extend(closed(snapshot)),
+        _ => told.extend(snapshot.opened_by.map(|cause| opened(cause, snapshot, policy))),
+    }
+    let tries = snapshot.step.saturating_sub(1);
+    match (snapshot.state, snapshot.cause) {
+        (State::Open, Some(Cause::ProbeFailed)) => {
+            told.push("The last try to close it failed.".to_owned());
+        }
+        (State::Open, Some(Cause::Fleet)) => {
+            told.push("Another instance opened it, and this one took that over.".to_owned());
+        }
+        (State::HalfOpen, Some(Cause::CheckSucceeded)) => {
+            told.push("A health check succeeded, which ended the open time early.".to_owned());
+        }
+        (State::Ramping, Some(Cause::ProbesSucceeded)) => {
+            told.push(format!(
+                "{} in a row succeeded.",
+                count(policy.close_after.get(), "try", "tries")
+            ));
+        }
+        _ => {}
+    }
+    if snapshot.state == State::Open && tries > 0 {
+        told.push(format!(
+            "It has opened {} in a row, so it stays open longer each time, up to {}.",
+            count(snapshot.step, "time", "times"),
+            show_duration(policy.open_for_max)
+        ));
+    }
+    told
+}
+
+fn closed(snapshot: &Snapshot) -> Option<String> {
+    let told = match snapshot.cause? {
+        Cause::RampOver => "It had been open, came back, and carries all calls again.",
+        Cause::ProbesSucceeded => "It had been open, and enough tries succeeded.",
+        Cause::Fleet => "Another instance closed it, and this one took that over.",
+        Cause::Override => "An order closed it.",
+        _ => return None,
+    };
+    Some(told.to_owned())
+}
+
+/// What opened it.
+fn opened(cause: Cause, snapshot: &Snapshot, policy: &Policy) -> String {
+    let Snapshot { failure_count, window_calls, window_failures, .. } = *snapshot;
+    match cause {
+        Cause::ConsecutiveFailures => format!(
+            "{} in a row opened it; the rule is {}.",
+            count(failure_count, "failure", "failures"),
+            policy.consecutive_failures
+        ),
+        Cause::FailureRate => {
+            let rule = policy.failure_rate.map_or_else(String::new, |rule| {
+                format!(
+                    "; the rule is more than {} of at least {} within {}, beyond chance",
+                    rule.over,
+                    count(rule.min_calls.get(), "call", "calls"),
+                    show_duration(rule.window)
+                )
+            });
+            let rate = snapshot.failure_rate.map(|rate| format!(", {rate}")).unwrap_or_default();
+            format!(
+                "{window_failures} of {window_calls} calls failed{rate}, which opened it{rule}."
+            )
+        }
+        Cause::SlowCalls => {
+            let rule = policy.slow_calls.map_or_else(String::new, |rule| {
+                format!(
+                    ": more than {} took longer than {} within {}, beyond chance",
+                    rule.rate.over,
+                    show_duration(rule.slower_than),
+                    show_duration(rule.rate.window)
+                )
+            });
+            format!("Slow calls opened it{rule}.")
+        }
+        Cause::Fleet => "Another instance opened it.".to_owned(),
+        Cause::Override => "An order opened it.".to_owned(),
+        other => format!("It opened by `{}`.", other.as_str()),
+    }
+}
+
+/// Whose votes, who probes, and whether anything that others do arrives here.
+fn others(snapshot: &Snapshot, policy: &Policy, facts: &FleetFacts) -> Vec<String> {
+    let mut told = Vec::new();
+    if policy.scope == Scope::Instance || facts.sync == Sync::Alone {
+        return vec!["No other instance shares it.".to_owned()];
+    }
+    let FleetFacts { votes_bad, votes_good, abstained, live, .. } = *facts;
+    if votes_bad + votes_good > 0 {
+        let silent = live.saturating_sub(votes_bad + votes_good + abstained);
+        let needed = policy.quorum.needed(live, abstained);
+        told.push(format!(
+            "Of {} that share it, {votes_bad} see it fail, {votes_good} see it work, {abstained} \
+             did not call it lately and {silent} said nothing; `quorum: {}` asks for {needed} to \
+             open it for all.",
+            count(live, "live instance", "live instances"),
+            policy.quorum
+        ));
+    }
+    if !facts.reporters.is_empty() {
+        told.push(format!("It fails for {}.", names(&facts.reporters)));
+    }
+    if snapshot.state != State::Closed && snapshot.mode == Mode::Auto {
+        told.push(if facts.is_agreed {
+            format!("This is the state of the whole fleet, its epoch {}.", facts.epoch)
+        } else {
+            "Only this instance has cut it off: the others go on calling it.".to_owned()
+        });
+    }
+    if let Some(prober) = &facts.prober {
+        let left = facts.lease_left.map(|left| format!(", for {} at most", show_span(left)));
+        told.push(format!("{prober} tries it out for all{}.", left.unwrap_or_default()));
+    }
+    told.extend(sync(&facts.sync));
+    told
+}
+
+/// Some names, and how many more there are.
+fn names(all: &[String]) -> String {
+    let shown = all.iter().take(NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(NAMES) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn sync(sync: &Sync) -> Option<String> {
+    let why = |because: &Option<String>| {
+        because.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+    };
+    match sync {
+        Sync::Listening | Sync::Alone => None,
+        Sync::Polling { every, because } => Some(format!(
+            "What others do arrives within {}: the store is asked, it does not tell{}.",
+            show_span(*every),
+            why(because)
+        )),
+        Sync::Away { since, because } => Some(format!(
+            "The store has been away for {}{}: what others do is not known here.",
+            show_span(*since),
+            why(because)
+        )),
+    }
+}
+
+fn in_shadow(snapshot: &Snapshot) -> Option<String> {
+    let is_told = snapshot.mode == Mode::Shadow || snapshot.would_refuse > 0;
+    is_told.then(|| {
+        let calls = match snapshot.would_refuse {
+            1 => "1 call".to_owned(),
+            calls => format!("{calls} calls"),
+        };
+        format!("In shadow it would have refused {calls} since this instance started.")
+    })
+}
+
+/// What happens next, and what brings it about.
+fn next(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Option<String> {
+    if !matches!(snapshot.mode, Mode::Auto | Mode::Shadow) {
+        return None;
+    }
+    let close_after = policy.close_after.get();
+    let closes = format!("{} in a row close it", count(close_after, "success", "successes"));
+    let is_for_all = fleet.is_some_and(|facts| facts.is_agreed && facts.sync != Sync::Alone);
+    let tried = if is_for_all { "one call of the whole fleet is" } else { "one call is" };
+    Some(match snapshot.state {
+        State::Closed => {
+            let needed = policy.consecutive_failures.get();
+            let left = needed.saturating_sub(snapshot.failure_count);
+            match snapshot.failure_count {
+                0 => format!("{} in a row would open it.", count(needed, "failure", "failures")),
+                now => format!(
+                    "{} in a row so far; {left} more would open it.",
+                    count(now, "failure", "failures")
+                ),
+            }
+        }
+        State::Open => format!(
+            "In {} {tried} tried; {closes}, a failure opens it again.",
+            show_span(snapshot.retry_after)
+        ),
+        State::HalfOpen => format!(
+            "The next health check or call that may be repeated is the try, after 30s any call; \
+             {closes}, a failure opens it again."
+        ),
+        State::Ramping => {
+            let left = policy.ramp.saturating_sub(snapshot.since);
+            format!("In {} all calls pass, unless its rules open it again.", show_span(left))
+        }
+    })
+}
+
+fn count(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests;
