@@ -62,6 +62,16 @@ struct Breaker {
     retry_after_ms: u64,
     reason: Option<String>,
     mode: String,
+    order: Option<Order>,
+    would_refuse: u64,
+}
+
+/// Who steers it.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Order {
+    by: String,
+    left_ms: Option<u64>,
 }
 
 /// Asks and prints: a table, or everything as JSON.
@@ -149,10 +159,18 @@ fn why(breaker: &Breaker) -> String {
     let mut text = String::new();
     if breaker.mode != "auto" {
         text.push_str(&breaker.mode);
-        text.push(' ');
+        // Writing to a string cannot fail.
+        if let Some(order) = &breaker.order {
+            write!(text, " by {}", order.by).ok();
+            order.left_ms.map(|left| write!(text, ", {} left", span(left)).ok());
+        }
+        if breaker.mode == "shadow" {
+            write!(text, ", would have refused {}", breaker.would_refuse).ok();
+        }
+        text.push_str("; ");
     }
-    if breaker.state == "CLOSED" {
-        return text;
+    if breaker.state == "CLOSED" || breaker.reason.as_deref() == Some("override") {
+        return text.trim_end_matches("; ").to_owned();
     }
     text.push_str(breaker.reason.as_deref().unwrap_or_default());
     if breaker.state == "OPEN" {

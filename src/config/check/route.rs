@@ -84,9 +84,8 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
     let fallback = route.optional_mapping(&keys::FALLBACK);
     let fallback = fallback.and_then(|fallback| fallback::read(&fallback, own, upstreams));
     let own_breaker = route.optional_mapping(&keys::ROUTE_BREAKER);
-    let breaker = own_breaker
-        .zip(own)
-        .map(|(breaker, upstream)| read_breaker(route, &breaker, &name, upstream, upstreams));
+    let breaker =
+        own_breaker.and_then(|breaker| read_breaker(route, &breaker, &name, own, upstreams));
     let upstream = upstream?;
     Some(Route {
         domain: domain.unwrap_or_else(|| upstream.0.clone()),
@@ -103,18 +102,20 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
     })
 }
 
-/// Reads the circuit of a route, of which no two may have the same name or key.
+/// Reads the circuit of a route, of which no two may have the same name or key. None when its
+/// upstream is missing or wrong.
 fn read_breaker(
     route: &Mapping<'_>,
     breaker: &Mapping<'_>,
     name: &str,
-    upstream: &str,
+    upstream: Option<&str>,
     upstreams: &Upstreams<'_>,
-) -> RouteBreaker {
-    // One that is missing here is noted where it is wrong.
-    let upstream_read = upstreams.read.get(upstream);
-    let total = upstream_read.map_or_else(Duration::default, |upstream| upstream.timeouts.total);
+) -> Option<RouteBreaker> {
+    // One that is missing among those is noted where it is wrong.
+    let read = upstream.and_then(|upstream| upstreams.read.get(upstream));
+    let total = read.map_or_else(Duration::default, |upstream| upstream.timeouts.total);
     let policy = breaker::read(breaker, total);
+    let (key, upstream) = (breaker.optional(&keys::BREAKER_KEY).map(|key| key.0), upstream?);
     let route_name = name.trim_start_matches('/');
     let circuit: Arc<str> = format!("{upstream}/{route_name}").into();
     let mut circuits = upstreams.circuits.borrow_mut();
@@ -125,15 +126,14 @@ fn read_breaker(
         );
         route.error(&keys::ROUTE_BREAKER, &message);
     }
-    let of_upstream = upstream_read.map_or(upstream, |upstream| &upstream.breaker_key);
-    let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
+    let of_upstream = read.map_or(upstream, |upstream| &upstream.breaker_key);
     let key = key.unwrap_or_else(|| format!("{of_upstream}/{route_name}"));
     let other = circuits.keys.insert(key.clone(), circuit.to_string());
     if let Some(other) = other.filter(|other| **other != *circuit) {
         let message = format!("the circuit `{}` has this key already", shown(&other));
         breaker.error(&keys::BREAKER_KEY, &message);
     }
-    RouteBreaker { name: circuit, key, policy }
+    Some(RouteBreaker { name: circuit, key, policy })
 }
 
 fn upstream(mapping: &Mapping<'_>, key: &Key<Name>, upstreams: &Upstreams<'_>) -> Option<Name> {
