@@ -9,6 +9,7 @@
 
 mod address;
 mod check;
+mod circuit;
 mod database_url;
 mod environment;
 mod expand;
@@ -50,6 +51,7 @@ use secrets::Secrets;
 
 use crate::domain::{breaker::Policy, ejection, retry, route::Match};
 
+pub use circuit::RouteBreaker;
 pub use environment::Environment;
 pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
@@ -126,20 +128,6 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where calls go, by name.
     pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
-}
-
-impl Config {
-    /// Every circuit: its name, the key that it is shared by, its rules.
-    pub fn circuits(&self) -> impl Iterator<Item = (Arc<str>, String, Policy)> {
-        let of_upstreams = self.upstreams.values().map(|upstream| {
-            (Arc::clone(&upstream.name), upstream.breaker_key.clone(), upstream.breaker.clone())
-        });
-        let routes = self.listeners.iter().flat_map(|listener| &listener.routes);
-        let of_routes = routes.filter_map(|route| route.breaker.as_ref()).map(|breaker| {
-            (Arc::clone(&breaker.name), breaker.key.clone(), breaker.policy.clone())
-        });
-        of_upstreams.chain(of_routes)
-    }
 }
 
 /// How many data-plane threads.
@@ -296,17 +284,6 @@ pub struct Route {
     pub domain: String,
     /// The task's action; the route's name unless given.
     pub action: String,
-}
-
-/// The circuit of one route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteBreaker {
-    /// Its name, `upstream/route`.
-    pub name: Arc<str>,
-    /// What it is shared by.
-    pub key: String,
-    /// Its rules.
-    pub policy: Policy,
 }
 
 /// Headers to remove, then headers to set.

@@ -97,6 +97,7 @@ proptest! {
         }
         world.now += s(60 + waited);
         // An unrepeatable call may be the first only when nothing better came for a while.
+        let mut hung = None;
         let began = loop {
             let now = world.now;
             world.now += s(1);
@@ -105,7 +106,7 @@ proptest! {
                 0 => drop(permit),
                 1 => world.breaker.release(permit, now),
                 2 => drop(world.breaker.record(permit, observed(Verdict::Neutral), now)),
-                _ => std::mem::forget(permit),
+                _ => hung = Some(permit),
             }
             break now;
         };
@@ -116,6 +117,11 @@ proptest! {
             }
             world.now += s(1);
         }
+        let left = world.breaker.clone();
+        if let Some(permit) = hung {
+            world.breaker.record(permit, observed(Verdict::Failure), world.now);
+        }
+        assert_eq!(world.breaker, left, "the late result of the probe that hung");
     }
 
     #[test]
