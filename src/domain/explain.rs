@@ -121,13 +121,12 @@ const fn word(state: State) -> &'static str {
 /// Who steers it, why and how long.
 fn order(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
     let Some(Ordered { signature, age, left }) = &snapshot.order else {
-        let is_plain = snapshot.mode == Mode::Auto;
-        return (!is_plain).then(|| {
-            format!(
-                "Its configuration says so (`mode: {}`); nobody ordered it.",
-                policy.mode.as_str()
-            )
-        });
+        let how = match snapshot.mode {
+            Mode::Auto => return None,
+            Mode::Disabled => "`mode: disabled` or CIRCUIT_BREAKER_ENABLED=false".to_owned(),
+            mode => format!("`mode: {}`", mode.as_str()),
+        };
+        return Some(format!("It is configured so, by {how}; nobody ordered it."));
     };
     let then = match policy.mode {
         Mode::Auto => "then it follows its rules again".to_owned(),

@@ -26,10 +26,10 @@ fn an_upstream_has_the_defaults_of_the_product() {
 }
 
 #[test]
-fn a_probe_may_take_a_second_longer_than_a_call() {
+fn a_probe_may_take_a_second_longer_than_a_call_and_the_wait_for_the_trailers_of_a_stream() {
     let text = MINIMAL.replace("[http://payments]", "[http://payments], timeouts: { total: 5s }");
     let config = read(&text, &[]).expect("a configuration").config;
-    assert_eq!(config.upstreams["payments"].breaker.probe_lease, Duration::from_secs(6));
+    assert_eq!(config.upstreams["payments"].breaker.probe_lease, Duration::from_secs(16));
 }
 
 #[test]
@@ -140,7 +140,7 @@ upstreams:
     assert_eq!((of(1).mode, of(2).scope), (Mode::Auto, Scope::Instance));
     assert_eq!(
         of(1).probe_lease,
-        Duration::from_secs(6),
+        Duration::from_secs(16),
         "as long as a call of the upstream takes"
     );
 }

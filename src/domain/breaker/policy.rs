@@ -34,7 +34,8 @@ pub struct Policy {
     /// Opens on the share of slow calls.
     pub slow_calls: Option<SlowRule>,
     /// How long a probe may take before its slot is given to another call. Longer than every
-    /// timeout up to the response head, or the verdicts of slow probes come too late to count.
+    /// timeout up to the response head and than the wait for the trailers of a stream after it, or
+    /// the verdicts of slow probes come too late to count.
     pub probe_lease: Duration,
     /// Response statuses that count as failures.
     pub failure_statuses: Vec<StatusCode>,
@@ -57,7 +58,7 @@ impl Default for Policy {
             ramp: Duration::from_secs(10),
             failure_rate: None,
             slow_calls: None,
-            probe_lease: Duration::from_secs(61),
+            probe_lease: Duration::from_secs(71),
             failure_statuses: vec![
                 StatusCode::INTERNAL_SERVER_ERROR,
                 StatusCode::BAD_GATEWAY,

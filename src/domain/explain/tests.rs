@@ -210,7 +210,7 @@ fn an_order_says_who_why_and_until_when() {
     let off = Snapshot { mode: Mode::Disabled, ..closed() };
     assert_eq!(
         explain(&off, &configured, None)[1],
-        "Its configuration says so (`mode: disabled`); nobody ordered it."
+        "It is configured so, by `mode: disabled` or CIRCUIT_BREAKER_ENABLED=false; nobody ordered it."
     );
 }
 
@@ -224,7 +224,7 @@ fn shadow_says_what_it_would_have_done() {
         None,
         &[
             "The circuit is in shadow: every call passes; by its rules it would have been open for 19s.",
-            "Its configuration says so (`mode: shadow`); nobody ordered it.",
+            "It is configured so, by `mode: shadow`; nobody ordered it.",
             "5 failures in a row opened it; the rule is 5.",
             "In shadow it would have refused 41 calls since this instance started.",
             "In 41s one call is tried; 2 successes in a row close it, a failure opens it again.",

@@ -99,7 +99,7 @@ fn a_probe_that_an_override_cut_off_costs_one_lease_at_most() {
     bench.run("-----60?");
     steer(&mut bench, Mode::ForcedOpen);
     steer(&mut bench, Mode::Auto);
-    assert_eq!(bench.run("s+61++"), "HhHR");
+    assert_eq!(bench.run("s+71++"), "HhHR");
 }
 
 #[test]
