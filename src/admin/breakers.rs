@@ -280,17 +280,22 @@ pub(super) async fn events(
     Ok(reply::data(Events { events: events.into_iter().map(EventJson::from).collect() }))
 }
 
-/// The breaker of this name.
+/// The breaker that a path names.
 pub(super) fn find(
     admin: &Admin,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<BreakerView, Fault> {
-    let Ok(Path(name)) = name else {
-        return Err(Fault::BadRequest("the name is not UTF-8".to_owned()));
-    };
+    match name {
+        Ok(Path(name)) => named(admin, &name),
+        Err(_) => Err(Fault::BadRequest("the name is not UTF-8".to_owned())),
+    }
+}
+
+/// The breaker of this name.
+pub(super) fn named(admin: &Admin, name: &str) -> Result<BreakerView, Fault> {
     let mut views = admin.sources.view.breakers();
-    let Some(at) = views.iter().position(|view| *view.name == name) else {
-        let near = did_you_mean(&name, views.iter().map(|view| &*view.name));
+    let Some(at) = views.iter().position(|view| *view.name == *name) else {
+        let near = did_you_mean(name, views.iter().map(|view| &*view.name));
         return Err(Fault::NotFound(format!("circuit breaker `{name}`{near}")));
     };
     Ok(views.swap_remove(at))

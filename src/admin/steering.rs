@@ -150,7 +150,7 @@ fn steer(
         scope = scope(reach),
         "the circuit was steered"
     );
-    let view = breakers::find(admin, Ok(Path(view.name.to_string())))?;
+    let view = breakers::named(admin, &view.name)?;
     Ok(reply::data(BreakerJson::new(&view, clock::wall_us())))
 }
 
