@@ -2,7 +2,8 @@
 //! news of every transition.
 //!
 //! The rules are in [`crate::domain::breaker`]; who acts on a transition (logs, metrics, the fleet,
-//! the admin port) subscribes to [`Breakers::changes`]. Nothing here waits, and no lock is held
+//! the admin port) subscribes to [`Breakers::changes`]; who carries the orders of people to other
+//! instances, to [`Breakers::orders`]. Nothing here waits, and no lock is held
 //! while anything else does: the mutexes are the standard library's, a few tens of nanoseconds of
 //! arithmetic each, shared by all data-plane workers.
 
@@ -19,9 +20,12 @@ use tokio::sync::broadcast;
 
 use crate::{
     clock,
-    domain::breaker::{
-        Breaker, Mode, Observed, Permit, Policy, Receipt, Refusal, Scope, Shared, Snapshot, State,
-        Transition,
+    domain::{
+        breaker::{
+            Breaker, Mode, Observed, Permit, Policy, Receipt, Refusal, Scope, Shared, Snapshot,
+            State, Transition,
+        },
+        order::Act,
     },
 };
 
@@ -29,11 +33,15 @@ use crate::{
 /// that lags reads the snapshots again.
 const CHANGES_KEPT: usize = 1_024;
 
-/// All circuits of this process, by the name of their upstream.
+/// Orders that a subscriber may lag behind before it misses some. People give them one by one.
+const ORDERS_KEPT: usize = 256;
+
+/// All circuits of this process, by name.
 #[derive(Debug)]
 pub struct Breakers {
     circuits: BTreeMap<Arc<str>, Arc<Circuit>>,
     changes: broadcast::Sender<Change>,
+    orders: broadcast::Sender<Steered>,
 }
 
 /// A circuit moved.
@@ -45,25 +53,42 @@ pub struct Change {
     pub transition: Transition,
 }
 
+/// Somebody steered a circuit here.
+#[derive(Debug, Clone)]
+pub struct Steered {
+    /// Which.
+    pub circuit: Arc<Circuit>,
+    /// What was done, by whom and why.
+    pub act: Act,
+    /// For whom it is meant.
+    pub reach: Scope,
+}
+
+/// Nothing can be ordered while breakers do not act at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("every circuit breaker is off by CIRCUIT_BREAKER_ENABLED, which no order changes")]
+pub struct KillSwitch;
+
 impl Breakers {
-    /// Closed circuits for upstreams: name, shared key, rules. With `enabled` false, which is the
-    /// kill switch, all of them pass everything and count nothing.
+    /// Closed circuits: name, shared key, rules. With `enabled` false, which is the kill switch,
+    /// all of them pass everything and count nothing, whatever anybody orders.
     pub fn new(
-        upstreams: impl Iterator<Item = (Arc<str>, String, Policy)>,
+        circuits: impl Iterator<Item = (Arc<str>, String, Policy)>,
         enabled: bool,
     ) -> Arc<Self> {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        let circuits = upstreams.map(|(name, key, policy)| {
+        let (orders, _) = broadcast::channel(ORDERS_KEPT);
+        let circuits = circuits.map(|(name, key, policy)| {
             let circuit = Circuit::new(Arc::clone(&name), key, policy, enabled, changes.clone());
             (name, Arc::new(circuit))
         });
         let circuits = circuits.collect();
-        Arc::new(Self { circuits, changes })
+        Arc::new(Self { circuits, changes, orders })
     }
 
-    /// The circuit of an upstream.
-    pub fn of(&self, upstream: &str) -> Option<&Arc<Circuit>> {
-        self.circuits.get(upstream)
+    /// The circuit of this name: that of an upstream, `upstream/route` for a route's own.
+    pub fn of(&self, name: &str) -> Option<&Arc<Circuit>> {
+        self.circuits.get(name)
     }
 
     /// All circuits, by name.
@@ -75,6 +100,32 @@ impl Breakers {
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
+
+    /// Does what somebody wishes here, and tells those who carry it to others.
+    ///
+    /// # Errors
+    /// The kill switch is set.
+    pub fn steer(
+        &self,
+        circuit: &Arc<Circuit>,
+        act: Act,
+        reach: Scope,
+        now: Instant,
+    ) -> Result<(), KillSwitch> {
+        if !circuit.enabled {
+            return Err(KillSwitch);
+        }
+        circuit.steer(&act, now);
+        let reach = if circuit.scope() == Scope::Fleet { reach } else { Scope::Instance };
+        // An error says that nobody listens, which is fine.
+        self.orders.send(Steered { circuit: Arc::clone(circuit), act, reach }).ok();
+        Ok(())
+    }
+
+    /// What people order here from now on; not what came from other instances.
+    pub fn orders(&self) -> broadcast::Receiver<Steered> {
+        self.orders.subscribe()
+    }
 }
 
 /// One live circuit.
@@ -82,7 +133,9 @@ impl Breakers {
 pub struct Circuit {
     name: Arc<str>,
     key: String,
-    scope: Scope,
+    policy: Policy,
+    /// False when the kill switch is set.
+    enabled: bool,
     breaker: Mutex<Breaker>,
     /// [`Breaker::awaits_endings`] as of the last time that it may have changed, so that the end of
     /// an ordinary body costs no lock. A stale value costs one lock, or one ending.
@@ -98,17 +151,14 @@ impl Circuit {
         enabled: bool,
         changes: broadcast::Sender<Change>,
     ) -> Self {
-        let (scope, now) = (policy.scope, clock::now());
-        let mut breaker = Breaker::new(policy, fastrand::u64(..), now);
-        if !enabled {
-            // Nobody can have subscribed yet, and closed to closed is no transition.
-            breaker.steer(Mode::Disabled, now);
-        }
+        let mode = if enabled { policy.mode } else { Mode::Disabled };
+        let policy = Policy { mode, ..policy };
+        let breaker = Breaker::new(policy.clone(), fastrand::u64(..), clock::now());
         let (breaker, awaits_endings) = (Mutex::new(breaker), AtomicBool::new(false));
-        Self { name, key, scope, breaker, awaits_endings, changes }
+        Self { name, key, policy, enabled, breaker, awaits_endings, changes }
     }
 
-    /// The name of its upstream.
+    /// The name of its upstream, `upstream/route` for a route's own.
     pub const fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -120,7 +170,12 @@ impl Circuit {
 
     /// Who shares its state.
     pub const fn scope(&self) -> Scope {
-        self.scope
+        self.policy.scope
+    }
+
+    /// Its rules.
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Admits an attempt.
@@ -150,9 +205,23 @@ impl Circuit {
         self.change(|breaker| ((), breaker.adopt(shared, now)));
     }
 
-    /// Steers it.
-    pub fn steer(self: &Arc<Self>, mode: Mode, now: Instant) {
-        self.change(|breaker| ((), breaker.steer(mode, now)));
+    /// Steers it, and tells nobody but those who hear of transitions: for what other instances
+    /// ordered. Does nothing while the kill switch is set.
+    pub fn steer(self: &Arc<Self>, act: &Act, now: Instant) {
+        if !self.enabled {
+            return;
+        }
+        // First what time has changed, so that news of it is not folded into news of the order.
+        self.tick(now);
+        self.change(|breaker| {
+            let moved = match act {
+                Act::Order(order) => breaker.steer(order.clone(), now),
+                Act::Lift(_) => breaker.lift(now),
+                Act::Reset(_) => breaker.reset(now),
+            };
+            self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
+            ((), moved)
+        });
     }
 
     /// The fleet now knows its state under that epoch.

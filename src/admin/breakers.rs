@@ -1,12 +1,12 @@
 //! `/api/v1/circuit-breakers`: what each breaker says, and what it did.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::extract::{Path, State, rejection::PathRejection};
 use serde::Serialize;
 
 use super::{
-    Admin,
+    Admin, configuration,
     query::{Asked, Pairs},
     reply::{self, Answer, Fault},
     timeline::Moment,
@@ -15,7 +15,11 @@ use super::{
 };
 use crate::{
     clock,
-    domain::breaker::{Cause, Scope},
+    config::suggest::did_you_mean,
+    domain::{
+        breaker::{Cause, Ordered, Scope},
+        explain::{FleetFacts, explain},
+    },
     store::BreakerEvent,
 };
 
@@ -36,14 +40,40 @@ pub(super) struct BreakerJson {
     failure_rate: Option<f64>,
     window_calls: u32,
     mode: &'static str,
+    order: Option<OrderJson>,
+    would_refuse: u64,
     epoch: u64,
     reporters: u32,
 }
 
+/// Who steers a breaker, why and how long.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OrderJson {
+    by: String,
+    reason: String,
+    since: Option<String>,
+    /// Null when it has no end.
+    until: Option<String>,
+    left_ms: Option<u64>,
+}
+
+impl OrderJson {
+    fn new(order: &Ordered, now_us: i64) -> Self {
+        let Ordered { signature, age, left } = order;
+        Self {
+            by: signature.by.to_string(),
+            reason: signature.reason.to_string(),
+            since: show_time(now_us.saturating_sub(micros(*age))),
+            until: left.and_then(|left| show_time(now_us.saturating_add(micros(left)))),
+            left_ms: left.map(millis),
+        }
+    }
+}
+
 impl BreakerJson {
-    fn new(view: &BreakerView, now_us: i64) -> Self {
+    pub(super) fn new(view: &BreakerView, now_us: i64) -> Self {
         let snapshot = &view.snapshot;
-        let since_us = i64::try_from(snapshot.since.as_micros()).unwrap_or(i64::MAX);
         Self {
             state: snapshot.state.as_upper_str(),
             failure_count: snapshot.failure_count,
@@ -51,12 +81,14 @@ impl BreakerJson {
                 Scope::Fleet => "fleet",
                 Scope::Instance => "instance",
             },
-            since: show_time(now_us.saturating_sub(since_us)),
-            retry_after_ms: u64::try_from(snapshot.retry_after.as_millis()).unwrap_or(u64::MAX),
+            since: show_time(now_us.saturating_sub(micros(snapshot.since))),
+            retry_after_ms: millis(snapshot.retry_after),
             reason: snapshot.cause.map(Cause::as_str),
             failure_rate: snapshot.failure_rate.map(|rate| rate.as_ratio()),
             window_calls: snapshot.window_calls,
             mode: snapshot.mode.as_str(),
+            order: snapshot.order.as_ref().map(|order| OrderJson::new(order, now_us)),
+            would_refuse: snapshot.would_refuse,
             epoch: snapshot.epoch,
             reporters: view.reporters,
         }
@@ -75,6 +107,7 @@ pub(super) struct MomentJson {
     window_calls: u32,
     window_failures: u32,
     open_for_ms: u64,
+    mode: &'static str,
 }
 
 impl From<&Moment> for MomentJson {
@@ -87,7 +120,8 @@ impl From<&Moment> for MomentJson {
             failure_count: transition.failure_count,
             window_calls: transition.window_calls,
             window_failures: transition.window_failures,
-            open_for_ms: u64::try_from(transition.open_for.as_millis()).unwrap_or(u64::MAX),
+            open_for_ms: millis(transition.open_for),
+            mode: transition.mode.as_str(),
         }
     }
 }
@@ -107,6 +141,71 @@ impl Detailed {
         Self {
             breaker: BreakerJson::new(view, now_us),
             recent_transitions: remembered.iter().map(MomentJson::from).collect(),
+        }
+    }
+}
+
+/// A breaker with all that is known of it, and what that means in plain words.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explained {
+    #[serde(flatten)]
+    detailed: Detailed,
+    /// What opened it first, however often tries have failed since.
+    opened_by: Option<&'static str>,
+    window_failures: u32,
+    /// How many times in a row it has opened.
+    step: u32,
+    /// When a call is tried next; null unless it is open by its rules.
+    next_probe_at: Option<String>,
+    rules: serde_json::Value,
+    fleet: Option<FleetJson>,
+    explanation: Vec<String>,
+}
+
+/// What other instances have to do with it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FleetJson {
+    is_agreed: bool,
+    votes_bad: u32,
+    votes_good: u32,
+    abstained: u32,
+    live: u32,
+    reporters: Vec<String>,
+    prober: Option<String>,
+    lease_left_ms: Option<u64>,
+}
+
+impl From<&FleetFacts> for FleetJson {
+    fn from(facts: &FleetFacts) -> Self {
+        Self {
+            is_agreed: facts.is_agreed,
+            votes_bad: facts.votes_bad,
+            votes_good: facts.votes_good,
+            abstained: facts.abstained,
+            live: facts.live,
+            reporters: facts.reporters.clone(),
+            prober: facts.prober.clone(),
+            lease_left_ms: facts.lease_left.map(millis),
+        }
+    }
+}
+
+impl Explained {
+    fn new(admin: &Admin, view: &BreakerView, now_us: i64) -> Self {
+        let (snapshot, fleet) = (&view.snapshot, view.fleet.as_ref());
+        let wait = snapshot.retry_after;
+        let next_probe = (!wait.is_zero()).then(|| now_us.saturating_add(micros(wait)));
+        Self {
+            detailed: Detailed::new(admin, view, now_us),
+            opened_by: snapshot.opened_by.map(Cause::as_str),
+            window_failures: snapshot.window_failures,
+            step: snapshot.step,
+            next_probe_at: next_probe.and_then(show_time),
+            rules: configuration::breaker(&view.policy, &view.key),
+            fleet: fleet.map(FleetJson::from),
+            explanation: explain(snapshot, &view.policy, fleet),
         }
     }
 }
@@ -161,7 +260,7 @@ pub(super) async fn one(
 ) -> Answer {
     Asked::read(pairs, &[])?;
     let view = find(&admin, name)?;
-    Ok(reply::data(Detailed::new(&admin, &view, clock::wall_us())))
+    Ok(reply::data(Explained::new(&admin, &view, clock::wall_us())))
 }
 
 /// `GET /api/v1/circuit-breakers/{name}/events?limit=`
@@ -181,10 +280,31 @@ pub(super) async fn events(
     Ok(reply::data(Events { events: events.into_iter().map(EventJson::from).collect() }))
 }
 
-fn find(admin: &Admin, name: Result<Path<String>, PathRejection>) -> Result<BreakerView, Fault> {
-    let Ok(Path(name)) = name else {
-        return Err(Fault::BadRequest("the name is not UTF-8".to_owned()));
+/// The breaker that a path names.
+pub(super) fn find(
+    admin: &Admin,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<BreakerView, Fault> {
+    match name {
+        Ok(Path(name)) => named(admin, &name),
+        Err(_) => Err(Fault::BadRequest("the name is not UTF-8".to_owned())),
+    }
+}
+
+/// The breaker of this name.
+pub(super) fn named(admin: &Admin, name: &str) -> Result<BreakerView, Fault> {
+    let mut views = admin.sources.view.breakers();
+    let Some(at) = views.iter().position(|view| *view.name == *name) else {
+        let near = did_you_mean(name, views.iter().map(|view| &*view.name));
+        return Err(Fault::NotFound(format!("circuit breaker `{name}`{near}")));
     };
-    let view = admin.sources.view.breakers().into_iter().find(|view| *view.name == name);
-    view.ok_or_else(|| Fault::NotFound(format!("circuit breaker `{name}`")))
+    Ok(views.swap_remove(at))
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -123,6 +123,7 @@ fn route(route: &Route) -> Value {
         "preserve_host": route.preserve_host,
         "request_headers": header_rules(&route.request_headers),
         "response_headers": header_rules(&route.response_headers),
+        "breaker": route.breaker.as_ref().map(|own| breaker(&own.policy, &own.key)),
         "fallback": route.fallback.as_ref().map(fallback),
         "task": { "domain": route.domain, "action": route.action },
     })
@@ -233,7 +234,8 @@ fn retry(policy: &retry::Policy) -> Value {
     })
 }
 
-fn breaker(policy: &Policy, key: &str) -> Value {
+/// The rules of a breaker.
+pub(super) fn breaker(policy: &Policy, key: &str) -> Value {
     let statuses: Vec<_> = policy.failure_statuses.iter().map(|status| status.as_u16()).collect();
     let grpc_statuses: Vec<_> =
         policy.failure_grpc_statuses.iter().map(|code| code.as_str()).collect();
@@ -244,6 +246,7 @@ fn breaker(policy: &Policy, key: &str) -> Value {
     });
     json!({
         "key": key,
+        "mode": policy.mode.as_str(),
         "consecutive_failures": policy.consecutive_failures,
         "open_for": show_duration(policy.open_for),
         "open_for_max": show_duration(policy.open_for_max),
@@ -258,6 +261,7 @@ fn breaker(policy: &Policy, key: &str) -> Value {
             Scope::Fleet => "fleet",
             Scope::Instance => "instance",
         },
+        "quorum": policy.quorum.to_string(),
     })
 }
 

@@ -25,7 +25,7 @@ const MAX_HEADERS: usize = 8 * 1024;
 /// The most header fields.
 const MAX_FIELDS: usize = 64;
 
-/// The longest body that is announced. None is read yet: every path is a read.
+/// The longest body that is announced. Who reads one has a limit of its own.
 const MAX_BODY: u64 = 64 * 1024;
 
 /// Probes: no token, and under any IP address, because load balancers and orchestrators call what
@@ -78,6 +78,11 @@ impl Guard {
         self.check_host(host(request)?, PROBES.contains(&path), ends.local)?;
         if PROBES.contains(&path) || SHELL.contains(&path) {
             return Ok(());
+        }
+        // The configuration forbids such a port; what changes something does not rely on that.
+        let is_open = self.token.is_none() && !ends.local.ip().is_loopback();
+        if is_open && !request.method().is_safe() {
+            return Err(Fault::TokenNeeded);
         }
         self.check_token(request.headers(), ends.peer.ip())
     }
@@ -152,7 +157,7 @@ fn digest(text: &[u8]) -> [u8; 32] {
 mod tests {
     use http::Request;
 
-    use super::{Ends, Guard};
+    use super::{Ends, Fault, Guard};
     use crate::config;
 
     fn guard(listen: &str, token: Option<&str>) -> Guard {
@@ -172,9 +177,14 @@ mod tests {
             peer: "192.0.2.9:5000".parse().unwrap(),
             local: "10.0.3.7:9901".parse().unwrap(),
         };
-        match guard.check(&request.body(()).unwrap(), ends) {
+        told(guard.check(&request.body(()).unwrap(), ends))
+    }
+
+    fn told(checked: Result<(), Fault>) -> &'static str {
+        match checked {
             Ok(()) => "ok",
             Err(fault) => match fault.to_string() {
+                text if text.contains("without a token") => "no change",
                 text if text.contains("that Host") => "host",
                 text if text.contains("exactly one Host") => "no host",
                 text if text.contains("bearer token") => "token",
@@ -237,6 +247,25 @@ mod tests {
         for wrong in ["Basic s3cret", "Bearer", "Bearer ", "s3cret"] {
             assert_eq!(ask("/api/v1/status", Some(wrong)), "token", "{wrong}");
         }
+    }
+
+    #[test]
+    fn off_loopback_nothing_is_changed_without_a_token() {
+        let change = |guard: &Guard, method: &str, local: &str| {
+            let request = Request::builder().method(method).uri("/api/v1/x");
+            let request = request.header("host", "localhost").body(()).unwrap();
+            let local = local.parse().unwrap();
+            told(guard.check(&request, Ends { peer: "10.9.9.9:5000".parse().unwrap(), local }))
+        };
+        let open = guard("127.0.0.1:9901", None);
+        for method in ["POST", "DELETE", "PUT", "PATCH"] {
+            assert_eq!(change(&open, method, "10.0.3.7:9901"), "no change", "{method}");
+            assert_eq!(change(&open, method, "127.0.0.1:9901"), "ok", "{method}");
+            assert_eq!(change(&open, method, "[::1]:9901"), "ok", "{method}");
+            let closed = guard("127.0.0.1:9901", Some("s3cret"));
+            assert_eq!(change(&closed, method, "10.0.3.7:9901"), "token", "{method}");
+        }
+        assert_eq!(change(&open, "GET", "10.0.3.7:9901"), "ok");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The admin port: JSON, health, metrics and the dashboard, for operators and orchestrators.
 //!
-//! It reads and never changes anything: what it shows of the process comes through [`View`], what
-//! happened comes from the store. It shares nothing with the data plane but values, so it answers
-//! when the data plane is full and when the store is away, and cannot slow down a call.
+//! GET reads and never changes anything: what it shows of the process comes through [`View`], what
+//! happened comes from the store. It shares nothing with the data plane but values and the circuits,
+//! so it answers when the data plane is full and when the store is away, and cannot slow down a call.
 //!
 //! | path | token | answer |
 //! | --- | --- | --- |
@@ -11,6 +11,7 @@
 //! | `/metrics` | no | OpenMetrics text |
 //! | `/`, `/dashboard.css`, `/dashboard.js` | no | the dashboard, which asks for the token itself |
 //! | `/api/v1/circuit-breakers`, `…/{name}`, `…/{name}/events` | yes | breakers, and their past |
+//! | `…/{name}/override`, `/open`, `/close`, `/disable`, `/shadow`, `/reset` | yes | people steer them |
 //! | `/api/v1/tasks`, `/api/v1/tasks/{id}` | yes | rows |
 //! | `/api/v1/tasks/history` | yes | statistics |
 //! | `/api/v1/status`, `/api/v1/config` | yes | the process, and its configuration without secrets |
@@ -30,6 +31,7 @@ mod rollups;
 mod server;
 mod statistics;
 mod status;
+mod steering;
 mod tasks;
 mod throttle;
 pub mod timeline;
@@ -48,6 +50,7 @@ use tokio::{
 
 use self::{guard::Guard, questions::Turns, reply::Fault, timeline::Timeline, view::View};
 use crate::{
+    breakers::Breakers,
     config,
     store::{HistoryStore, StateStore},
 };
@@ -61,6 +64,8 @@ const STREAMS: usize = 16;
 pub struct Sources {
     /// The running process.
     pub view: Arc<dyn View>,
+    /// Its circuits, for those who steer them.
+    pub breakers: Arc<Breakers>,
     /// The last transitions of its breakers.
     pub timeline: Arc<Timeline>,
     /// What instances share.
@@ -119,6 +124,7 @@ fn router(admin: Admin) -> Router {
         .route("/api/v1/circuit-breakers", get(breakers::all))
         .route("/api/v1/circuit-breakers/{name}", get(breakers::one))
         .route("/api/v1/circuit-breakers/{name}/events", get(breakers::events))
+        .merge(steering::router())
         .route("/api/v1/tasks", get(tasks::list))
         .route("/api/v1/tasks/history", get(statistics::history))
         .route("/api/v1/tasks/{id}", get(tasks::one))

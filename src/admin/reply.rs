@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::store;
+use crate::{breakers::KillSwitch, store};
 
 /// A handler's answer.
 pub(super) type Answer = Result<Response, Fault>;
@@ -61,6 +61,12 @@ pub(super) enum Fault {
     HostNotAllowed(String),
     #[error("there is no {0}")]
     NotFound(String),
+    #[error("off loopback nothing is changed without a token: set `admin.token`")]
+    TokenNeeded,
+    #[error("the body must be JSON: send `Content-Type: application/json`")]
+    UnsupportedMediaType,
+    #[error(transparent)]
+    KillSwitch(KillSwitch),
     #[error("this path does not take that method")]
     MethodNotAllowed,
     #[error("the request target is longer than {0} bytes")]
@@ -89,6 +95,11 @@ impl Fault {
             Self::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
             Self::HostNotAllowed(_) => (StatusCode::MISDIRECTED_REQUEST, "host_not_allowed"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::TokenNeeded => (StatusCode::FORBIDDEN, "token_needed"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::KillSwitch(_) => (StatusCode::CONFLICT, "kill_switch"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::HeadersTooLarge(..) => {

@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     config::{Config, Listen},
     domain::{
-        breaker::{Scope, Snapshot, State},
+        breaker::{Policy, Scope, Snapshot, State},
+        explain::FleetFacts,
         learn::recent::Counts,
     },
 };
@@ -51,8 +52,12 @@ pub struct BreakerView {
     pub scope: Scope,
     /// What it says now.
     pub snapshot: Snapshot,
+    /// Its rules.
+    pub policy: Policy,
     /// How many live instances share it, this one included.
     pub reporters: u32,
+    /// What they have to do with it, as far as it is known.
+    pub fleet: Option<FleetFacts>,
 }
 
 /// What an upstream answered last, to a call or to a check.
@@ -60,7 +65,7 @@ pub struct BreakerView {
 pub struct ServiceView {
     /// The upstream's name.
     pub name: Arc<str>,
-    /// The effective state of its breaker.
+    /// The state of its breaker as callers feel it: closed while it is in shadow.
     pub state: State,
     /// Its last result; none before the first.
     pub last: Option<LastResult>,

@@ -22,7 +22,7 @@ use crate::{
     breakers::Breakers,
     checks::Checks,
     clock,
-    config::{self, Config, Listen, Listener, Workers},
+    config::{Config, Listen, Listener, Workers},
     history::{
         Recorder, Writer,
         journal::{Journal, KEPT, Limits, home::Home},
@@ -167,10 +167,7 @@ impl App {
         let (sockets, admin) = bind(&config, workers)?;
         let stores = store::open(&config.database, &config.data_dir, identity.clone())
             .map_err(BuildError::Store)?;
-        let of = |upstream: &Arc<config::Upstream>| {
-            (Arc::clone(&upstream.name), upstream.breaker_key.clone(), upstream.breaker.clone())
-        };
-        let breakers = Breakers::new(config.upstreams.values().map(of), config.breakers_enabled);
+        let breakers = Breakers::new(config.circuits(), config.breakers_enabled);
         // One lane more than workers, for the checks.
         if let Some(place) = &stores.place
             && let Err(error) = home.mark(place)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::view::Parts;
 use crate::{
     clock,
-    domain::breaker::State,
+    domain::breaker::{Mode, State},
     proxy::plane::TrafficBoard,
     telemetry::metrics::{Family, Kind, Sample, Source},
 };
@@ -40,17 +40,24 @@ impl Source for Numbers {
 }
 
 fn breakers(parts: &Parts) -> Vec<Family> {
-    const STATES: [State; 4] = [State::Closed, State::Open, State::HalfOpen, State::Ramping];
     let now = clock::now();
     let mut states = Vec::new();
     let mut streaks = Vec::new();
+    let mut modes = Vec::new();
+    let mut would_refuse = Vec::new();
     for circuit in parts.breakers.iter() {
         let snapshot = circuit.snapshot(now);
         let upstream = || ("upstream", circuit.name().to_string());
-        for state in STATES {
+        for state in State::ALL {
             let labels = vec![upstream(), ("state", state.as_str().to_owned())];
             states.push(Sample { labels, value: f64::from(u8::from(snapshot.state == state)) });
         }
+        for mode in Mode::ALL {
+            let labels = vec![upstream(), ("mode", mode.as_str().to_owned())];
+            modes.push(Sample { labels, value: f64::from(u8::from(snapshot.mode == mode)) });
+        }
+        would_refuse
+            .push(Sample { labels: vec![upstream()], value: number(snapshot.would_refuse) });
         streaks.push(Sample { labels: vec![upstream()], value: f64::from(snapshot.failure_count) });
     }
     vec![
@@ -65,6 +72,18 @@ fn breakers(parts: &Parts) -> Vec<Family> {
             help: "Failures in a row, kept until the breaker closes",
             kind: Kind::Gauge,
             samples: streaks,
+        },
+        Family {
+            name: "fusebox_breaker_mode",
+            help: "1 for the way in which the breaker is steered, 0 for the others",
+            kind: Kind::Gauge,
+            samples: modes,
+        },
+        Family {
+            name: "fusebox_breaker_would_refuse",
+            help: "Calls that passed a breaker in shadow which would have refused them",
+            kind: Kind::Counter,
+            samples: would_refuse,
         },
     ]
 }

@@ -21,7 +21,7 @@ use crate::{
     breakers::Breakers,
     clock,
     config::Config,
-    domain::breaker::State,
+    domain::breaker::{Mode, State},
     fleet::Fleet,
     history::journal::Found,
     proxy::{self, Plane, plane},
@@ -101,7 +101,8 @@ impl Running {
             board,
         }));
         let (view, Stores { state, history, .. }) = (process.clone(), stores.clone());
-        let sources = admin::Sources { view, timeline, state, history };
+        let breakers = Arc::clone(breakers);
+        let sources = admin::Sources { view, breakers, timeline, state, history };
         let (admin_closing, admin_closed) = watch::channel(false);
         let admin = administer(app.admin, Arc::clone(config), sources, admin_closed)?;
         process.is_ready();
@@ -257,7 +258,8 @@ async fn tell_transitions(breakers: Arc<Breakers>, timeline: Arc<Timeline>) {
             Err(RecvError::Closed) => return,
         };
         let (name, transition) = (Arc::clone(change.circuit.name()), change.transition);
-        if transition.to == State::Open {
+        let is_shadow = transition.mode == Mode::Shadow;
+        if transition.to == State::Open && !is_shadow {
             let failure_count = transition.failure_count;
             tracing::warn!(upstream = &*name, failure_count, "calls are cut off");
         }
@@ -268,7 +270,9 @@ async fn tell_transitions(breakers: Arc<Breakers>, timeline: Arc<Timeline>) {
             cause = transition.cause.as_str(),
             failure_count = transition.failure_count,
             open_for_ms = u64::try_from(transition.open_for.as_millis()).unwrap_or(u64::MAX),
-            "the circuit moved"
+            mode = transition.mode.as_str(),
+            "{}",
+            if is_shadow { "the circuit would have moved" } else { "the circuit moved" }
         );
         timeline.note(Moment { name, at_us: clock::wall_us(), transition });
     }

@@ -20,7 +20,7 @@ use crate::{
     checks::HealthBoard,
     clock,
     config::{Config, Listen},
-    domain::breaker::Scope,
+    domain::breaker::{Mode, Scope, State},
     fleet,
     history::Recorder,
     proxy::plane::{NOWHERE, TrafficBoard},
@@ -112,19 +112,22 @@ impl View for Process {
             key: circuit.key().to_owned(),
             scope: circuit.scope(),
             snapshot: circuit.snapshot(now),
+            policy: circuit.policy().clone(),
             reporters: if circuit.scope() == Scope::Fleet { live } else { 1 },
+            fleet: None,
         };
         self.parts.breakers.iter().map(view).collect()
     }
 
     fn services(&self) -> Vec<ServiceView> {
         let now = clock::now();
-        let view = |circuit: &Arc<crate::breakers::Circuit>| ServiceView {
-            name: Arc::clone(circuit.name()),
-            state: circuit.snapshot(now).state,
-            last: self.last(circuit.name()),
+        let view = |name: &Arc<str>| {
+            let snapshot = self.parts.breakers.of(name)?.snapshot(now);
+            let is_felt = snapshot.mode != Mode::Shadow;
+            let state = if is_felt { snapshot.state } else { State::Closed };
+            Some(ServiceView { name: Arc::clone(name), state, last: self.last(name) })
         };
-        self.parts.breakers.iter().map(view).collect()
+        self.parts.config.upstreams.keys().filter_map(view).collect()
     }
 
     fn traffic(&self) -> Vec<TrafficView> {

@@ -11,11 +11,12 @@ use std::{
 
 use tokio::sync::broadcast::error::TryRecvError;
 
-use super::{Breakers, CHANGES_KEPT, Circuit};
+use super::{Breakers, CHANGES_KEPT, Circuit, KillSwitch};
 use crate::{
     clock,
     domain::{
-        breaker::{Cause, Mode, Observed, Policy, Shared, State},
+        breaker::{Cause, Mode, Observed, Policy, Scope, Shared, State},
+        order::{Act, Order, Signature, Wish},
         outcome::Verdict,
     },
 };
@@ -27,6 +28,15 @@ fn breakers(enabled: bool) -> Arc<Breakers> {
     let policy = Policy { ramp: Duration::ZERO, ..Policy::default() };
     let rows = upstreams.map(|name| (Arc::from(name), format!("{name}@default"), policy.clone()));
     Breakers::new(rows.into_iter(), enabled)
+}
+
+fn signature() -> Signature {
+    Signature::new(Some("ann"), "a test").unwrap()
+}
+
+fn order(mode: Mode, now: Instant) -> Act {
+    let wish = Wish { mode, reason: "a test", by: Some("ann"), ttl: None };
+    Act::Order(Order::new(wish, now).unwrap())
 }
 
 fn circuit(breakers: &Breakers) -> &Arc<Circuit> {
@@ -162,8 +172,8 @@ fn a_subscriber_that_sleeps_costs_a_bounded_memory_and_is_told_so() {
     let (breakers, now) = (breakers(true), clock::now());
     let (circuit, mut changes) = (circuit(&breakers), breakers.changes());
     for _ in 0..CHANGES_KEPT {
-        circuit.steer(Mode::ForcedOpen, now);
-        circuit.steer(Mode::Auto, now);
+        circuit.steer(&order(Mode::ForcedOpen, now), now);
+        circuit.steer(&Act::Lift(signature()), now);
     }
     assert_eq!(changes.try_recv().unwrap_err(), TryRecvError::Lagged(CHANGES_KEPT as u64));
 }
@@ -253,4 +263,61 @@ fn what_the_fleet_decides_is_adopted_and_told() {
     assert_eq!((news.circuit.name(), news.transition.cause), (other.name(), Cause::Fleet));
     one.adopt(&other.share(now), now);
     assert_eq!(changes.try_recv().unwrap_err(), TryRecvError::Empty, "its own news is no news");
+}
+
+#[test]
+fn what_people_order_is_done_and_told_to_those_who_carry_it_on() {
+    let (breakers, now) = (breakers(true), clock::now());
+    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    let act = order(Mode::ForcedOpen, now);
+    breakers.steer(circuit, act.clone(), Scope::Fleet, now).unwrap();
+    assert!(!call(circuit, Verdict::Success, now));
+    let told = orders.try_recv().unwrap();
+    assert_eq!((told.circuit.key(), told.act, told.reach), (circuit.key(), act, Scope::Fleet));
+    let reset = Act::Reset(signature());
+    breakers.steer(circuit, reset.clone(), Scope::Instance, now).unwrap();
+    assert!(call(circuit, Verdict::Success, now));
+    let told = orders.try_recv().unwrap();
+    assert_eq!((told.act, told.reach), (reset, Scope::Instance));
+}
+
+#[test]
+fn what_came_from_others_is_done_and_not_told_again() {
+    let (breakers, now) = (breakers(true), clock::now());
+    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    circuit.steer(&order(Mode::ForcedOpen, now), now);
+    assert!(!call(circuit, Verdict::Success, now));
+    assert!(orders.try_recv().is_err());
+}
+
+#[test]
+fn an_order_to_a_circuit_that_nobody_shares_goes_nowhere_else() {
+    let policy = Policy { scope: Scope::Instance, ..Policy::default() };
+    let breakers = Breakers::new([(Arc::from("a"), "a@1".to_owned(), policy)].into_iter(), true);
+    let (circuit, mut orders, now) = (breakers.of("a").unwrap(), breakers.orders(), clock::now());
+    breakers.steer(circuit, order(Mode::Shadow, now), Scope::Fleet, now).unwrap();
+    assert_eq!(orders.try_recv().unwrap().reach, Scope::Instance);
+}
+
+#[test]
+fn no_order_changes_what_the_kill_switch_says() {
+    let (breakers, now) = (breakers(false), clock::now());
+    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    let act = order(Mode::ForcedOpen, now);
+    assert_eq!(breakers.steer(circuit, act.clone(), Scope::Fleet, now), Err(KillSwitch));
+    circuit.steer(&act, now);
+    assert!(call(circuit, Verdict::Success, now));
+    assert!(orders.try_recv().is_err());
+}
+
+#[test]
+fn a_breaker_that_is_configured_to_look_on_refuses_nothing_and_counts_what_it_would() {
+    let policy = Policy { mode: Mode::Shadow, ..Policy::default() };
+    let breakers = Breakers::new([(Arc::from("a"), "a@1".to_owned(), policy)].into_iter(), true);
+    let (circuit, now) = (breakers.of("a").unwrap(), clock::now());
+    for _ in 0..8 {
+        assert!(call(circuit, Verdict::Failure, now));
+    }
+    let snapshot = circuit.snapshot(now);
+    assert_eq!((snapshot.state, snapshot.would_refuse), (State::Open, 3));
 }

@@ -1,13 +1,13 @@
 //! Asking the admin port: one connection, one question, one deadline.
 //!
-//! What commands need of HTTP and no more: plain GET with the bearer token, so that a health check
+//! What commands need of HTTP and no more: a request with the bearer token, so that a health check
 //! in a container without a shell costs one small process and no other program.
 
 use std::{fmt, net::SocketAddr, str::FromStr, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -135,11 +135,29 @@ impl Client {
     /// # Errors
     /// There is no answer, or it is an error, or not of this shape.
     pub async fn data<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.opened(self.get(path).await?)
+    }
+
+    /// The `data` of the answer to a request that changes something.
+    ///
+    /// # Errors
+    /// There is no answer, or it is an error, or not of this shape.
+    pub async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<T, Error> {
+        self.opened(self.within_time(method, path, Some(body.to_string())).await?)
+    }
+
+    /// What is in the envelope.
+    fn opened<T: DeserializeOwned>(&self, answer: (StatusCode, Bytes)) -> Result<T, Error> {
         #[derive(Deserialize)]
         struct Envelope<T> {
             data: T,
         }
-        let (status, body) = self.get(path).await?;
+        let (status, body) = answer;
         if status == StatusCode::UNAUTHORIZED {
             let hint = "set FUSEBOX_ADMIN_TOKEN to the token of that Fusebox";
             return Err(Error::Refused(status, format!("{}; {hint}", message(&body))));
@@ -162,13 +180,27 @@ impl Client {
     /// # Errors
     /// There is no answer.
     pub async fn get(&self, path: &str) -> Result<(StatusCode, Bytes), Error> {
-        match timeout(self.timeout, self.exchange(path)).await {
+        self.within_time(Method::GET, path, None).await
+    }
+
+    async fn within_time(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<(StatusCode, Bytes), Error> {
+        match timeout(self.timeout, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::TimedOut(self.address.clone(), self.timeout)),
         }
     }
 
-    async fn exchange(&self, path: &str) -> Result<(StatusCode, Bytes), Error> {
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+    ) -> Result<(StatusCode, Bytes), Error> {
         let unreachable = |error: BoxError| Error::Unreachable(self.address.clone(), error);
         let malformed = |error: BoxError| Error::Malformed(self.address.clone(), error);
         let stream =
@@ -176,14 +208,20 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| unreachable(error.into()))?;
-        let mut request = Request::get(path)
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
             .header(header::HOST, &self.address.0)
             .header(header::CONNECTION, "close");
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose()));
         }
-        let request =
-            request.body(Empty::<Bytes>::new()).map_err(|error| malformed(error.into()))?;
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request
+            .body(Full::<Bytes>::from(body.unwrap_or_default()))
+            .map_err(|error| malformed(error.into()))?;
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status();
@@ -200,6 +238,19 @@ impl Client {
     }
 }
 
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    let mut text = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
 /// The message of an error's envelope, or the beginning of whatever came instead.
 pub(super) fn message(body: &[u8]) -> String {
     let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
@@ -209,7 +260,13 @@ pub(super) fn message(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, AddressError};
+    use super::{Address, AddressError, segment};
+
+    #[test]
+    fn a_name_is_one_segment_whatever_is_in_it() {
+        assert_eq!(segment("payments-v2.internal_1"), "payments-v2.internal_1");
+        assert_eq!(segment("payments/v1/é?#%"), "payments%2Fv1%2F%C3%A9%3F%23%25");
+    }
 
     #[test]
     fn an_address_is_a_host_and_a_port_with_or_without_http() {

@@ -5,9 +5,11 @@
 
 mod ask;
 mod asking;
+pub mod breaker;
 pub mod client;
 mod demo;
 pub mod exit;
+pub mod explain;
 pub mod follow;
 pub mod healthcheck;
 pub mod history;
@@ -19,6 +21,7 @@ mod run;
 pub mod screen;
 mod settings;
 pub mod status;
+mod steer;
 pub mod table;
 pub mod trace;
 pub mod validate;
@@ -51,6 +54,10 @@ enum Command {
     Migrate(migrate::Arguments),
     /// Show what a running Fusebox is doing. FUSEBOX_ADMIN_TOKEN holds its token, if it has one.
     Status(ask::Status),
+    /// Tell in plain words why a circuit breaker is as it is, and what happens next.
+    Explain(steer::Explain),
+    /// Steer a circuit breaker: open, close or disable it, let it look on, lift that, reset it.
+    Breaker(steer::Breaker),
     /// See what waits in a data directory, and bring it to the store by hand.
     Journal(journal::Arguments),
     /// Print the newest calls, filtered, or new ones as they come.
@@ -72,6 +79,8 @@ pub fn run() -> ExitCode {
         Command::Validate(arguments) => run::validate(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Status(arguments) => ask::status(&arguments),
+        Command::Explain(arguments) => steer::explain(&arguments),
+        Command::Breaker(arguments) => steer::breaker(&arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::History(arguments) => asking::history(&arguments),
         Command::Trace(arguments) => asking::trace(&arguments),

@@ -1,11 +1,12 @@
 //! `fusebox status`: the process and its breakers at one glance.
 
-use std::{collections::BTreeMap, fmt::Write as _, io::Write};
+use std::{collections::BTreeMap, fmt::Write as _, io::Write, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::client::{Client, Error};
+use crate::domain::units::show_span;
 
 /// What of `/api/v1/status` is printed.
 #[derive(Deserialize)]
@@ -61,6 +62,16 @@ struct Breaker {
     retry_after_ms: u64,
     reason: Option<String>,
     mode: String,
+    order: Option<Order>,
+    would_refuse: u64,
+}
+
+/// Who steers it.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Order {
+    by: String,
+    left_ms: Option<u64>,
 }
 
 /// Asks and prints: a table, or everything as JSON.
@@ -148,10 +159,18 @@ fn why(breaker: &Breaker) -> String {
     let mut text = String::new();
     if breaker.mode != "auto" {
         text.push_str(&breaker.mode);
-        text.push(' ');
+        // Writing to a string cannot fail.
+        if let Some(order) = &breaker.order {
+            write!(text, " by {}", order.by).ok();
+            order.left_ms.map(|left| write!(text, ", {} left", span(left)).ok());
+        }
+        if breaker.mode == "shadow" {
+            write!(text, ", would have refused {}", breaker.would_refuse).ok();
+        }
+        text.push_str("; ");
     }
-    if breaker.state == "CLOSED" {
-        return text;
+    if breaker.state == "CLOSED" || breaker.reason.as_deref() == Some("override") {
+        return text.trim_end_matches("; ").to_owned();
     }
     text.push_str(breaker.reason.as_deref().unwrap_or_default());
     if breaker.state == "OPEN" {
@@ -162,33 +181,6 @@ fn why(breaker: &Breaker) -> String {
     text
 }
 
-/// A stretch of time in its two largest units.
 fn span(ms: u64) -> String {
-    let seconds = ms.div_ceil(1_000);
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, seconds) => format!("{seconds}s"),
-        (0, 0, minutes, seconds) => format!("{minutes}m {seconds}s"),
-        (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
-        (days, hours, ..) => format!("{days}d {hours}h"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::span;
-
-    #[test]
-    fn a_span_has_its_two_largest_units() {
-        let minute = 60_000;
-        for (ms, shown) in [
-            (0, "0s"),
-            (1, "1s"),
-            (59_000, "59s"),
-            (61_000, "1m 1s"),
-            (60 * minute, "1h 0m"),
-            (25 * 60 * minute, "1d 1h"),
-        ] {
-            assert_eq!(span(ms), shown);
-        }
-    }
+    show_span(Duration::from_millis(ms))
 }

@@ -34,7 +34,7 @@ use super::{
 /// Reads the whole file. The result counts only when nothing was noted on the way.
 pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
     let upstreams = root.named(&keys::UPSTREAMS);
-    let names = Upstreams::new(upstreams.iter().map(|(name, _)| *name));
+    let names = Upstreams::read(&upstreams);
     let admin = admin(&root.mapping(&keys::ADMIN));
     let listeners = listeners(root, &names, admin.listen);
     if !listeners.is_empty() {
@@ -73,19 +73,42 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
         drain_timeout: root.get(&keys::DRAIN_TIMEOUT),
         breakers_enabled: breakers_enabled(reading.environment, reading),
         listeners,
-        upstreams: read_upstreams(&upstreams),
+        upstreams: names.read,
     }
 }
 
-/// The names of the upstreams, and which of them routes lead to.
+/// The upstreams, which of them routes lead to, and what they and their routes are called.
 struct Upstreams<'a> {
     names: BTreeSet<&'a str>,
     used: RefCell<BTreeSet<&'a str>>,
+    /// Those that are good.
+    read: BTreeMap<Arc<str>, Arc<Upstream>>,
+    circuits: RefCell<Circuits>,
+}
+
+/// What circuits are called; each may be there once.
+#[derive(Default)]
+struct Circuits {
+    /// The keys that they are shared by, each with the circuit's name.
+    keys: BTreeMap<String, String>,
+    /// The names of those of routes.
+    of_routes: BTreeSet<Arc<str>>,
 }
 
 impl<'a> Upstreams<'a> {
-    fn new(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.collect(), used: RefCell::default() }
+    /// Reads the upstreams; no two of them may have the same breaker.
+    fn read(mappings: &[(&'a str, Mapping<'_>)]) -> Self {
+        let mut circuits = Circuits::default();
+        let upstreams = mappings
+            .iter()
+            .filter_map(|(name, mapping)| upstream::read(name, mapping, &mut circuits.keys));
+        let read = upstreams.map(|one| (Arc::clone(&one.name), Arc::new(one))).collect();
+        Self {
+            names: mappings.iter().map(|(name, _)| *name).collect(),
+            used: RefCell::default(),
+            read,
+            circuits: RefCell::new(circuits),
+        }
     }
 
     /// Notes that a route leads to this one. When there is none, which may be meant, as the end
@@ -134,14 +157,6 @@ fn listeners(root: &Mapping<'_>, upstreams: &Upstreams<'_>, admin: SocketAddr) -
         listeners.push(listener);
     }
     listeners
-}
-
-/// Reads the upstreams; no two of them may have the same breaker.
-fn read_upstreams(mappings: &[(&str, Mapping<'_>)]) -> BTreeMap<Arc<str>, Arc<Upstream>> {
-    let mut keys = BTreeMap::new();
-    let read = |(name, mapping): &(&str, Mapping<'_>)| upstream::read(name, mapping, &mut keys);
-    let upstreams = mappings.iter().filter_map(read);
-    upstreams.map(|upstream| (Arc::clone(&upstream.name), Arc::new(upstream))).collect()
 }
 
 /// The kill switch, which wins over the file.

@@ -23,17 +23,32 @@ use super::{
     text::{BreakerKey, Label, LogFilter, Name, PathPrefix, RequestPath, Schema, Title, Token},
 };
 use crate::domain::{
-    breaker::Scope, fallback::Occasion, grpc::Code, retry::Condition, units::Percent,
+    breaker::{Mode, Scope},
+    fallback::Occasion,
+    grpc::Code,
+    quorum::Quorum,
+    retry::Condition,
+    units::Percent,
 };
+
+/// A section with the keys of another: its own path, and that of the other.
+const LIKE: (&str, &str) = ("listeners.*.routes[].breaker", "upstreams.*.breaker");
+
+/// Where the keys of a mapping at `parent` are declared.
+pub(super) fn declared_at(parent: &str) -> &str {
+    if parent == LIKE.0 { LIKE.1 } else { parent }
+}
 
 /// What the key `name` is in a mapping at `parent`. None when there is no such key.
 pub(super) fn find(parent: &str, name: &str) -> Option<&'static About> {
+    let parent = declared_at(parent);
     let children = || ALL.iter().filter(|about| about.parent() == parent);
     children().find(|about| about.name() == name).or_else(|| children().find(|a| a.name() == "*"))
 }
 
 /// The keys of a mapping at `parent`.
 pub(super) fn of(parent: &str) -> impl Iterator<Item = &'static str> {
+    let parent = declared_at(parent);
     ALL.iter().filter(move |about| about.parent() == parent).map(About::name)
 }
 
@@ -49,7 +64,6 @@ pub(super) const LATER: &[&str] = &[
     "listeners.*.routes[].task.impact",
     "listeners.*.routes[].task.params",
     "listeners.*.routes[].task.success",
-    "upstreams.*.breaker.quorum",
 ];
 
 /// Declares the keys and the list of them.
@@ -153,6 +167,7 @@ keys! {
     FALLBACK_CONTENT_TYPE: HeaderValue = key("listeners.*.routes[].fallback.content_type")
         .default("text/plain; charset=utf-8");
     FALLBACK_BODY: AnswerBody = key("listeners.*.routes[].fallback.body").default("");
+    ROUTE_BREAKER: Section = section("listeners.*.routes[].breaker");
     TASK: Section = section("listeners.*.routes[].task");
     TASK_DOMAIN: Title = key("listeners.*.routes[].task.domain");
     TASK_ACTION: Title = key("listeners.*.routes[].task.action");
@@ -222,6 +237,7 @@ keys! {
 
     BREAKER: Section = section("upstreams.*.breaker");
     BREAKER_KEY: BreakerKey = key("upstreams.*.breaker.key");
+    MODE: Mode = key("upstreams.*.breaker.mode").default("auto");
     CONSECUTIVE_FAILURES: NonZeroU32 = key("upstreams.*.breaker.consecutive_failures")
         .default("5").bounds("1", "10000")
         .variables(&[Variable::Plain("CIRCUIT_BREAKER_FAILURE_THRESHOLD")]);
@@ -250,6 +266,7 @@ keys! {
     FAILURE_GRPC_STATUSES: List<Code> = key("upstreams.*.breaker.failure_grpc_statuses")
         .default("[UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS]").bounds("0", "16");
     SCOPE: Scope = key("upstreams.*.breaker.scope").default("fleet");
+    QUORUM: Quorum = key("upstreams.*.breaker.quorum").default("majority");
 }
 
 #[cfg(test)]
@@ -272,6 +289,10 @@ mod tests {
                 for entry in entries {
                     // Below `set` are headers, not keys.
                     let Some(about) = find(pattern, &entry.key) else { continue };
+                    // Keys of another section are told there.
+                    if about.parent() != pattern {
+                        continue;
+                    }
                     if !keys.iter().any(|(other, _)| other.path == about.path) {
                         keys.push((about, entry.key_span.unwrap().line));
                     }

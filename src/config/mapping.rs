@@ -251,7 +251,7 @@ impl<'a> Mapping<'a> {
         let at = entry.map_or(self.at, |entry| entry.key_span);
         let path = self.path.key(key.about.name());
         let node = entry.map(|entry| &entry.value);
-        Self::open(node, self.reading, at, path, key.about.path.to_owned())
+        Self::open(node, self.reading, at, path, keys::declared_at(key.about.path).to_owned())
     }
 
     /// The mapping of a key that switches something on by being there.

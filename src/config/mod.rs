@@ -9,6 +9,7 @@
 
 mod address;
 mod check;
+mod circuit;
 mod database_url;
 mod environment;
 mod expand;
@@ -50,6 +51,7 @@ use secrets::Secrets;
 
 use crate::domain::{breaker::Policy, ejection, retry, route::Match};
 
+pub use circuit::RouteBreaker;
 pub use environment::Environment;
 pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
@@ -274,6 +276,8 @@ pub struct Route {
     pub request_headers: HeaderRules,
     /// What is done to response headers.
     pub response_headers: HeaderRules,
+    /// Its own circuit; none when its calls are admitted by that of the upstream.
+    pub breaker: Option<RouteBreaker>,
     /// What a call gets that is refused or fails.
     pub fallback: Option<Fallback>,
     /// The task's domain; the upstream's name unless given.

@@ -12,9 +12,10 @@ use http::{Method, StatusCode};
 
 use super::{CallLines, Forwarded, Protocol, TlsVersion, Workers, suggest::did_you_mean};
 use crate::domain::{
-    breaker::Scope,
+    breaker::{Mode, Scope},
     fallback::Occasion,
     grpc::Code,
+    quorum::{Quorum, QuorumError},
     retry::Condition,
     units::{Percent, parse_duration, parse_percent, parse_size},
 };
@@ -158,6 +159,8 @@ choices! {
     Protocol, "`auto`, `http1` or `http2`",
         ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
     Occasion, "`refused` or `failed`", ["refused" => Self::Refused, "failed" => Self::Failed];
+    Mode, "`auto`, `shadow` or `disabled`",
+        ["auto" => Self::Auto, "shadow" => Self::Shadow, "disabled" => Self::Disabled];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
     Condition, "`unsent`, `reset` or `timeout`",
         ["unsent" => Self::Unsent, "reset" => Self::Reset, "timeout" => Self::Timeout];
@@ -166,6 +169,17 @@ choices! {
         "PATCH" => Self::PATCH, "DELETE" => Self::DELETE, "OPTIONS" => Self::OPTIONS,
         "TRACE" => Self::TRACE
     ];
+}
+
+impl Setting for Quorum {
+    const WHAT: &'static str = "`majority`, `any`, a number or a share";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: QuorumError| {
+            let near = if error == QuorumError::Malformed { text } else { "" };
+            format!("{error}{}", did_you_mean(near, ["majority", "any"]))
+        })
+    }
 }
 
 impl Setting for StatusCode {

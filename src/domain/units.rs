@@ -111,6 +111,21 @@ pub fn parse_percent(text: &str) -> Result<Percent, UnitError> {
     within.ok_or(UnitError::Percent)
 }
 
+/// Writes a stretch of time for people: rounded up to seconds, in its two largest units.
+pub fn show_span(span: Duration) -> String {
+    let seconds = span.as_millis().div_ceil(1_000);
+    let (large, small) = match seconds {
+        0..60 => return format!("{seconds}s"),
+        60..3_600 => ((seconds / 60, "m"), (seconds % 60, "s")),
+        3_600..86_400 => ((seconds / 3_600, "h"), (seconds / 60 % 60, "m")),
+        _ => ((seconds / 86_400, "d"), (seconds / 3_600 % 24, "h")),
+    };
+    match small {
+        (0, _) => format!("{}{}", large.0, large.1),
+        (number, unit) => format!("{}{} {number}{unit}", large.0, large.1),
+    }
+}
+
 /// Writes a duration the way it is read, with the largest unit that loses nothing.
 pub fn show_duration(duration: Duration) -> String {
     const UNITS: [(u128, &str); 6] = [
@@ -156,7 +171,9 @@ fn scaled(number: &str, unit: u64) -> Option<Result<u64, UnitError>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Percent, UnitError, parse_duration, parse_percent, parse_size, show_duration};
+    use super::{
+        Percent, UnitError, parse_duration, parse_percent, parse_size, show_duration, show_span,
+    };
     use std::time::Duration;
 
     #[test]
@@ -178,6 +195,21 @@ mod tests {
         }
         assert_eq!(parse_duration("99999999999999999999d"), Err(UnitError::TooLarge));
         assert_eq!(parse_duration("999999999999999d"), Err(UnitError::TooLarge));
+    }
+
+    #[test]
+    fn a_span_has_its_two_largest_units() {
+        for (ms, shown) in [
+            (0, "0s"),
+            (1, "1s"),
+            (59_000, "59s"),
+            (60_000, "1m"),
+            (61_000, "1m 1s"),
+            (3_600_000, "1h"),
+            (90_000_000, "1d 1h"),
+        ] {
+            assert_eq!(show_span(Duration::from_millis(ms)), shown);
+        }
     }
 
     #[test]

@@ -19,10 +19,7 @@ use super::{
     headers,
     idle::{Idle, TimedOut},
 };
-use crate::domain::outcome::Reason;
-
-/// For so long the end of a stream is waited for to know how its upstream did.
-const LASTING: Duration = Duration::from_secs(10);
+use crate::domain::{grpc::JUDGED_WITHIN, outcome::Reason};
 
 /// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +70,7 @@ impl ResponseBody {
             exchange.body_ended(incoming.take_connection());
         }
         let until = limits.until.map(|until| Box::pin(sleep_until(until.into())));
-        let lasting = exchange.is_awaited().then(|| Box::pin(sleep(LASTING)));
+        let lasting = exchange.is_awaited().then(|| Box::pin(sleep(JUDGED_WITHIN)));
         Self { incoming, idle: Idle::new(limits.idle), until, lasting, exchange, failed: None }
     }
 

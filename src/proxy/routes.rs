@@ -112,19 +112,28 @@ impl Place {
     }
 }
 
-/// The upstreams of a worker, by name. All of its listeners share them, and so their connections.
+/// The upstreams of a worker, by their circuits. All of its listeners share them, and so their connections.
 pub(super) type Upstreams = HashMap<Arc<str>, Rc<Upstream>>;
 
-/// Makes a worker's upstreams.
+/// Makes a worker's upstreams, by the names of their circuits: each as configured, and once more for
+/// each route with a circuit of its own, with connections of its own and the same hosts and limits.
 pub(super) fn upstreams(shared: &Shared, worker: usize) -> Upstreams {
-    let made = shared.config.upstreams.iter().filter_map(|(name, settings)| {
-        let circuit = Arc::clone(shared.breakers.of(name)?);
-        let live = Arc::clone(shared.upstreams.of(name)?);
-        let common =
-            Common { live, tls: shared.tls.clone(), settings: Arc::clone(settings), worker };
-        Some((Arc::clone(name), Rc::new(Upstream::new(circuit, common))))
+    let make = |circuit: &Arc<str>, settings: Arc<config::Upstream>| {
+        let live = Arc::clone(shared.upstreams.of(&settings.name)?);
+        let common = Common { live, tls: shared.tls.clone(), settings, worker };
+        let own = Arc::clone(shared.breakers.of(circuit)?);
+        Some((Arc::clone(circuit), Rc::new(Upstream::new(own, common))))
+    };
+    let config = &shared.config;
+    let plain = config.upstreams.iter().map(|(name, settings)| (name, Arc::clone(settings)));
+    let routes = config.listeners.iter().flat_map(|listener| &listener.routes);
+    let of_routes = routes.filter_map(|route| {
+        let (breaker, settings) = (route.breaker.as_ref()?, config.upstreams.get(&route.upstream)?);
+        let policy = breaker.policy.clone();
+        let settings = config::Upstream { breaker: policy, ..config::Upstream::clone(settings) };
+        Some((&breaker.name, Arc::new(settings)))
     });
-    made.collect()
+    plain.chain(of_routes).filter_map(|(circuit, settings)| make(circuit, settings)).collect()
 }
 
 /// Makes a listener's routes. The checked configuration names no upstream that does not exist.
@@ -150,9 +159,10 @@ pub(super) fn routes(
             action: route.action.as_str().into(),
             path: template(&route.matches.path_prefix).into(),
         };
+        let circuit = route.breaker.as_ref().map_or(&route.upstream, |breaker| &breaker.name);
         let made = Route {
             place: Place::new(site, board.get(&route.upstream)?),
-            upstream: Rc::clone(upstreams.get(&route.upstream)?),
+            upstream: Rc::clone(upstreams.get(circuit)?),
             strip_prefix: route.strip_prefix,
             preserve_host: route.preserve_host,
             request_headers: route.request_headers.clone(),

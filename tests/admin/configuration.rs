@@ -9,7 +9,7 @@ use std::{
 use fusebox::{
     config::{self, Config, Secret},
     domain::{
-        breaker::Policy,
+        breaker::{Mode, Policy},
         fallback::{Occasion, Occasions},
         route::Match,
     },
@@ -78,6 +78,11 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
                 remove: vec![header::COOKIE],
             },
             response_headers: config::HeaderRules::default(),
+            breaker: Some(config::RouteBreaker {
+                name: Arc::from("payments/payments"),
+                key: "payments-0123456789abcdef/payments".to_owned(),
+                policy: Policy { mode: Mode::Shadow, ..Policy::default() },
+            }),
             fallback: Some(config::Fallback {
                 to: config::Instead::Answer(config::FixedAnswer {
                     status: StatusCode::OK,

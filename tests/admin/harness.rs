@@ -58,6 +58,7 @@ impl Port {
         let (sample, timeline) = (Arc::new(sample), Arc::new(Timeline::default()));
         let sources = Sources {
             view: sample.clone(),
+            breakers: Arc::clone(&sample.circuits.0),
             timeline: timeline.clone(),
             state: sample.clone(),
             history: sample.clone(),
@@ -83,6 +84,16 @@ impl Port {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         self.raw(&format!("{request}\r\n")).await
+    }
+
+    /// Sends a JSON body.
+    pub(crate) async fn send_json(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.raw(&format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await
     }
 
     /// Sends these bytes and reads until the other side closes.

@@ -9,3 +9,4 @@ mod harness;
 mod limits;
 mod routes;
 mod sample;
+mod steering;

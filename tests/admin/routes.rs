@@ -28,7 +28,8 @@ async fn breakers_are_keyed_by_upstream() {
     let expected = json!({
         "state": "OPEN", "failureCount": 5, "scope": "fleet", "since": null,
         "retryAfterMs": 41_300, "reason": "consecutive_failures", "failureRate": 0.1219,
-        "windowCalls": 41, "mode": "auto", "epoch": 3, "reporters": 3,
+        "windowCalls": 41, "mode": "auto", "order": null, "wouldRefuse": 0, "epoch": 3,
+        "reporters": 3,
     });
     assert_eq!(rest, expected);
     assert_eq!(data["inventory"]["reason"], Value::Null);
@@ -45,7 +46,7 @@ async fn one_breaker_has_what_this_instance_remembers_of_it() {
     let expected = json!([{
         "at": "2026-11-22T12:00:00Z", "from": "CLOSED", "to": "OPEN",
         "cause": "consecutive_failures", "failureCount": 5, "windowCalls": 41,
-        "windowFailures": 5, "openForMs": 60_000,
+        "windowFailures": 5, "openForMs": 60_000, "mode": "auto",
     }]);
     assert_eq!(data["recentTransitions"], expected);
     let missing = port.get("/api/v1/circuit-breakers/nobody").await;

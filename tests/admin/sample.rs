@@ -13,10 +13,11 @@ use fusebox::{
         BreakerView, HistoryView, LastResult, ServiceView, StatusView, StoreView, SyncMode,
         TrafficView, View,
     },
+    breakers::Breakers,
     clock,
     config::{Config, Listen},
     domain::{
-        breaker::{Cause, Mode, Scope, Snapshot, State, Transition},
+        breaker::{Cause, Mode, Policy, Scope, Snapshot, State, Transition},
         learn::{
             recent::{Counts, Recent},
             rollup::{Rollup, RollupKey},
@@ -40,6 +41,7 @@ pub(crate) struct Sample {
     pub(crate) not_ready: Option<&'static str>,
     pub(crate) store_is_away: bool,
     pub(crate) token: Option<&'static str>,
+    pub(crate) circuits: Circuits,
     pub(crate) task_queries: Mutex<Vec<TaskQuery>>,
     pub(crate) rollup_queries: Mutex<Vec<RollupQuery>>,
 }
@@ -164,9 +166,13 @@ impl View for Sample {
             name: Arc::from(upstream.name),
             key: format!("key-of-{}", upstream.name),
             scope: Scope::Fleet,
+            policy: Policy::default(),
+            fleet: None,
             snapshot: Snapshot {
                 state: upstream.state,
-                mode: Mode::Auto,
+                mode: self.steered(upstream.name).mode,
+                order: self.steered(upstream.name).order,
+                would_refuse: 0,
                 failure_count: upstream.failures,
                 retry_after: match upstream.state {
                     State::Open => Duration::from_millis(41_300),
@@ -239,7 +245,29 @@ impl View for Sample {
     }
 }
 
+/// The circuits that are steered; what they say of themselves otherwise, the sample makes up.
+pub(crate) struct Circuits(pub(crate) Arc<Breakers>);
+
+impl Default for Circuits {
+    fn default() -> Self {
+        Self::new(true)
+    }
+}
+
+impl Circuits {
+    pub(crate) fn new(enabled: bool) -> Self {
+        let of = |one: &Upstream| {
+            (Arc::from(one.name), format!("key-of-{}", one.name), Policy::default())
+        };
+        Self(Breakers::new(UPSTREAMS.iter().map(of), enabled))
+    }
+}
+
 impl Sample {
+    fn steered(&self, name: &str) -> Snapshot {
+        self.circuits.0.of(name).expect("a circuit of each").snapshot(clock::now())
+    }
+
     fn answer<T>(&self, answer: T) -> Result<T, Error> {
         if self.store_is_away {
             return Err(Error::Unavailable("connection refused".into()));

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fusebox::{
     config::{CallLines, Forwarded, Listen, UpstreamLimits, Workers},
-    domain::{breaker::Policy, ejection, retry},
+    domain::{
+        breaker::{Mode, Policy, Scope},
+        ejection, retry,
+    },
 };
 
 use crate::{MINIMAL, read};
@@ -23,10 +26,10 @@ fn an_upstream_has_the_defaults_of_the_product() {
 }
 
 #[test]
-fn a_probe_may_take_a_second_longer_than_a_call() {
+fn a_probe_may_take_a_second_longer_than_a_call_and_the_wait_for_the_trailers_of_a_stream() {
     let text = MINIMAL.replace("[http://payments]", "[http://payments], timeouts: { total: 5s }");
     let config = read(&text, &[]).expect("a configuration").config;
-    assert_eq!(config.upstreams["payments"].breaker.probe_lease, Duration::from_secs(6));
+    assert_eq!(config.upstreams["payments"].breaker.probe_lease, Duration::from_secs(16));
 }
 
 #[test]
@@ -94,5 +97,50 @@ fn what_is_switched_on_has_its_defaults_too() {
     assert_eq!(
         (slow.over.to_string(), slow.window, slow.min_calls),
         ("80%".to_owned(), rate.window, rate.min_calls)
+    );
+}
+
+#[test]
+fn a_route_with_a_breaker_has_a_circuit_of_its_own_beside_that_of_the_upstream() {
+    let text = "\
+listeners:
+  egress:
+    listen: 127.0.0.1:8080
+    routes:
+      - match: { path_prefix: /v1/charges }
+        upstream: payments
+        breaker: { consecutive_failures: 2 }
+      - match: { path_prefix: /v1/refunds, methods: [POST] }
+        upstream: payments
+        breaker: { key: refunds, scope: instance }
+      - match: { path_prefix: /v1/bare }
+        upstream: payments
+        breaker: {}
+      - upstream: payments
+upstreams:
+  payments:
+    endpoints: [http://payments]
+    timeouts: { total: 5s }
+    breaker: { mode: shadow, quorum: 60% }
+";
+    let config = read(text, &[("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "7")]).expect("good").config;
+    let circuits: Vec<_> = config.circuits().collect();
+    let names: Vec<_> = circuits.iter().map(|(name, key, _)| (&**name, key.as_str())).collect();
+    let expected = [
+        ("payments", "payments@4adcca2bd7e5"),
+        ("payments/v1/charges", "payments@4adcca2bd7e5/v1/charges"),
+        ("payments/v1/refunds:POST", "refunds"),
+        ("payments/v1/bare", "payments@4adcca2bd7e5/v1/bare"),
+    ];
+    assert_eq!(names, expected);
+    let of = |at: usize| &circuits[at].2;
+    let failures: Vec<_> = (0..4).map(|at| of(at).consecutive_failures.get()).collect();
+    assert_eq!(failures, [7, 2, 7, 7], "the variable is the default of those that set none");
+    assert_eq!((of(0).mode, of(0).quorum.to_string()), (Mode::Shadow, "60%".to_owned()));
+    assert_eq!((of(1).mode, of(2).scope), (Mode::Auto, Scope::Instance));
+    assert_eq!(
+        of(1).probe_lease,
+        Duration::from_secs(16),
+        "as long as a call of the upstream takes"
     );
 }

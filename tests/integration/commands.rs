@@ -181,3 +181,24 @@ fn an_address_that_is_taken_is_a_clear_error() {
     assert_eq!(finished.code, Some(1), "{}", finished.text);
     assert!(finished.text.contains(&taken), "{}", finished.text);
 }
+
+#[test]
+fn what_steers_a_breaker_says_what_it_needs() {
+    for (args, says) in [
+        (&["breaker"][..], "open"),
+        (&["breaker", "open"], "<NAME>"),
+        (&["breaker", "open", "payments"], "--reason"),
+        (&["breaker", "reset", "payments"], "--reason"),
+        (&["breaker", "auto", "payments", "--for", "1h"], "--for"),
+        (&["explain"], "<NAME>"),
+    ] {
+        let finished = run(args, &[]);
+        assert_eq!(finished.code, Some(2), "{args:?}: {}", finished.text);
+        assert!(finished.text.contains(says), "{args:?}: {}", finished.text);
+    }
+    let nobody = free_address().to_string();
+    for args in [&["explain", "a"][..], &["breaker", "auto", "a"]] {
+        let finished = run(&[args, &["--admin", &nobody]].concat(), &[]);
+        assert_eq!(finished.code, Some(4), "{args:?}: {}", finished.text);
+    }
+}

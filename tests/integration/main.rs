@@ -41,6 +41,7 @@ mod retry_limits;
 mod reuse;
 mod shared_state;
 mod sockets;
+mod steering;
 mod stopping;
 mod streaming;
 mod timeouts;

@@ -267,7 +267,9 @@ function causeOf(transition) {
 }
 
 function reasonOf(breaker, service) {
-  if (breaker.mode !== "auto") return `${words(breaker.mode)} by an override`;
+  if (breaker.order) return `${words(breaker.mode)} by ${breaker.order.by}: ${breaker.order.reason}`;
+  if (breaker.mode === "shadow") return `shadow · would have refused ${number(breaker.wouldRefuse, 0)}`;
+  if (breaker.mode !== "auto") return `${words(breaker.mode)} by the configuration`;
   const reason = words(breaker.reason);
   if (breaker.state === "OPEN") return `${reason} · next probe in ${showSpan(breaker.retryAfterMs)}`;
   if (breaker.state === "CLOSED") return service && service.status !== "up" ? service.message : "";

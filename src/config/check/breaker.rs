@@ -6,11 +6,12 @@ use crate::{
     config::{keys, mapping::Mapping},
     domain::{
         breaker::{Policy, RateRule, SlowRule},
+        grpc::JUDGED_WITHIN,
         units::show_duration,
     },
 };
 
-/// How much longer than a call its probe may take before another gets its slot.
+/// How much longer than the last word about a call its probe may take before another gets its slot.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
 /// Reads the rules. `total` is how long a call may take.
@@ -26,6 +27,7 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
     let failure_rate = breaker.optional_mapping(&keys::FAILURE_RATE);
     let slow_calls = breaker.optional_mapping(&keys::SLOW_CALLS);
     Policy {
+        mode: breaker.get(&keys::MODE),
         consecutive_failures: breaker.get(&keys::CONSECUTIVE_FAILURES),
         open_for,
         open_for_max,
@@ -33,10 +35,12 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
         ramp: breaker.get(&keys::RAMP),
         failure_rate: failure_rate.and_then(|rule| read_failure_rate(&rule)),
         slow_calls: slow_calls.and_then(|rule| read_slow_calls(&rule)),
-        probe_lease: total + LEASE_MARGIN,
+        // The head comes within `total`; of a stream the verdict comes later.
+        probe_lease: total + JUDGED_WITHIN + LEASE_MARGIN,
         failure_statuses: breaker.distinct(&keys::FAILURE_STATUSES),
         failure_grpc_statuses: breaker.distinct(&keys::FAILURE_GRPC_STATUSES),
         scope: breaker.get(&keys::SCOPE),
+        quorum: breaker.get(&keys::QUORUM),
     }
 }
 

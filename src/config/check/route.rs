@@ -1,10 +1,12 @@
 //! Routes: which calls they take, where those go, and what they mean.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{Upstreams, fallback, header_rules};
+use super::{Upstreams, breaker, fallback, header_rules};
 use crate::{
-    config::{HeaderRules, Route, key::Key, keys, mapping::Mapping, text::Name},
+    config::{
+        HeaderRules, Route, RouteBreaker, key::Key, keys, mapping::Mapping, path::shown, text::Name,
+    },
     domain::route::Match,
 };
 
@@ -23,6 +25,7 @@ pub(super) fn to_upstream(listener: &Mapping<'_>, upstreams: &Upstreams<'_>) -> 
         preserve_host: false,
         request_headers: HeaderRules::default(),
         response_headers: HeaderRules::default(),
+        breaker: None,
         fallback: None,
     })
 }
@@ -80,6 +83,9 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
     let own = upstream.as_ref().map(|name| name.0.as_str());
     let fallback = route.optional_mapping(&keys::FALLBACK);
     let fallback = fallback.and_then(|fallback| fallback::read(&fallback, own, upstreams));
+    let own_breaker = route.optional_mapping(&keys::ROUTE_BREAKER);
+    let breaker =
+        own_breaker.and_then(|breaker| read_breaker(route, &breaker, &name, own, upstreams));
     let upstream = upstream?;
     Some(Route {
         domain: domain.unwrap_or_else(|| upstream.0.clone()),
@@ -91,8 +97,43 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
         preserve_host,
         request_headers,
         response_headers,
+        breaker,
         fallback,
     })
+}
+
+/// Reads the circuit of a route, of which no two may have the same name or key. None when its
+/// upstream is missing or wrong.
+fn read_breaker(
+    route: &Mapping<'_>,
+    breaker: &Mapping<'_>,
+    name: &str,
+    upstream: Option<&str>,
+    upstreams: &Upstreams<'_>,
+) -> Option<RouteBreaker> {
+    // One that is missing among those is noted where it is wrong.
+    let read = upstream.and_then(|upstream| upstreams.read.get(upstream));
+    let total = read.map_or_else(Duration::default, |upstream| upstream.timeouts.total);
+    let policy = breaker::read(breaker, total);
+    let (key, upstream) = (breaker.optional(&keys::BREAKER_KEY).map(|key| key.0), upstream?);
+    let route_name = name.trim_start_matches('/');
+    let circuit: Arc<str> = format!("{upstream}/{route_name}").into();
+    let mut circuits = upstreams.circuits.borrow_mut();
+    if !circuits.of_routes.insert(Arc::clone(&circuit)) {
+        let message = format!(
+            "another route has a circuit of this name, `{}`; give one of them another `name`",
+            shown(&circuit)
+        );
+        route.error(&keys::ROUTE_BREAKER, &message);
+    }
+    let of_upstream = read.map_or(upstream, |upstream| &upstream.breaker_key);
+    let key = key.unwrap_or_else(|| format!("{of_upstream}/{route_name}"));
+    let other = circuits.keys.insert(key.clone(), circuit.to_string());
+    if let Some(other) = other.filter(|other| **other != *circuit) {
+        let message = format!("the circuit `{}` has this key already", shown(&other));
+        breaker.error(&keys::BREAKER_KEY, &message);
+    }
+    Some(RouteBreaker { name: circuit, key, policy })
 }
 
 fn upstream(mapping: &Mapping<'_>, key: &Key<Name>, upstreams: &Upstreams<'_>) -> Option<Name> {

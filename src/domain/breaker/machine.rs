@@ -170,6 +170,12 @@ impl Machine {
         self.enter(next, Cause::Fleet, now)
     }
 
+    /// Closes it, whatever it was, and forgets what it had counted.
+    pub(super) fn reset(&mut self, now: Instant) -> Transition {
+        self.backoff.adopt(0);
+        self.enter(Phase::closed(&self.policy, now), Cause::Override, now)
+    }
+
     /// What is admitted from now on belongs to a new generation.
     pub(super) const fn begin_generation(&mut self) {
         self.generation += 1;

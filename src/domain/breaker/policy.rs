@@ -4,9 +4,11 @@ use std::{num::NonZeroU32, time::Duration};
 
 use http::StatusCode;
 
+use super::state::Mode;
 use crate::domain::{
     grpc::Code,
     learn::interval::{Z_99_ONE_SIDED, wilson},
+    quorum::Quorum,
     units::Percent,
     window::Counts,
 };
@@ -15,6 +17,8 @@ use crate::domain::{
 /// row open it, sixty seconds later one call at a time is tried, two successes close it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// How it is steered while nobody orders anything else.
+    pub mode: Mode,
     /// Failures in a row that open the circuit.
     pub consecutive_failures: NonZeroU32,
     /// How long it stays open the first time.
@@ -30,7 +34,8 @@ pub struct Policy {
     /// Opens on the share of slow calls.
     pub slow_calls: Option<SlowRule>,
     /// How long a probe may take before its slot is given to another call. Longer than every
-    /// timeout up to the response head, or the verdicts of slow probes come too late to count.
+    /// timeout up to the response head and than the wait for the trailers of a stream after it, or
+    /// the verdicts of slow probes come too late to count.
     pub probe_lease: Duration,
     /// Response statuses that count as failures.
     pub failure_statuses: Vec<StatusCode>,
@@ -38,11 +43,14 @@ pub struct Policy {
     pub failure_grpc_statuses: Vec<Code>,
     /// Who shares the state.
     pub scope: Scope,
+    /// How many of them must see it fail before it opens for all.
+    pub quorum: Quorum,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            mode: Mode::Auto,
             consecutive_failures: NonZeroU32::MIN.saturating_add(4),
             open_for: Duration::from_secs(60),
             open_for_max: Duration::from_secs(600),
@@ -50,7 +58,7 @@ impl Default for Policy {
             ramp: Duration::from_secs(10),
             failure_rate: None,
             slow_calls: None,
-            probe_lease: Duration::from_secs(61),
+            probe_lease: Duration::from_secs(71),
             failure_statuses: vec![
                 StatusCode::INTERNAL_SERVER_ERROR,
                 StatusCode::BAD_GATEWAY,
@@ -64,6 +72,7 @@ impl Default for Policy {
                 Code::DataLoss,
             ],
             scope: Scope::Fleet,
+            quorum: Quorum::Majority,
         }
     }
 }

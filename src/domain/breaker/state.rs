@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::streak::Place;
-use crate::domain::{outcome::Verdict, units::Percent, window::Tick};
+use crate::domain::{order::Signature, outcome::Verdict, units::Percent, window::Tick};
 
 /// The state of a circuit as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,6 +271,10 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Auto, Self::Shadow, Self::Disabled, Self::ForcedOpen, Self::ForcedClosed];
+
     /// The name in rows and the API.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -281,6 +285,22 @@ impl Mode {
             Self::ForcedClosed => "forced_closed",
         }
     }
+
+    /// The mode with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
+/// The order that steers a breaker, as of one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ordered {
+    /// Who ordered it, and why.
+    pub signature: Signature,
+    /// How long ago.
+    pub age: Duration,
+    /// How long it still holds; none when it has no end.
+    pub left: Option<Duration>,
 }
 
 /// A breaker at one moment, for people and metrics.
@@ -291,6 +311,10 @@ pub struct Snapshot {
     pub state: State,
     /// How it is steered.
     pub mode: Mode,
+    /// Who ordered that; none when it is configured so.
+    pub order: Option<Ordered>,
+    /// Calls that passed and would have been refused, were it not in shadow; since the start.
+    pub would_refuse: u64,
     /// The streak that tripped it, kept until it closes; the current streak while closed.
     pub failure_count: u32,
     /// How long until the next probe; zero unless open by its rules.

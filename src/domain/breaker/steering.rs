@@ -1,8 +1,8 @@
-//! A breaker as its owner sees it: the automatic machine, steered by overrides, numbered by the
-//! fleet.
+//! A breaker as its owner sees it: the automatic machine, steered by orders, numbered by the fleet.
 //!
-//! An override never destroys the automatic state: the machine rests underneath, keeps its
-//! deadlines, still adopts what the fleet decides, and goes on from there when the override ends.
+//! An order never destroys the automatic state: the machine rests underneath, keeps its deadlines,
+//! still adopts what the fleet decides, and goes on from there when the order ends. That an order
+//! is over is noticed by whatever happens next, as with every other time here.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,19 @@ use super::{
     state::{Cause, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
     tally::Tally,
 };
+use crate::domain::order::Order;
 
 /// The circuit breaker of one upstream. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breaker {
     pub(super) machine: Machine,
     pub(super) steering: Steering,
+    /// Who steers it; none while it is steered as configured.
+    pub(super) order: Option<Order>,
     /// The last epoch adopted from, or published to, the fleet.
     pub(super) epoch: u64,
+    /// Calls that would have been refused, were it not in shadow.
+    pub(super) would_refuse: u64,
 }
 
 /// How the machine is steered; see [`Mode`].
@@ -32,10 +37,26 @@ pub(super) enum Steering {
     ForcedClosed { since: Instant, tally: Box<Tally> },
 }
 
+impl Steering {
+    fn new(mode: Mode, policy: &Policy, now: Instant) -> Self {
+        match mode {
+            Mode::Auto => Self::Auto,
+            Mode::Shadow => Self::Shadow,
+            Mode::Disabled => Self::Disabled { since: now },
+            Mode::ForcedOpen => Self::ForcedOpen { since: now },
+            Mode::ForcedClosed => {
+                Self::ForcedClosed { since: now, tally: Box::new(Tally::new(policy, now)) }
+            }
+        }
+    }
+}
+
 impl Breaker {
     /// A closed breaker. The seed feeds the jitter of grown open times, and nothing else.
     pub fn new(policy: Policy, seed: u64, now: Instant) -> Self {
-        Self { machine: Machine::new(policy, seed, now), steering: Steering::Auto, epoch: 0 }
+        let steering = Steering::new(policy.mode, &policy, now);
+        let machine = Machine::new(policy, seed, now);
+        Self { machine, steering, order: None, epoch: 0, would_refuse: 0 }
     }
 
     /// Admits an attempt, or refuses it. Refusals are counted nowhere.
@@ -44,20 +65,25 @@ impl Breaker {
         idempotent: bool,
         now: Instant,
     ) -> (Result<Permit, Refusal>, Option<Transition>) {
-        match &self.steering {
+        let ended = self.end_order(now);
+        let (decision, moved) = match &self.steering {
             Steering::Auto => self.machine.admit(idempotent, now),
             Steering::Shadow => {
-                let (decision, transition) = self.machine.admit(idempotent, now);
-                let permit = decision.unwrap_or_else(|refusal| Permit::uncounted(refusal.state));
-                (Ok(permit), self.reported(transition))
+                let (decision, moved) = self.machine.admit(idempotent, now);
+                let permit = decision.unwrap_or_else(|refusal| {
+                    self.would_refuse += 1;
+                    Permit::uncounted(refusal.state)
+                });
+                (Ok(permit), self.reported(moved))
             }
             Steering::Disabled { .. } => (Ok(Permit::uncounted(State::Closed)), None),
-            Steering::ForcedOpen { .. } => (Err(self.forced_refusal()), None),
+            Steering::ForcedOpen { .. } => (Err(self.forced_refusal(now)), None),
             Steering::ForcedClosed { .. } => {
                 let generation = self.machine.generation;
                 (Ok(Permit { generation, ticket: 0, state: State::Closed }), None)
             }
-        }
+        };
+        (decision, Transition::joined(ended, moved))
     }
 
     /// Counts how an admitted attempt went. The receipt of a success can turn it into a failure
@@ -69,31 +95,33 @@ impl Breaker {
         observed: Observed,
         now: Instant,
     ) -> (Receipt, Option<Transition>) {
+        let ended = self.end_order(now);
         let Steering::ForcedClosed { tally, .. } = &mut self.steering else {
-            let (receipt, transition) = self.machine.record(&permit, &observed, now);
-            return (receipt, self.reported(transition));
+            let (receipt, moved) = self.machine.record(&permit, &observed, now);
+            return (receipt, Transition::joined(ended, self.reported(moved)));
         };
         let generation = self.machine.generation;
         if permit.generation != generation {
-            return (Receipt::FINAL, None);
+            return (Receipt::FINAL, ended);
         }
         let counted = tally.count(&self.machine.policy, &observed, now);
         let receipt = counted.map(|(place, tick)| Receipt { generation, place, tick });
-        (receipt.unwrap_or(Receipt::FINAL), None)
+        (receipt.unwrap_or(Receipt::FINAL), ended)
     }
 
     /// A success turned out to be none: its body or its trailers failed. It counts as a failure,
     /// and the streak that it had ended is restored.
     #[expect(clippy::needless_pass_by_value, reason = "a receipt is used once")]
     pub fn reclassify(&mut self, receipt: Receipt, now: Instant) -> Option<Transition> {
+        let ended = self.end_order(now);
         if let Steering::ForcedClosed { tally, .. } = &mut self.steering {
             if receipt.generation == self.machine.generation {
                 tally.died(receipt.place, receipt.tick, now);
             }
-            return None;
+            return ended;
         }
-        let transition = self.machine.reclassify(&receipt, now);
-        self.reported(transition)
+        let moved = self.machine.reclassify(&receipt, now);
+        Transition::joined(ended, self.reported(moved))
     }
 
     /// A success was one to its end. Needed only while [`Self::awaits_endings`]; a receipt that is
@@ -130,27 +158,27 @@ impl Breaker {
     /// whoever holds the slot. Open by failures to connect, a success makes the circuit half-open
     /// at once and is its first probe.
     pub fn check(&mut self, ok: bool, now: Instant) -> Option<Transition> {
-        match &mut self.steering {
-            Steering::Auto | Steering::Shadow => {
-                let transition = self.machine.check(ok, now);
-                self.reported(transition)
-            }
+        let ended = self.end_order(now);
+        let moved = match &mut self.steering {
+            Steering::Auto | Steering::Shadow => self.machine.check(ok, now),
             Steering::ForcedClosed { tally, .. } => {
                 tally.check(ok);
                 None
             }
             Steering::Disabled { .. } | Steering::ForcedOpen { .. } => None,
-        }
+        };
+        Transition::joined(ended, self.reported(moved))
     }
 
-    /// Makes the transitions that time alone brings: an open time that is over, a ramp that is
-    /// over. Calls do this by themselves; this is for telling others when no call comes.
+    /// Makes the transitions that time alone brings: an order, an open time or a ramp that is over.
+    /// Calls do this by themselves; this is for telling others when no call comes.
     pub fn tick(&mut self, now: Instant) -> Option<Transition> {
+        let ended = self.end_order(now);
         if !self.by_its_rules() {
-            return None;
+            return ended;
         }
-        let transition = self.machine.tick(now);
-        self.reported(transition)
+        let moved = self.machine.tick(now);
+        Transition::joined(ended, self.reported(moved))
     }
 
     /// Takes over what the fleet decided, if it is newer than all that is known here.
@@ -158,10 +186,11 @@ impl Breaker {
         if shared.epoch <= self.epoch {
             return None;
         }
+        let ended = self.end_order(now);
         self.epoch = shared.epoch;
-        let transition = self.machine.adopt(shared, now);
-        let news = transition.from != State::Closed || transition.to != State::Closed;
-        self.reported(news.then_some(transition))
+        let moved = self.machine.adopt(shared, now);
+        let news = moved.from != State::Closed || moved.to != State::Closed;
+        Transition::joined(ended, self.reported(news.then_some(moved)))
     }
 
     /// The fleet now knows this state under that epoch.
@@ -169,22 +198,45 @@ impl Breaker {
         self.epoch = self.epoch.max(epoch);
     }
 
-    /// Steers the breaker. Results of calls that were admitted before are not counted any more.
-    pub fn steer(&mut self, mode: Mode, now: Instant) -> Option<Transition> {
+    /// Obeys an order, in place of one that is in force. Results of calls that were admitted under
+    /// another mode are not counted any more.
+    pub fn steer(&mut self, order: Order, now: Instant) -> Option<Transition> {
+        let mode = order.mode();
+        self.order = Some(order);
+        self.turn(mode, now)
+    }
+
+    /// Goes on as configured.
+    pub fn lift(&mut self, now: Instant) -> Option<Transition> {
+        self.order = None;
+        self.turn(self.machine.policy.mode, now)
+    }
+
+    /// Goes on as configured, closed, and as if nothing had ever failed.
+    pub fn reset(&mut self, now: Instant) -> Option<Transition> {
+        let from = self.entered_state();
+        self.lift(now);
+        self.machine.reset(now);
+        let to = self.entered_state();
+        (from != to).then(|| self.ordered(from, to, now))
+    }
+
+    /// Whether the time of its order is over, though nobody has noticed yet.
+    pub(super) fn has_order_that_is_over(&self, now: Instant) -> bool {
+        self.order.as_ref().is_some_and(|order| order.is_over(now))
+    }
+
+    /// Goes on as configured when the order that is in force is over.
+    pub(super) fn end_order(&mut self, now: Instant) -> Option<Transition> {
+        if self.has_order_that_is_over(now) { self.lift(now) } else { None }
+    }
+
+    fn turn(&mut self, mode: Mode, now: Instant) -> Option<Transition> {
         if mode == self.mode() {
             return None;
         }
         let from = self.entered_state();
-        self.steering = match mode {
-            Mode::Auto => Steering::Auto,
-            Mode::Shadow => Steering::Shadow,
-            Mode::Disabled => Steering::Disabled { since: now },
-            Mode::ForcedOpen => Steering::ForcedOpen { since: now },
-            Mode::ForcedClosed => {
-                let tally = Box::new(Tally::new(&self.machine.policy, now));
-                Steering::ForcedClosed { since: now, tally }
-            }
-        };
+        self.steering = Steering::new(mode, &self.machine.policy, now);
         self.machine.begin_generation();
         let to = self.entered_state();
         (from != to).then(|| self.ordered(from, to, now))
@@ -238,11 +290,12 @@ impl Breaker {
         }
     }
 
-    fn forced_refusal(&self) -> Refusal {
+    fn forced_refusal(&self, now: Instant) -> Refusal {
+        let left = self.order.as_ref().and_then(|order| order.left(now));
         Refusal {
             state: State::Open,
-            // Nobody knows when the order ends; this is as long as an ordinary outage lasts.
-            retry_after: self.machine.policy.open_for,
+            // Nobody knows when an order ends that has no end: as long as an ordinary outage lasts.
+            retry_after: left.unwrap_or(self.machine.policy.open_for),
             failure_count: 0,
             cause: Cause::Override,
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     Breaker,
     phase::Phase,
-    state::{Cause, Shared, Snapshot, State},
+    state::{Cause, Ordered, Shared, Snapshot, State},
     steering::Steering,
     tally::Tally,
 };
@@ -24,6 +24,11 @@ struct Standing {
 impl Breaker {
     /// The breaker at this moment.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        if self.has_order_that_is_over(now) {
+            let mut without = self.clone();
+            without.end_order(now);
+            return without.snapshot(now);
+        }
         let Standing { state, began, cause } = self.standing(now);
         let phase = &self.machine.phase;
         let outage = phase.outage().filter(|_| self.by_its_rules() && state != State::Closed);
@@ -33,6 +38,8 @@ impl Breaker {
         Snapshot {
             state,
             mode: self.mode(),
+            order: self.order(now),
+            would_refuse: self.would_refuse,
             failure_count: outage.map_or(streak, |outage| outage.failure_count),
             retry_after: self.remaining(now),
             since: now.saturating_duration_since(began),
@@ -73,6 +80,12 @@ impl Breaker {
             cause: outage.map(|outage| outage.cause).or(machine.cause).unwrap_or(Cause::RampOver),
             by_connection: outage.is_some_and(|outage| outage.by_connection),
         }
+    }
+
+    fn order(&self, now: Instant) -> Option<Ordered> {
+        let order = self.order.as_ref()?;
+        let signature = order.signature().clone();
+        Some(Ordered { signature, age: order.age(now), left: order.left(now) })
     }
 
     fn standing(&self, now: Instant) -> Standing {

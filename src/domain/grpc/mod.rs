@@ -29,6 +29,9 @@ pub const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-ret
 /// The content type of calls and answers.
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/grpc");
 
+/// For so long after its head the end of a stream is waited for to know how its upstream did.
+pub const JUDGED_WITHIN: Duration = Duration::from_secs(10);
+
 /// Whether a message with this content type is gRPC: `application/grpc`, alone or with what its
 /// messages are written in (`+proto`) or parameters. gRPC-Web is another protocol, whose trailers
 /// stand in the body.

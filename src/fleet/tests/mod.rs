@@ -293,8 +293,7 @@ async fn a_circuit_of_this_instance_alone_is_not_shared() {
 #[tokio::test(start_paused = true)]
 async fn what_a_circuit_only_would_do_is_not_shared() {
     let store = Store::new(true);
-    let node = Node::start(&store).await;
-    node.circuit.steer(Mode::Shadow, clock::now());
+    let node = Node::start_with(&store, Policy { mode: Mode::Shadow, ..Policy::default() }).await;
     node.check(false, 5);
     sleep(10 * SECOND).await;
     assert_eq!(store.moves(), []);

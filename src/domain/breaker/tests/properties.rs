@@ -8,7 +8,7 @@ use proptest::{
 };
 
 use super::{
-    script::{observed, s},
+    script::{observed, s, steer},
     world::{Event, World, event, policy, shared},
 };
 use crate::domain::{
@@ -47,7 +47,7 @@ proptest! {
     ) {
         let mut world = World::new(policy, seed);
         events.into_iter().for_each(|event| world.apply(event));
-        world.breaker.steer(Mode::Auto, world.now);
+        steer(&mut world.breaker, Mode::Auto, world.now);
         assert!(closes(&mut world), "wedged: {:?}", world.breaker);
     }
 
@@ -82,6 +82,48 @@ proptest! {
         assert!(passed <= 5 + 16, "{passed} passed, {refused} refused");
     }
 
+    /// Invariant 4: a probe that hangs, or whose holder is gone, costs one lease at most.
+    #[test]
+    fn half_open_is_left_within_two_leases_whatever_becomes_of_one_probe(
+        close_after in 1_u32..4, lease in 61_u64..300, waited in 0_u64..700, fate in 0_usize..4,
+        idempotent: bool, seed: u64
+    ) {
+        let close_after = std::num::NonZeroU32::new(close_after).expect("at least one");
+        let policy = Policy { probe_lease: s(lease), close_after, ..Policy::default() };
+        let mut world = World::new(policy, seed);
+        for _ in 0..5 {
+            let permit = world.breaker.admit(true, world.now).0.expect("closed");
+            world.breaker.record(permit, observed(Verdict::Failure), world.now);
+        }
+        world.now += s(60 + waited);
+        // An unrepeatable call may be the first only when nothing better came for a while.
+        let mut hung = None;
+        let began = loop {
+            let now = world.now;
+            world.now += s(1);
+            let Ok(permit) = world.breaker.admit(idempotent, now).0 else { continue };
+            match fate {
+                0 => drop(permit),
+                1 => world.breaker.release(permit, now),
+                2 => drop(world.breaker.record(permit, observed(Verdict::Neutral), now)),
+                _ => hung = Some(permit),
+            }
+            break now;
+        };
+        while world.breaker.snapshot(world.now).state == State::HalfOpen {
+            assert!(world.now <= began + s(2 * lease), "wedged: {:?}", world.breaker);
+            if let Ok(permit) = world.breaker.admit(idempotent, world.now).0 {
+                world.breaker.record(permit, observed(Verdict::Success), world.now);
+            }
+            world.now += s(1);
+        }
+        let left = world.breaker.clone();
+        if let Some(permit) = hung {
+            world.breaker.record(permit, observed(Verdict::Failure), world.now);
+        }
+        assert_eq!(world.breaker, left, "the late result of the probe that hung");
+    }
+
     #[test]
     fn adopting_is_idempotent_monotone_and_in_any_order(
         rows in vec(shared(), 1..6), before in vec(event(false), 0..30), seed: u64
@@ -109,21 +151,29 @@ proptest! {
     #[test]
     fn an_override_hides_the_automatic_state_and_gives_it_back(
         policy in policy(), seed: u64, before in vec(event(false), 0..60), mode in 0_usize..3,
-        idempotent in any::<bool>()
+        idempotent in any::<bool>(), is_lifted in any::<bool>()
     ) {
         let mut world = World::new(policy, seed);
         before.into_iter().for_each(|event| world.apply(event));
         let at_first = world.breaker.clone();
         let mode = [Mode::Disabled, Mode::ForcedOpen, Mode::ForcedClosed][mode];
-        world.breaker.steer(mode, world.now);
+        steer(&mut world.breaker, mode, world.now);
         for _ in 0..5 {
             world.apply(Event::Admit { idempotent });
             let failed = observed(Verdict::Failure);
             world.apply(Event::Report { which: usize::MAX, observed: failed });
             world.apply(Event::Check { ok: false });
         }
-        world.breaker.steer(Mode::Auto, world.now);
+        let then = world.now;
+        if is_lifted {
+            steer(&mut world.breaker, Mode::Auto, then);
+        } else {
+            // An order that ends by itself gives back the same.
+            world.now += s(600);
+            world.breaker.end_order(world.now);
+        }
+        assert_eq!((world.breaker.mode(), &world.breaker.order), (Mode::Auto, &None));
         assert_eq!(world.breaker.machine.phase, at_first.machine.phase);
-        assert_eq!(world.breaker.share(world.now), at_first.share(world.now));
+        assert_eq!(world.breaker.share(then), at_first.share(then));
     }
 }

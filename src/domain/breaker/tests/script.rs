@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use crate::{
     clock,
     domain::{
-        breaker::{Breaker, Observed, Permit, Policy, Receipt, State, Transition},
+        breaker::{Breaker, Mode, Observed, Permit, Policy, Receipt, State, Transition},
+        order::{Order, Wish},
         outcome::Verdict,
     },
 };
@@ -44,6 +45,22 @@ pub(super) const fn s(seconds: u64) -> Duration {
 /// What a call that ends like this tells the breaker.
 pub(super) fn observed(verdict: Verdict) -> Observed {
     Observed { verdict, latency: Duration::ZERO, retry_after: None, by_connection: false }
+}
+
+/// An order that holds for ten minutes.
+pub(super) fn order(mode: Mode, now: Instant) -> Order {
+    order_for(mode, Some(s(600)), now)
+}
+
+/// An order that holds so long.
+pub(super) fn order_for(mode: Mode, ttl: Option<Duration>, now: Instant) -> Order {
+    let wish = Wish { mode, reason: "a test", by: Some("ann"), ttl };
+    Order::new(wish, now).expect("an order")
+}
+
+/// Steers a breaker; `auto` lifts the order.
+pub(super) fn steer(breaker: &mut Breaker, mode: Mode, now: Instant) -> Option<Transition> {
+    if mode == Mode::Auto { breaker.lift(now) } else { breaker.steer(order(mode, now), now) }
 }
 
 /// A breaker, a clock, and the calls that are under way.

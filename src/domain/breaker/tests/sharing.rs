@@ -1,6 +1,6 @@
 //! What a breaker takes over from the fleet, and what it tells it.
 
-use super::script::{Bench, s};
+use super::script::{Bench, s, steer};
 use crate::domain::breaker::{Cause, Mode, Policy, Shared, State};
 
 fn row(epoch: u64, state: State) -> Shared {
@@ -89,11 +89,11 @@ fn an_adopted_outage_keeps_its_step_and_its_kind() {
 #[test]
 fn the_fleet_moves_the_automatic_state_under_an_override() {
     let mut bench = Bench::new(Policy::default());
-    bench.breaker.steer(Mode::ForcedClosed, bench.now);
+    steer(&mut bench.breaker, Mode::ForcedClosed, bench.now);
     adopt(&mut bench, &row(1, State::Open));
     assert_eq!(bench.run("+"), "C");
     assert!(bench.transitions.is_empty());
-    bench.breaker.steer(Mode::Auto, bench.now);
+    steer(&mut bench.breaker, Mode::Auto, bench.now);
     assert_eq!(bench.run("+30+"), "oH");
 }
 

@@ -71,17 +71,17 @@ fn a_neutral_or_abandoned_probe_gives_its_slot_back_and_changes_nothing_else() {
 
 #[test]
 fn a_probe_that_never_reports_loses_its_slot_at_the_end_of_its_lease() {
-    check_with(at_once(), "-----60?60+1++", "CCCCOHhHC");
-    check_with(at_once(), "-----60?61?61?61++", "CCCCOHHHHC");
+    check_with(at_once(), "-----60?70+1++", "CCCCOHhHC");
+    check_with(at_once(), "-----60?71?71?71++", "CCCCOHHHHC");
 }
 
 #[test]
 fn a_late_probe_moves_nothing() {
     // Its lease is over, nobody else has the slot.
-    check_with(at_once(), "-----60?61f++", "CCCCOHHHC");
-    check_with(at_once(), "-----60?61s+", "CCCCOHHH");
+    check_with(at_once(), "-----60?71f++", "CCCCOHHHC");
+    check_with(at_once(), "-----60?71s+", "CCCCOHHH");
     // Another holds the slot, and keeps it.
-    check_with(at_once(), "-----60?61?f+s+", "CCCCOHHHhHC");
+    check_with(at_once(), "-----60?71?f+s+", "CCCCOHHHhHC");
 }
 
 #[test]

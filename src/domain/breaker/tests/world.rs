@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Instant};
 
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-use super::script::s;
+use super::script::{s, steer};
 use crate::{
     clock,
     domain::{
@@ -126,6 +126,10 @@ impl World {
 
     /// Lets something happen, and checks what must hold of it.
     pub(super) fn apply(&mut self, event: Event) {
+        // That an order is over is seen apart from what the event changes.
+        let before = self.breaker.clone();
+        let ended = self.breaker.end_order(self.now);
+        self.saw(&before, ended);
         let before = self.breaker.clone();
         let moved = match event {
             Event::Admit { idempotent } => self.admit(idempotent),
@@ -156,7 +160,7 @@ impl World {
                 self.breaker.published(epoch);
                 None
             }
-            Event::Steer(mode) => self.breaker.steer(mode, self.now),
+            Event::Steer(mode) => steer(&mut self.breaker, mode, self.now),
             Event::Pass { seconds } => {
                 self.now += s(seconds);
                 None
