@@ -16,6 +16,7 @@ pub mod grpc;
 mod hex;
 pub mod learn;
 pub mod outcome;
+pub mod replay;
 pub mod retry;
 pub mod route;
 pub mod secret;
