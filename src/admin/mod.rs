@@ -39,6 +39,7 @@ pub mod view;
 mod window;
 
 pub use questions::{Questions, Refusal};
+pub use window::time_us;
 
 use std::{sync::Arc, time::Duration};
 

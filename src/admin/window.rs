@@ -63,7 +63,7 @@ impl Window {
 }
 
 /// Reads a time: RFC 3339, an age, or milliseconds since the Unix epoch.
-fn time_us(text: &str, now_us: i64) -> Option<i64> {
+pub fn time_us(text: &str, now_us: i64) -> Option<i64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse::<i64>().ok()?.checked_mul(1_000);
     }

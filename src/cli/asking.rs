@@ -129,7 +129,7 @@ impl Origin {
 
 /// Looks whether there is a store with tables at a place, and says what is wrong with it if not: a
 /// command has no log where the reason could stand.
-fn look(place: &migrate::Place) -> Result<(), Exit> {
+pub(super) fn look(place: &migrate::Place) -> Result<(), Exit> {
     if place.database.url.is_none() {
         // The embedded store says it by itself, and must not be made by a question.
         return Ok(());
@@ -149,7 +149,7 @@ fn look(place: &migrate::Place) -> Result<(), Exit> {
 }
 
 /// Who reads: only the namespace matters.
-fn reader(namespace: String) -> Identity {
+pub(super) fn reader(namespace: String) -> Identity {
     let unnamed = String::new;
     Identity {
         namespace,

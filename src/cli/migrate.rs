@@ -13,7 +13,7 @@ use super::{
     settings::{Settings, environment},
 };
 use crate::{
-    config::{Database, Secret},
+    config::{Config, Database, Secret},
     store::{self, migrate},
 };
 
@@ -80,13 +80,7 @@ pub(super) struct Place {
 /// `DATABASE_URL`.
 pub(super) fn place(settings: &Settings) -> Result<Place, Exit> {
     if !settings.is_silent() {
-        let config = settings.load()?.config;
-        return Ok(Place {
-            database: config.database,
-            data_dir: config.data_dir,
-            namespace: config.namespace,
-            retention: config.history.retention,
-        });
+        return Ok(place_of(&settings.load()?.config));
     }
     let environment = environment();
     let url = environment.get("DATABASE_URL").filter(|url| !url.is_empty());
@@ -101,6 +95,16 @@ pub(super) fn place(settings: &Settings) -> Result<Place, Exit> {
         namespace: "default".to_owned(),
         retention: RETENTION,
     })
+}
+
+/// The store of a configuration.
+pub(super) fn place_of(config: &Config) -> Place {
+    Place {
+        database: config.database.clone(),
+        data_dir: config.data_dir.clone(),
+        namespace: config.namespace.clone(),
+        retention: config.history.retention,
+    }
 }
 
 async fn up(database: &Database, data_dir: &Path) -> Result<(), store::Error> {

@@ -16,6 +16,7 @@ pub mod history;
 mod journal;
 mod migrate;
 mod output;
+mod replay;
 pub mod rows;
 mod run;
 pub mod screen;
@@ -64,6 +65,8 @@ enum Command {
     History(Box<asking::History>),
     /// Print the calls of one correlation id, across services, as a tree with their timings.
     Trace(asking::Trace),
+    /// Try other breaker rules on calls that were stored: which trips they would have made.
+    Replay(replay::Arguments),
     /// Succeed when a running Fusebox is alive: for container health checks.
     Healthcheck(ask::Healthcheck),
     /// See everything at work: flaky upstreams, a breaker that opens and recovers, a dashboard.
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Journal(arguments) => journal::run(&arguments),
         Command::History(arguments) => asking::history(&arguments),
         Command::Trace(arguments) => asking::trace(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Version => {

@@ -19,6 +19,7 @@ pub mod learn;
 pub mod order;
 pub mod outcome;
 pub mod quorum;
+pub mod replay;
 pub mod retry;
 pub mod route;
 pub mod secret;

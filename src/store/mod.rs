@@ -8,6 +8,7 @@ pub mod migrate;
 mod moves;
 mod open;
 mod outage;
+mod past;
 mod postgres;
 mod rows;
 mod sqlite;
@@ -29,6 +30,7 @@ use crate::domain::{
 
 pub use open::{Kind, Stores, open, reader};
 pub use outage::{Outage, causes};
+pub use past::{Opening, PastPage, PastQuery, PastStore, past};
 
 /// What went wrong at the store, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]

@@ -74,9 +74,15 @@ pub fn reader(
     data_dir: &Path,
     identity: Identity,
 ) -> Result<Stores, Error> {
+    is_there(database, data_dir)?;
+    open(database, data_dir, identity)
+}
+
+/// Whether there is something to read, as far as that can be seen without asking a server.
+pub(super) fn is_there(database: &config::Database, data_dir: &Path) -> Result<(), Error> {
     let file = sqlite::path(data_dir);
     if database.url.is_none() && !file.exists() {
         return Err(Error::Refused(format!("there is no {}", file.display()).into()));
     }
-    open(database, data_dir, identity)
+    Ok(())
 }

@@ -36,6 +36,7 @@ mod logs;
 mod malformed;
 mod postgres_outage;
 mod privacy;
+mod replaying;
 mod retries;
 mod retry_limits;
 mod reuse;

@@ -6,6 +6,7 @@ mod history;
 #[path = "../support/local.rs"]
 #[expect(dead_code, reason = "shared with other tests, which need more of it")]
 mod local;
+mod past;
 mod pooler;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "shared with tests that need more of it")]

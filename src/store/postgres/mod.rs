@@ -12,6 +12,7 @@ mod error;
 mod listen;
 mod literal;
 pub(super) mod migrate;
+mod past;
 mod pool;
 mod read;
 mod session;

@@ -186,10 +186,10 @@ fn stored_rollup(row: &Row, stands_at: impl Fn(i64) -> i64) -> Option<(RollupKey
     Some((rollup_key(stands_at(row.get(0)), texts)?, rollup_of(counts, &bins, &bin_calls)))
 }
 
-fn timestamp(us: i64) -> Result<Timestamp, Error> {
+pub(super) fn timestamp(us: i64) -> Result<Timestamp, Error> {
     Timestamp::from_microsecond(us).map_err(|error| Error::BadData(BoxError::from(error)))
 }
 
-fn uuid(id: TaskId) -> Uuid {
+pub(super) fn uuid(id: TaskId) -> Uuid {
     Uuid::from_u128(id.as_u128())
 }

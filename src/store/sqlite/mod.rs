@@ -8,6 +8,7 @@
 mod error;
 mod history;
 pub(super) mod migrate;
+mod past;
 mod read;
 mod state;
 

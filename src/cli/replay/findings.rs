@@ -1,0 +1,90 @@
+//! What a replay found, beside what really happened.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Wanted;
+use crate::{
+    domain::replay::{Report, Sharing, Span, Trip},
+    store::{Error, HistoryStore, Opening, RollupQuery},
+};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Findings {
+    pub(super) report: Report,
+    pub(super) sharing: Sharing,
+    /// When circuits really opened, as far as the store was told.
+    pub(super) openings: Vec<Opening>,
+    /// Calls by upstream that began in the whole minutes of the span, by the sums.
+    pub(super) sums: BTreeMap<String, u64>,
+    /// Rows in words that a newer version has made up.
+    pub(super) unread: u64,
+    pub(super) took: Duration,
+}
+
+impl Findings {
+    /// The real opening that a trip stands for: of its upstream, at nearly its time. The two times
+    /// are of two clocks.
+    pub(super) fn real(&self, trip: &Trip) -> Option<&Opening> {
+        let of_it = self.openings.iter().filter(|opening| *opening.upstream == *trip.upstream);
+        of_it
+            .filter(|opening| opening.at_us.abs_diff(trip.at_us) <= SAME_WITHIN_US)
+            .min_by_key(|opening| opening.at_us.abs_diff(trip.at_us))
+    }
+
+    /// Real openings that no trip stands for.
+    pub(super) fn only_real(&self) -> impl Iterator<Item = &Opening> {
+        self.openings.iter().filter(|opening| {
+            let mut trips = self.report.trips_of(&opening.upstream);
+            !trips.any(|trip| opening.at_us.abs_diff(trip.at_us) <= SAME_WITHIN_US)
+        })
+    }
+
+    /// Calls without a row, at least: sampled ones have one, those that a full spool dropped and
+    /// those that have expired have none.
+    pub(super) fn missing(&self) -> u64 {
+        let upstreams = self.report.upstreams.iter();
+        let missing = upstreams.map(|(name, summary)| {
+            self.sums.get(&**name).copied().unwrap_or(0).saturating_sub(summary.calls)
+        });
+        missing.sum()
+    }
+
+    /// All calls that were replayed.
+    pub(super) fn calls(&self) -> u64 {
+        self.report.upstreams.values().map(|summary| summary.calls).sum()
+    }
+}
+
+/// Calls by upstream in the whole minutes of the span, checks left out.
+///
+/// # Errors
+/// The store is away or refuses.
+pub(super) async fn sums(
+    history: &dyn HistoryStore,
+    wanted: &Wanted,
+) -> Result<BTreeMap<String, u64>, Error> {
+    let Span { from_us, to_us } = wanted.span;
+    let from_minute = from_us.div_euclid(MINUTE_US) + i64::from(from_us % MINUTE_US > 0);
+    let to_minute = to_us.div_euclid(MINUTE_US);
+    if from_minute >= to_minute {
+        return Ok(BTreeMap::new());
+    }
+    let upstream = wanted.upstream.clone();
+    let query = RollupQuery { upstream, from_minute, to_minute, ..RollupQuery::default() };
+    let mut sums = BTreeMap::new();
+    for (key, rollup) in history.totals(&query).await? {
+        if &*key.domain != CHECKS {
+            *sums.entry(key.upstream.into_string()).or_default() += rollup.count;
+        }
+    }
+    Ok(sums)
+}
+
+/// How far apart a trip and the event of the same real one may be.
+const SAME_WITHIN_US: u64 = 5_000_000;
+
+const MINUTE_US: i64 = 60_000_000;
+
+/// The domain of health checks.
+const CHECKS: &str = "system-health";
