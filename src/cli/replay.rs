@@ -4,6 +4,7 @@
 //! of the replay, so that memory does not grow with them.
 
 mod findings;
+mod rules;
 mod text;
 mod view;
 
@@ -30,7 +31,7 @@ use crate::{
     admin::time_us,
     clock,
     config::Config,
-    domain::replay::{Replay, Rules, Sharing, Span},
+    domain::replay::{Replay, Sharing, Span},
     store::{self, HistoryStore, PastPage, PastQuery, PastStore},
 };
 
@@ -57,7 +58,7 @@ pub(super) struct Arguments {
     /// Only calls that began before this time [default: now].
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Only the circuits towards this upstream.
+    /// Only the circuits towards this upstream, those of its routes among them.
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
     /// Whose calls [default: the namespace of the configuration].
@@ -170,10 +171,8 @@ async fn find(
     past: Arc<dyn PastStore>,
     history: &dyn HistoryStore,
 ) -> Result<Findings, Error> {
-    let of_interest = |name: &str| wanted.upstream.as_deref().is_none_or(|wanted| wanted == name);
-    let upstreams = config.upstreams.iter().filter(|(name, _)| of_interest(name));
-    let policies = upstreams.map(|(name, upstream)| (Arc::clone(name), upstream.breaker.clone()));
-    let rules = Rules { circuits: policies.collect(), of_routes: Vec::new() };
+    let rules = rules::of(config, wanted.upstream.as_deref());
+    let of_routes = rules.of_routes.clone();
     let began = clock::now();
     let mut replay = Replay::new(rules, wanted.sharing, wanted.span, began);
     let openings = past.openings(wanted.span, wanted.upstream.as_deref()).await?;
@@ -197,7 +196,7 @@ async fn find(
         // Others were not asked for.
         report.doubts.elsewhere = 0;
     }
-    Ok(Findings { report, sharing: wanted.sharing, openings, sums, unread, took })
+    Ok(Findings { report, sharing: wanted.sharing, of_routes, openings, sums, unread, took })
 }
 
 /// Begins to read a page.

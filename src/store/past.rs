@@ -49,7 +49,7 @@ pub struct PastPage {
 pub struct Opening {
     /// When, in microseconds since the Unix epoch, by the store's clock.
     pub at_us: i64,
-    /// Of this upstream.
+    /// Of this circuit, which is its upstream's unless a route has its own.
     pub upstream: String,
     /// Which instance made it so.
     pub instance: String,
@@ -66,7 +66,8 @@ pub trait PastStore: Send + Sync {
     /// The store is away or refuses.
     async fn calls(&self, query: &PastQuery) -> Result<PastPage, Error>;
 
-    /// Openings of shared circuits, oldest first, failed probes left out.
+    /// Openings of shared circuits, oldest first, failed probes left out: of all, or of an upstream
+    /// and of the routes to it.
     ///
     /// # Errors
     /// The store is away or refuses.

@@ -123,6 +123,57 @@ fn one_circuit_for_all_instances_knows_more_than_each() {
 }
 
 #[test]
+fn a_route_with_a_circuit_of_its_own_is_tried_by_itself() {
+    let (upstream, database) = (ScriptedUpstream::start(), Database::new());
+    let yaml = format!(
+        "listeners:\n  egress:\n    listen: \"{{proxy}}\"\n    routes:\n      \
+         - {{ match: {{ path_prefix: /charges }}, upstream: payments, \
+         breaker: {{ consecutive_failures: 3 }} }}\n      \
+         - {{ upstream: payments }}\n\
+         upstreams:\n  payments: {{ endpoints: [\"{}\"], {RULES} }}\n",
+        upstream.url()
+    );
+    let fusebox = Setup::of(yaml).database(&database.url).start();
+    upstream.answer_on("/charges", status(500));
+    for seen in [500, 500, 500, 503, 503] {
+        assert_eq!(fusebox.get("/charges", &[]).status, seen);
+        assert_eq!(fusebox.get("/refunds", &[]).status, 200);
+    }
+    database.wait_for("select count(*) from task_history", "10");
+    database.wait_for("select count(*) from circuit_breaker_event", "1");
+
+    let same = Proposal::new(&fusebox, "same", "consecutive_failures: 5");
+    let around = ["--from", "15m", "--to", "2999-01-01T00:00:00Z"];
+    for args in [&around[..], &[&around[..], &["--upstream", "payments"]].concat()] {
+        let found = same.replay(args);
+        assert_eq!(found["trips"].as_array().map(Vec::len), Some(1), "{found}");
+        let trip = &found["trips"][0];
+        assert_eq!(
+            (&trip["upstream"], &trip["failureCount"], &trip["refusedByBoth"], &trip["exact"]),
+            (&"payments/charges".into(), &3.into(), &2.into(), &true.into()),
+            "{found}"
+        );
+        assert_eq!(trip["real"]["upstream"], "payments/charges", "{found}");
+        let calls = |circuit: &str| found["upstreams"][circuit]["calls"].clone();
+        assert_eq!((calls("payments"), calls("payments/charges")), (5.into(), 5.into()));
+        assert_eq!(found["doubts"]["missingCalls"], 0, "{found}");
+    }
+}
+
+#[test]
+fn a_proposal_in_shadow_is_tried_and_a_disabled_one_is_told() {
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &[RULES]).start();
+    trip(&fusebox, &upstream);
+    for (mode, trips) in [("shadow", 1), ("disabled", 0)] {
+        let rules = format!("consecutive_failures: 5, mode: {mode}");
+        let found = Proposal::new(&fusebox, mode, &rules).replay(&[]);
+        assert_eq!(found["trips"].as_array().map(Vec::len), Some(trips), "{found}");
+        assert_eq!(found["upstreams"]["payments"]["mode"], mode, "{found}");
+    }
+}
+
+#[test]
 fn the_report_is_a_table_and_says_how_far_it_can_be_relied_on() {
     let upstream = ScriptedUpstream::start();
     let fusebox = Setup::payments(&upstream.url(), &[RULES]).start();

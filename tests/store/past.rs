@@ -106,7 +106,7 @@ async fn an_upstream_is_read_alone_and_other_namespaces_never() {
 }
 
 #[tokio::test]
-async fn openings_are_read_with_their_cause_and_reopenings_are_not() {
+async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_reopenings_are_not() {
     use fusebox::{
         domain::breaker::{Cause, State},
         store::Move,
@@ -121,10 +121,15 @@ async fn openings_are_read_with_their_cause_and_reopenings_are_not() {
             let base = crate::fixture::moves(epoch, to);
             stores.state.transition(&Move { cause, ..base }).await.unwrap();
         }
+        let (key, upstream) = ("payments/charges".into(), "pay/charges".into());
+        let of_route = Move { key, upstream, ..crate::fixture::moves(0, State::Open) };
+        stores.state.transition(&of_route).await.unwrap();
         let past = past(&store.database, store.data_dir(), identity("test", "reader")).unwrap();
         let span = Span { from_us: 0, to_us: fusebox::clock::wall_us() + 60_000_000 };
-        for (upstream, count) in [(None, 1), (Some("pay"), 1), (Some("music"), 0)] {
-            assert_eq!(past.openings(span, upstream).await.unwrap().len(), count);
+        let counts =
+            [(None, 2), (Some("pay"), 2), (Some("pa"), 0), (Some("charges"), 0), (Some("p%"), 0)];
+        for (upstream, count) in counts {
+            assert_eq!(past.openings(span, upstream).await.unwrap().len(), count, "{upstream:?}");
         }
         let opening = &past.openings(span, None).await.unwrap()[0];
         assert_eq!((&*opening.upstream, &*opening.cause), ("pay", "failure_rate"));

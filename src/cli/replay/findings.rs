@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::Wanted;
 use crate::{
-    domain::replay::{Report, Sharing, Span, Trip},
+    domain::replay::{OfRoute, Report, Sharing, Span, Trip},
     store::{Error, HistoryStore, Opening, RollupQuery},
 };
 
@@ -13,6 +13,8 @@ use crate::{
 pub(super) struct Findings {
     pub(super) report: Report,
     pub(super) sharing: Sharing,
+    /// Which circuits of the report are those of routes.
+    pub(super) of_routes: Vec<OfRoute>,
     /// When circuits really opened, as far as the store was told.
     pub(super) openings: Vec<Opening>,
     /// Calls by upstream that began in the whole minutes of the span, by the sums.
@@ -43,11 +45,20 @@ impl Findings {
     /// Calls without a row, at least: sampled ones have one, those that a full spool dropped and
     /// those that have expired have none.
     pub(super) fn missing(&self) -> u64 {
-        let upstreams = self.report.upstreams.iter();
-        let missing = upstreams.map(|(name, summary)| {
-            self.sums.get(&**name).copied().unwrap_or(0).saturating_sub(summary.calls)
+        let mut replayed: BTreeMap<&str, u64> = BTreeMap::new();
+        for (circuit, summary) in &self.report.upstreams {
+            *replayed.entry(self.upstream_of(circuit)).or_default() += summary.calls;
+        }
+        let missing = replayed.into_iter().map(|(upstream, calls)| {
+            self.sums.get(upstream).copied().unwrap_or(0).saturating_sub(calls)
         });
         missing.sum()
+    }
+
+    /// Where the calls of a circuit go. The sums know upstreams, not circuits.
+    fn upstream_of<'a>(&'a self, circuit: &'a str) -> &'a str {
+        let of_route = self.of_routes.iter().find(|of_route| *of_route.circuit == *circuit);
+        of_route.map_or(circuit, |of_route| &*of_route.upstream)
     }
 
     /// All calls that were replayed.

@@ -12,7 +12,7 @@ use crate::{
         screen::{Screen, fit, harmless, share, takes},
     },
     domain::{
-        breaker::Cause,
+        breaker::{Cause, Mode},
         replay::{Divergence, Sharing, Summary, Trip, Why},
     },
 };
@@ -127,6 +127,11 @@ fn upstream(text: &mut String, findings: &Findings, name: &str, summary: &Summar
     let (calls, circuits) = (count(summary.calls, "call"), count(summary.circuits, "circuit"));
     let refused = summary.refused;
     writeln!(text, "\n{shown}: {calls}, {circuits}").ok();
+    match summary.mode {
+        Mode::Shadow => writeln!(text, "  configured as `shadow`, tried as `auto`").ok(),
+        Mode::Disabled => writeln!(text, "  disabled by the configuration: it never trips").ok(),
+        Mode::Auto | Mode::ForcedOpen | Mode::ForcedClosed => None,
+    };
     writeln!(
         text,
         "  the rules would have refused {} that went through: {} failed (saved), {} succeeded\n  \
@@ -257,8 +262,10 @@ mod tests {
     use crate::{
         cli::{replay::findings::Findings, screen::Screen},
         domain::{
-            breaker::Cause,
-            replay::{Divergence, Doubts, Refused, Report, Sharing, Span, Summary, Trip, Why},
+            breaker::{Cause, Mode},
+            replay::{
+                Divergence, Doubts, OfRoute, Refused, Report, Sharing, Span, Summary, Trip, Why,
+            },
             task::TaskId,
         },
         store::Opening,
@@ -287,6 +294,7 @@ mod tests {
         let (why, at_us) = (Why::RefusedWhatPassed, AT_US + 1);
         let divergence = Some(Divergence { at_us, why, task_id, instance: "orders-1".into() });
         let summary = Summary {
+            mode: Mode::Auto,
             circuits: 1,
             calls: 90,
             refused,
@@ -308,6 +316,7 @@ mod tests {
         Findings {
             report,
             sharing: Sharing::OneForAll,
+            of_routes: Vec::new(),
             openings: vec![opening(AT_US - 300_000), opening(AT_US + 50_000_000)],
             sums: BTreeMap::from([("payments".to_owned(), 95)]),
             unread: 0,
@@ -340,6 +349,34 @@ what the rows do not say:
   1 call of several attempts, the waits between which are not stored
 ";
         assert_eq!(report(&findings(), Screen::PLAIN), expected);
+    }
+
+    #[test]
+    fn a_mode_that_is_tried_otherwise_or_makes_no_trips_is_told() {
+        for (mode, says) in [
+            (Mode::Shadow, "1 circuit\n  configured as `shadow`, tried as `auto`\n"),
+            (Mode::Disabled, "1 circuit\n  disabled by the configuration: it never trips\n"),
+        ] {
+            let mut findings = findings();
+            for summary in findings.report.upstreams.values_mut() {
+                summary.mode = mode;
+            }
+            let text = report(&findings, Screen::PLAIN);
+            assert!(text.contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn calls_are_missed_by_upstream_whichever_circuit_met_them() {
+        let mut findings = findings();
+        let charges = Summary { calls: 3, ..Summary::default() };
+        findings.report.upstreams.insert("payments/charges".into(), charges);
+        findings.of_routes.push(OfRoute {
+            upstream: "payments".into(),
+            route: "charges".into(),
+            circuit: "payments/charges".into(),
+        });
+        assert_eq!(findings.missing(), 95 - 90 - 3);
     }
 
     #[test]

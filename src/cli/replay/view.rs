@@ -63,6 +63,7 @@ fn trip(findings: &Findings, trip: &Trip) -> Value {
 
 fn upstream(summary: &Summary) -> Value {
     json!({
+        "mode": summary.mode.as_str(),
         "circuits": summary.circuits,
         "calls": summary.calls,
         "refused": refused(&summary.refused),

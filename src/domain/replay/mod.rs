@@ -40,7 +40,7 @@ use self::{
     tries::{Carried, carried},
 };
 use super::{
-    breaker::{Policy, Receipt},
+    breaker::{Mode, Policy, Receipt},
     outcome::{Outcome, Reason, Verdict},
     task::TaskId,
 };
@@ -51,7 +51,8 @@ pub use report::{Divergence, Doubts, Refused, Report, Span, Summary, Trip, Why};
 /// The rules that are tried.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// By the name of the circuit, which is its upstream's unless a route has its own.
+    /// By the name of the circuit, which is its upstream's unless a route has its own. One in shadow
+    /// is tried as if it were in force: what it would do is the question. A disabled one never trips.
     pub circuits: BTreeMap<Arc<str>, Policy>,
     /// The circuits that routes have for themselves.
     pub of_routes: Vec<OfRoute>,
@@ -128,13 +129,12 @@ impl Replay {
     /// Begins a replay of the calls that began in `span` under these rules. Every circuit is closed
     /// at its beginning. `base` is any instant: it stands for that moment.
     pub fn new(rules: Rules, sharing: Sharing, span: Span, base: Instant) -> Self {
-        let upstream =
-            |policy| Upstream { policy, circuits: HashMap::new(), summary: Summary::default() };
         let mut of_routes: HashMap<_, HashMap<_, _>> = HashMap::new();
         for OfRoute { upstream, route, circuit } in rules.of_routes {
             of_routes.entry(upstream).or_default().insert(route, circuit);
         }
-        let upstreams = rules.circuits.into_iter().map(|(name, policy)| (name, upstream(policy)));
+        let circuits = rules.circuits.into_iter();
+        let upstreams = circuits.map(|(name, policy)| (name, Upstream::new(policy)));
         Self {
             span,
             sharing,
@@ -340,6 +340,17 @@ impl Replay {
         let policy = known.policy.clone();
         self.circuits.push(Circuit::new(policy, name, Arc::clone(instance), self.timeline.base));
         Some(at)
+    }
+}
+
+impl Upstream {
+    fn new(configured: Policy) -> Self {
+        let mode = match configured.mode {
+            Mode::Shadow => Mode::Auto,
+            other => other,
+        };
+        let summary = Summary { mode: configured.mode, ..Summary::default() };
+        Self { policy: Policy { mode, ..configured }, circuits: HashMap::new(), summary }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{call::Call, circuit::Circuit};
 use crate::domain::{
-    breaker::{Cause, Transition},
+    breaker::{Cause, Mode, Transition},
     outcome::{Outcome, Verdict},
     task::TaskId,
 };
@@ -42,6 +42,8 @@ pub struct Report {
 /// One upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
+    /// How the rules want it to be steered.
+    pub mode: Mode,
     /// Circuits that led to it.
     pub circuits: u64,
     /// Calls for it.

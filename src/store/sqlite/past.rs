@@ -62,7 +62,7 @@ fn openings(
     let mut statement = db.prepare_cached(
         "select at_us, upstream, instance, cause from circuit_breaker_event
         where namespace = :namespace and at_us >= :from and at_us < :to and to_state = 'open'
-            and cause <> 'probe_failed' and (:upstream is null or upstream = :upstream)
+            and cause <> 'probe_failed' and (:upstream is null or instr(upstream || '/', :upstream || '/') = 1)
         order by id limit :limit",
     )?;
     let params = named_params! {

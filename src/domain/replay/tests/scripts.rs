@@ -4,7 +4,7 @@
 
 use super::{after, call, ended, replay, replay_rules, replay_shared, second};
 use crate::domain::{
-    breaker::{Cause, Policy, RateRule},
+    breaker::{Cause, Mode, Policy, RateRule},
     outcome::Reason,
     replay::{Call, Logged, OfRoute, Refused, Report, Rules, Sharing, Why},
     units::Percent,
@@ -51,6 +51,27 @@ fn the_rules_that_are_tried_decide_when_a_trip_comes() {
     check(after(3), "+--+---", &[(6, None)]);
     check(after(2), "+--+---", &[(2, None)]);
     check(after(4), "+--+---", &[]);
+}
+
+#[test]
+fn a_proposal_in_shadow_is_tried_as_if_it_were_in_force() {
+    let script = calls("+---+-rr+");
+    let (auto, shadow) = (after(3), Policy { mode: Mode::Shadow, ..after(3) });
+    let tried = replay(shadow, &script);
+    assert_eq!(tried.trips, replay(auto, &script).trips);
+    assert_eq!((trips(&tried), tried.trips[0].refused.total()), (vec![(3, None)], 3));
+    assert_eq!(tried.upstreams["payments"].mode, Mode::Shadow);
+}
+
+#[test]
+fn a_disabled_proposal_never_trips_and_lets_through_what_was_refused() {
+    let disabled = Policy { mode: Mode::Disabled, ..after(1) };
+    let report = replay(disabled, &calls("+--~~cckkr-"));
+    assert_eq!(trips(&report), []);
+    let summary = &report.upstreams["payments"];
+    assert_eq!((summary.mode, summary.refused.total()), (Mode::Disabled, 0));
+    let divergence = summary.divergence.as_ref().unwrap();
+    assert_eq!((divergence.at_us, divergence.why), (second(9), Why::PassedWhatWasRefused));
 }
 
 #[test]
