@@ -18,6 +18,7 @@ use super::{
     exchange::Exchange,
     headers,
     idle::{Idle, TimedOut},
+    tunnel::Tunnel,
 };
 use crate::domain::outcome::Reason;
 
@@ -36,6 +37,8 @@ pub(super) enum Outgoing {
     Reply(Full<Bytes>),
     /// On its way through.
     Stream(Box<ResponseBody>),
+    /// Nothing: the connection becomes a tunnel behind the head.
+    Switch(Box<Tunnel>),
 }
 
 impl Default for Outgoing {
@@ -149,6 +152,7 @@ impl Body for Outgoing {
                 body.exchange.tell_pace(&polled);
                 polled
             }
+            Self::Switch(_) => Poll::Ready(None),
         }
     }
 
@@ -157,6 +161,7 @@ impl Body for Outgoing {
             Self::Reply(full) => full.is_end_stream(),
             // One that failed must never pass for one that is complete.
             Self::Stream(body) => body.failed.is_none() && body.incoming.is_end_stream(),
+            Self::Switch(_) => true,
         }
     }
 
@@ -164,6 +169,7 @@ impl Body for Outgoing {
         match self {
             Self::Reply(full) => full.size_hint(),
             Self::Stream(body) => body.incoming.size_hint(),
+            Self::Switch(_) => SizeHint::with_exact(0),
         }
     }
 }

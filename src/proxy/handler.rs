@@ -4,7 +4,6 @@ use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
 use http::{Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use super::{
     attempts::{Call, Ended, attempts},
@@ -16,8 +15,10 @@ use super::{
     headers, inbound,
     outgoing::{Wish, outgoing},
     own,
+    received::Received,
     reply::Problem,
     routes::Route,
+    served::Facts,
     spare::Sendable,
     upgrade::Upgrade,
     upload,
@@ -36,9 +37,10 @@ use crate::{
 /// needed later.
 pub(super) fn handle(
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
+    request: Request<Received>,
+    facts: Facts,
 ) -> impl Future<Output = Response<Outgoing>> + use<> {
-    match prepare(connection, request) {
+    match prepare(connection, request, facts) {
         Ok(prepared) => Either::Left(prepared.carry()),
         Err(answer) => Either::Right(ready(*answer)),
     }
@@ -58,13 +60,14 @@ struct Prepared {
 /// The answer to one that is not sent on.
 fn prepare(
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
+    request: Request<Received>,
+    facts: Facts,
 ) -> Result<Prepared, Box<Response<Outgoing>>> {
     let now = clock::now();
     let fields = Fields::of(request.headers());
     let present = fields.present;
     let upgrade = Upgrade::wanted(&request, &fields);
-    let found = route(connection, &request, &fields);
+    let found = route(connection, &request, &fields, facts);
     let place = found.as_ref().ok().map(|(route, _)| route);
     let mut exchange = Exchange::begin(connection, request.method(), &fields, place, now);
     if upgrade.is_some() {
@@ -167,7 +170,7 @@ fn deadline(route: &Route, fields: &Fields<'_>, now: Instant) -> Deadline {
 fn refuse(
     exchange: Box<Exchange>,
     problem: Problem,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Response<Outgoing> {
     if !problem.breaks_connection() && !request.headers().contains_key(header::EXPECT) {
         upload::discard(request.into_body());
@@ -180,9 +183,9 @@ fn route<B>(
     connection: &Connection,
     request: &Request<B>,
     fields: &Fields<'_>,
+    facts: Facts,
 ) -> Result<(Rc<Route>, usize), Problem> {
-    let head = connection.take_head();
-    if head.length > connection.terms.limits.head_bytes {
+    if facts.length > connection.terms.limits.head_bytes {
         return Err(Problem::new(
             Reason::HeadTooLarge,
             "the request head is larger than this listener takes",
@@ -195,7 +198,7 @@ fn route<B>(
     }
     let terms = &connection.terms;
     let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
-    let host = inbound::check(request, fields, head, place)
+    let host = inbound::check(request, fields, facts, place)
         .map_err(|objection| Problem::new(objection.reason, objection.words))?;
     if matches!(request.method().as_str(), "TRACE" | "TRACK") {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));

@@ -4,7 +4,6 @@ use http::{
     HeaderValue, Request, Uri, Version, header,
     uri::{Parts, PathAndQuery},
 };
-use hyper::body::Incoming;
 
 use super::{
     connection::Connection,
@@ -12,6 +11,7 @@ use super::{
     fields::Present,
     headers::{self, TRACESTATE},
     own,
+    received::Received,
     routes::Route,
     twins,
     upgrade::Upgrade,
@@ -37,7 +37,7 @@ pub(super) struct Wish<'a> {
 /// The request as the upstream sees it, but for what Fusebox says of itself (see [`own`]), and the
 /// time that is left.
 pub(super) fn outgoing(
-    request: Request<Incoming>,
+    request: Request<Received>,
     wish: Wish<'_>,
     exchange: &Exchange,
     connection: &Connection,

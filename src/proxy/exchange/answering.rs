@@ -1,9 +1,6 @@
 //! How a call is answered: by the upstream, or by us.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use http::{Method, Response, header};
 
@@ -113,11 +110,9 @@ impl Exchange {
     ) -> Response<Outgoing> {
         let (mut head, body) = response.into_parts();
         upgrade.put(&mut head.headers);
-        let connection = Rc::clone(&self.connection);
-        if let Some(switched) = body.into_switched() {
-            connection.becomes(Tunnel::new(self, switched, idle));
-        }
-        Response::from_parts(head, Outgoing::default())
+        let tunnel = body.into_switched().map(|switched| Tunnel::new(self, switched, idle));
+        let body = tunnel.map_or_else(Outgoing::default, |tunnel| Outgoing::Switch(Box::new(tunnel)));
+        Response::from_parts(head, body)
     }
 
     fn add_ids<B>(&self, response: &mut Response<B>) {

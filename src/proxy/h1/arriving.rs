@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
-    Broken,
+    Broken, Decoder, Framing,
     connection::{Connection, Source, Switched, Writing},
-    decoder::{Decoder, Framing},
     sending::Sending,
 };
+
 /// For so long an upstream that has answered may leave the rest of the request unread, before it is
 /// given up.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
@@ -148,8 +148,8 @@ mod tests {
     use super::Arriving;
     use crate::proxy::{
         h1::{
+            Framing,
             connection::{Connection, Source},
-            decoder::Framing,
             sending::Sending,
         },
         own::Own,
@@ -188,7 +188,7 @@ mod tests {
         let upstream = listener.accept().await.unwrap().0;
         let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
         let is_there = Rc::downgrade(&caller);
-        let sending = Sending::new((&parts, Own::default()), Endless(caller), Vec::new());
+        let sending = Sending::request((&parts, Own::default()), Endless(caller), Vec::new());
         let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)

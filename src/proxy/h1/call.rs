@@ -43,7 +43,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
         is_upgrade: bool,
     ) -> Self {
         let (mut head, body) = request.into_parts();
-        let sending = Sending::new((&head, own), body, std::mem::take(&mut connection.outflow));
+        let sending = Sending::request((&head, own), body, std::mem::take(&mut connection.outflow));
         let is_head = head.method == Method::HEAD;
         let mut headers = std::mem::take(&mut head.headers);
         headers.clear();
@@ -61,7 +61,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     pub(in crate::proxy) fn can_resend(&self, is_idempotent: bool) -> bool {
         self.under_way.as_ref().is_some_and(|(connection, sending)| {
             let is_untouched = is_idempotent || sending.progress() == 0;
-            is_untouched && sending.is_whole() && connection.inflow.is_untouched()
+            is_untouched && sending.is_whole() && connection.is_untouched()
         })
     }
 
@@ -100,7 +100,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Future for Call<B> {
         }
         let Self { is_head, is_upgrade, .. } = *this;
         let wanted = Wanted { is_head, is_upgrade, headers: &mut this.headers };
-        let answer = ready!(connection.inflow.poll_head(&mut connection.stream, wanted, cx))?;
+        let answer = ready!(connection.poll_head(wanted, cx))?;
         Poll::Ready(this.answered(answer))
     }
 }
