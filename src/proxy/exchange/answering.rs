@@ -111,7 +111,8 @@ impl Exchange {
         let (mut head, body) = response.into_parts();
         upgrade.put(&mut head.headers);
         let tunnel = body.into_switched().map(|switched| Tunnel::new(self, switched, idle));
-        let body = tunnel.map_or_else(Outgoing::default, |tunnel| Outgoing::Switch(Box::new(tunnel)));
+        let body =
+            tunnel.map_or_else(Outgoing::default, |tunnel| Outgoing::Switch(Box::new(tunnel)));
         Response::from_parts(head, body)
     }
 

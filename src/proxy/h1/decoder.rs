@@ -96,7 +96,10 @@ impl Decoder {
     ///
     /// # Errors
     /// The body is malformed. Data before that has been handed on.
-    pub(in crate::proxy) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Broken> {
+    pub(in crate::proxy) fn take(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Bytes>, Broken> {
         self.skip(buffer);
         let here = buffer.len() as u64;
         let (length, next) = match self.state {

@@ -28,7 +28,10 @@ pub(super) fn encode((request, own): (&Parts, Own<'_>), framing: Framing, out: &
     if let Some(ids) = own.ids {
         ids.write(out);
     }
-    encode_framing(if has_length && framing == Framing::Nothing { Framing::Length(0) } else { framing }, out);
+    encode_framing(
+        if has_length && framing == Framing::Nothing { Framing::Length(0) } else { framing },
+        out,
+    );
     out.extend_from_slice(b"\r\n");
 }
 

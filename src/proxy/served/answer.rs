@@ -111,8 +111,7 @@ fn length<B: Body>(answer: &Response<B>) -> Option<u64> {
 
 /// Whether an answer has no body, whatever its fields say.
 fn has_none(status: StatusCode) -> bool {
-    status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// How the body is framed that is sent.

@@ -193,7 +193,21 @@ impl Caller {
 
     /// The next data; none at the end.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>> {
+        let polled = self.poll_data_or_wait(cx);
+        if polled.is_pending()
+            && !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker()))
+        {
+            self.reader = Some(cx.waker().clone());
+        }
+        polled
+    }
+
+    fn poll_data_or_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Broken>> {
         while !self.decoder.is_done() {
+            let Some(stream) = &mut self.stream else {
+                return Poll::Ready(Err(Broken::Connection));
+            };
+            ready!(poll_say(stream, &mut self.interim, cx)).map_err(|_| Broken::Connection)?;
             if let Some(data) = self.decoder.take(&mut self.inflow.buffer)? {
                 self.moved();
                 return Poll::Ready(Ok(Some(data)));
@@ -201,23 +215,9 @@ impl Caller {
             if self.decoder.is_done() {
                 break;
             }
-            let Some(stream) = &mut self.stream else {
-                return Poll::Ready(Err(Broken::Connection));
-            };
-            let read = match poll_say(stream, &mut self.interim, cx) {
-                Poll::Ready(Ok(())) => self.inflow.poll_read(stream, cx),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            };
-            match read {
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(Broken::Connection)),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Pending => {
-                    if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-                        self.reader = Some(cx.waker().clone());
-                    }
-                    return Poll::Pending;
-                }
+            match ready!(self.inflow.poll_read(stream, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(Err(Broken::Connection)),
+                Ok(_) => {}
             }
         }
         Poll::Ready(Ok(None))

@@ -7,9 +7,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf, BytesMut};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header};
 use httparse::{ParserConfig, Status};
 
 use crate::proxy::{
@@ -144,8 +142,8 @@ pub(super) fn take(
     for place in &places[..count] {
         let [name, name_end, value, value_end] = place.map(|at| at as usize);
         let name = HeaderName::from_bytes(&head[name..name_end]).map_err(|_| MALFORMED)?;
-        let value = HeaderValue::from_maybe_shared(head.slice(value..value_end))
-            .map_err(|_| MALFORMED)?;
+        let value =
+            HeaderValue::from_maybe_shared(head.slice(value..value_end)).map_err(|_| MALFORMED)?;
         said.field(&name, value.as_bytes());
         map.append(name, value);
     }
@@ -201,7 +199,9 @@ struct Said {
 impl Said {
     fn field(&mut self, name: &HeaderName, value: &[u8]) {
         match name.as_str().len() {
-            2 if name == header::TE => self.takes_trailers |= headers::has_token(value, b"trailers"),
+            2 if name == header::TE => {
+                self.takes_trailers |= headers::has_token(value, b"trailers")
+            }
             6 if name == header::EXPECT => self.waits = value.eq_ignore_ascii_case(b"100-continue"),
             10 if name == header::CONNECTION => {
                 self.closes |= headers::has_token(value, b"close");

@@ -17,9 +17,4 @@ mod outlet;
 mod receiving;
 mod serving;
 
-pub(super) use self::{
-    date::Date,
-    head::Facts,
-    receiving::Receiving,
-    serving::serve,
-};
+pub(super) use self::{date::Date, head::Facts, receiving::Receiving, serving::serve};

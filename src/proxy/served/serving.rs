@@ -143,11 +143,9 @@ impl Serving {
             body => (Some(body).filter(|_| framing != Framing::Nothing), None),
         };
         let mut sending = Sending::answer(room, framing, body, wishes.takes_trailers);
-        let sent = poll_fn(|cx| {
-            match sending.poll(&mut Outlet(&self.caller), cx) {
-                Poll::Ready(sent) => Poll::Ready(sent),
-                Poll::Pending => self.poll_over(cx).map(|()| Err(Broken::Connection)),
-            }
+        let sent = poll_fn(|cx| match sending.poll(&mut Outlet(&self.caller), cx) {
+            Poll::Ready(sent) => Poll::Ready(sent),
+            Poll::Pending => self.poll_over(cx).map(|()| Err(Broken::Connection)),
         });
         if let Err(error) = sent.await {
             // Everyday; the call has its own line and row.
@@ -193,7 +191,8 @@ impl Serving {
 
     /// Answers what is no request.
     async fn refuse(&mut self, status: StatusCode) {
-        let head = answer::refusal(status, (&mut self.connection.terms.worker.date(), clock::now()));
+        let head =
+            answer::refusal(status, (&mut self.connection.terms.worker.date(), clock::now()));
         let mut sending = Sending::<Outgoing>::answer(head, Framing::Nothing, None, false);
         if poll_fn(|cx| sending.poll(&mut Outlet(&self.caller), cx)).await.is_ok() {
             self.shut_down().await;
