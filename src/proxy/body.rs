@@ -18,6 +18,7 @@ use super::{
     exchange::Exchange,
     headers,
     idle::{Idle, TimedOut},
+    own::Ids,
     tunnel::Tunnel,
 };
 use crate::domain::outcome::Reason;
@@ -39,6 +40,18 @@ pub(super) enum Outgoing {
     Stream(Box<ResponseBody>),
     /// Nothing: the connection becomes a tunnel behind the head.
     Switch(Box<Tunnel>),
+}
+
+impl Outgoing {
+    /// What the call is known by, where that is written with the head: an answer of ours has it
+    /// among its fields.
+    pub(super) fn ids(&self) -> Option<Ids<'_>> {
+        match self {
+            Self::Reply(_) => None,
+            Self::Stream(body) => body.exchange.ids(),
+            Self::Switch(tunnel) => tunnel.ids(),
+        }
+    }
 }
 
 impl Default for Outgoing {

@@ -3,7 +3,7 @@
 use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 
 use super::{
     attempts::{Call, Ended, attempts},
@@ -13,6 +13,7 @@ use super::{
     exchange::{Exchange, Passing},
     fields::{Field, Fields},
     headers, inbound,
+    message::{Ask, Reply},
     outgoing::{Wish, outgoing},
     own,
     received::Received,
@@ -37,12 +38,12 @@ use crate::{
 /// needed later.
 pub(super) fn handle(
     connection: &Rc<Connection>,
-    request: Request<Received>,
+    request: Ask<Received>,
     facts: Facts,
-) -> impl Future<Output = Response<Outgoing>> + use<> {
+) -> impl Future<Output = Reply<Outgoing>> + use<> {
     match prepare(connection, request, facts) {
         Ok(prepared) => Either::Left(prepared.carry()),
-        Err(answer) => Either::Right(ready(*answer)),
+        Err(answer) => Either::Right(ready(answer)),
     }
 }
 
@@ -60,9 +61,9 @@ struct Prepared {
 /// The answer to one that is not sent on.
 fn prepare(
     connection: &Rc<Connection>,
-    request: Request<Received>,
+    request: Ask<Received>,
     facts: Facts,
-) -> Result<Prepared, Box<Response<Outgoing>>> {
+) -> Result<Prepared, Reply<Outgoing>> {
     let now = clock::now();
     let fields = Fields::of(request.headers());
     let present = fields.present;
@@ -75,12 +76,12 @@ fn prepare(
     }
     let (route, prefix) = match found {
         Ok(found) => found,
-        Err(problem) => return Err(Box::new(refuse(exchange, problem, request))),
+        Err(problem) => return Err(refuse(exchange, problem, request)),
     };
     let deadline = deadline(&route, &fields, now);
     exchange.note(|record| record.deadline_ms = Some(deadline.total_ms()));
     if let Some(reason) = deadline.expired(now) {
-        return Err(Box::new(refuse(exchange, Problem::of(reason), request)));
+        return Err(refuse(exchange, Problem::of(reason), request));
     }
     let asks = Asks {
         is_upgrade: upgrade.is_some(),
@@ -110,7 +111,7 @@ fn prepare(
 impl Prepared {
     /// Sends it to its upstream, and where that does not help to the one that stands in for it.
     #[expect(clippy::manual_async_fn, reason = "an async fn would have room for `self` twice")]
-    fn carry(mut self) -> impl Future<Output = Response<Outgoing>> {
+    fn carry(mut self) -> impl Future<Output = Reply<Outgoing>> {
         async move {
             let upstream = &self.route.upstream;
             let began = self.exchange.started();
@@ -134,7 +135,7 @@ impl Prepared {
     }
 
     /// Answers the caller.
-    fn answer(self, ended: Ended) -> Response<Outgoing> {
+    fn answer(self, ended: Ended) -> Reply<Outgoing> {
         let Self { exchange, route, call, request } = self;
         if let Some((answer, reason)) = route.fixed_answer(ended.reason, call.asks) {
             request.discard(exchange.upload());
@@ -167,13 +168,9 @@ fn deadline(route: &Route, fields: &Fields<'_>, now: Instant) -> Deadline {
 }
 
 /// Answers a call that is not sent on.
-fn refuse(
-    exchange: Box<Exchange>,
-    problem: Problem,
-    request: Request<Received>,
-) -> Response<Outgoing> {
+fn refuse(exchange: Box<Exchange>, problem: Problem, request: Ask<Received>) -> Reply<Outgoing> {
     if !problem.breaks_connection() && !request.headers().contains_key(header::EXPECT) {
-        upload::discard(request.into_body());
+        upload::discard(request.body);
     }
     exchange.refuse(problem)
 }

@@ -31,6 +31,7 @@ mod headers;
 mod idle;
 mod inbound;
 mod local;
+mod message;
 mod outgoing;
 mod own;
 mod pace;

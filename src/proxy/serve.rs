@@ -15,6 +15,7 @@ use super::{
     closing::Closing,
     connection::{Connection, Terms},
     handler::handle,
+    message::Ask,
     pace::Streams,
     plane::Phase,
     received::Received,
@@ -114,8 +115,9 @@ async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
     let connection = Connection::new(terms, peer, Some(streams.pace().clone()));
     let service = service_fn(|request: Request<Incoming>| {
         // hyper has held the head against the limit.
-        let request = request.map(Received::Http2);
-        handle(&connection, request, Facts::default()).map(Ok::<_, Infallible>)
+        let request = Ask::of(request).map(Received::Http2);
+        let answer = handle(&connection, request, Facts::default());
+        answer.map(|answer| Ok::<_, Infallible>(answer.whole()))
     });
     let mut serving = pin!(
         http2::Builder::new(streams)

@@ -15,7 +15,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{exchange::Exchange, h1::Switched, stream::Bounded, transport::Transport};
+use super::{exchange::Exchange, h1::Switched, own::Ids, stream::Bounded, transport::Transport};
 use crate::{clock, domain::outcome::Reason};
 
 /// Bytes on their way in each direction.
@@ -33,6 +33,11 @@ pub(super) struct Tunnel {
 impl Tunnel {
     pub(super) const fn new(exchange: Box<Exchange>, upstream: Switched, idle: Duration) -> Self {
         Self { exchange, upstream, idle }
+    }
+
+    /// What its call is known by.
+    pub(super) fn ids(&self) -> Option<Ids<'_>> {
+        self.exchange.ids()
     }
 
     /// Carries what comes. `ahead` is what the caller sent right behind its request.

@@ -31,7 +31,7 @@ pub(super) enum Head {
 /// The head of the answer itself.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) response: Response<()>,
+    pub(super) response: Box<Response<()>>,
     pub(super) framing: Framing,
     /// The upstream will take another request on this connection.
     pub(super) keeps_alive: bool,
@@ -107,7 +107,7 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
 
 impl Answer {
     fn new(status: StatusCode, version: Version) -> Self {
-        let mut response = Response::new(());
+        let mut response = Box::new(Response::new(()));
         *response.status_mut() = status;
         *response.version_mut() = version;
         Self { response, framing: Framing::Nothing, keeps_alive: false }

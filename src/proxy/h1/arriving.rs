@@ -186,9 +186,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let upstream = listener.accept().await.unwrap().0;
-        let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
+        let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
-        let sending = Sending::request((&parts, Own::default()), Endless(caller), Vec::new());
+        let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
         let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)

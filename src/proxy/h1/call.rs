@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method};
 use http_body::Body;
 
 use super::{
@@ -17,7 +17,10 @@ use super::{
     connection::{Connection, Source},
     sending::Sending,
 };
-use crate::proxy::own::Own;
+use crate::proxy::{
+    message::{Ask, Reply},
+    own::Own,
+};
 
 /// Sends a request and becomes its answer, whose body reads on from the same connection. Dropped
 /// before that, it closes the connection.
@@ -38,14 +41,14 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     /// `is_upgrade` says whether the request asks for another protocol.
     pub(in crate::proxy) fn new(
         mut connection: Connection,
-        request: Request<B>,
+        request: Ask<B>,
         own: Own<'_>,
         is_upgrade: bool,
     ) -> Self {
-        let (mut head, body) = request.into_parts();
+        let Ask { mut head, body } = request;
         let sending = Sending::request((&head, own), body, std::mem::take(&mut connection.outflow));
-        let is_head = head.method == Method::HEAD;
-        let mut headers = std::mem::take(&mut head.headers);
+        let is_head = *head.method() == Method::HEAD;
+        let mut headers = std::mem::take(head.headers_mut());
         headers.clear();
         Self {
             under_way: Some((connection, sending)),
@@ -75,7 +78,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     }
 
     /// The head of the answer is there.
-    fn answered(&mut self, answer: Answer) -> Result<Response<Arriving>, Broken> {
+    fn answered(&mut self, answer: Answer) -> Result<Reply<Arriving>, Broken> {
         let (mut connection, sending) = self.under_way.take().ok_or(Broken::Connection)?;
         let Answer { response, framing, keeps_alive } = answer;
         let body = if self.is_sent {
@@ -85,12 +88,12 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
             let (source, writing) = Source::split(connection);
             Arriving::new(source, framing, false).during(sending, writing)
         };
-        Ok(response.map(|()| body))
+        Ok(Reply { head: response, body })
     }
 }
 
 impl<B: Body<Data = Bytes> + Unpin + 'static> Future for Call<B> {
-    type Output = Result<Response<Arriving>, Broken>;
+    type Output = Result<Reply<Arriving>, Broken>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();

@@ -3,20 +3,20 @@
 //! The framing of the body is written here and nowhere else: what the fields say about it is left
 //! out, so that a message can never be framed in two ways.
 
-use http::{HeaderMap, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Request, header, uri::PathAndQuery};
 
 use super::Framing;
 use crate::proxy::own::Own;
 
 /// Appends the head of this request, with what we say ourselves.
-pub(super) fn encode((request, own): (&Parts, Own<'_>), framing: Framing, out: &mut Vec<u8>) {
-    let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    append(out, &[request.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+pub(super) fn encode((request, own): (&Request<()>, Own<'_>), framing: Framing, out: &mut Vec<u8>) {
+    let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    append(out, &[request.method().as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
     if let Some(host) = own.host {
         encode_field(b"host", host.as_bytes(), out);
     }
     let mut has_length = false;
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name == header::HOST && own.host.is_some() {
@@ -86,9 +86,8 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        encode((&parts, own), framing, &mut out);
+        encode((&request.body(()).unwrap(), own), framing, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
@@ -59,7 +59,7 @@ enum Kind {
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
     /// Begins a request with its head. `room` is for the bytes.
-    pub(super) fn request(request: (&Parts, Own<'_>), body: B, mut room: Vec<u8>) -> Self {
+    pub(super) fn request(request: (&Request<()>, Own<'_>), body: B, mut room: Vec<u8>) -> Self {
         let (framing, body) = if body.is_end_stream() {
             (Framing::Nothing, None)
         } else {

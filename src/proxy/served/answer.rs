@@ -15,7 +15,9 @@ use crate::proxy::{
         Framing,
         head::{append, encode_field, encode_framing},
     },
-    headers,
+    headers::{self, CORRELATION_ID, TASK_ID},
+    message::Reply,
+    own::Ids,
 };
 
 /// What becomes of an answer.
@@ -26,16 +28,17 @@ pub(super) struct Manner {
     pub(super) is_last: bool,
 }
 
-/// Appends the head of this answer. `is_last` says whether the connection ends with it in any case.
+/// Appends the head of this answer, with what its call is known by. `is_last` says whether the connection ends with it in any case.
 pub(super) fn encode<B: Body>(
-    answer: &Response<B>,
+    answer: &Reply<B>,
+    ids: Option<Ids<'_>>,
     wishes: Wishes,
     is_last: bool,
     date: (&mut Date, Instant),
     out: &mut Vec<u8>,
 ) -> Manner {
     let status = answer.status();
-    let length = length(answer);
+    let length = length(&answer.body);
     let framing = framing(length, status, wishes);
     put_status(answer, wishes.version, out);
     let mut fields = Fields::default();
@@ -55,6 +58,9 @@ pub(super) fn encode<B: Body>(
                 }
             }
             17 if name == header::TRANSFER_ENCODING => continue,
+            // Ours stand in for those of the upstream.
+            9 if ids.is_some() && name == TASK_ID => continue,
+            16 if ids.is_some() && name == CORRELATION_ID => continue,
             _ => {}
         }
         encode_field(name.as_str().as_bytes(), value.as_bytes(), out);
@@ -75,6 +81,9 @@ pub(super) fn encode<B: Body>(
         }
         _ => {}
     }
+    if let Some(ids) = ids {
+        ids.write_echo(out);
+    }
     encode_framing(told(framing, length, status, wishes), out);
     if !fields.has_date {
         let (date, now) = date;
@@ -93,7 +102,7 @@ struct Fields {
     keeps: bool,
 }
 
-fn put_status<B>(answer: &Response<B>, version: Version, out: &mut Vec<u8>) {
+fn put_status(answer: &Response<()>, version: Version, out: &mut Vec<u8>) {
     let reason = answer.extensions().get::<ReasonPhrase>();
     if version == Version::HTTP_11 && answer.status() == StatusCode::OK && reason.is_none() {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -105,8 +114,8 @@ fn put_status<B>(answer: &Response<B>, version: Version, out: &mut Vec<u8>) {
 }
 
 /// The length of the body, if it is known.
-fn length<B: Body>(answer: &Response<B>) -> Option<u64> {
-    if answer.body().is_end_stream() { Some(0) } else { answer.body().size_hint().exact() }
+fn length(body: &impl Body) -> Option<u64> {
+    if body.is_end_stream() { Some(0) } else { body.size_hint().exact() }
 }
 
 /// Whether an answer has no body, whatever its fields say.
@@ -143,10 +152,10 @@ pub(super) fn refusal(status: StatusCode, date: (&mut Date, Instant)) -> Vec<u8>
         keeps_alive: false,
         takes_trailers: false,
     };
-    let mut answer = Response::new(http_body_util::Empty::<bytes::Bytes>::new());
+    let mut answer = Reply::new(http_body_util::Empty::<bytes::Bytes>::new());
     *answer.status_mut() = status;
     let mut out = Vec::new();
-    encode(&answer, wishes, true, date, &mut out);
+    encode(&answer, None, wishes, true, date, &mut out);
     out
 }
 

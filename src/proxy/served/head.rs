@@ -23,7 +23,7 @@ const MAX_TARGET: usize = (u16::MAX - 1) as usize;
 /// A head that has come whole.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) request: Request<()>,
+    pub(super) request: Box<Request<()>>,
     pub(super) facts: Facts,
     pub(super) wishes: Wishes,
     pub(super) framing: Framing,
@@ -132,7 +132,7 @@ pub(super) fn take(
     if target_end - target > MAX_TARGET {
         return Err(TARGET_TOO_LONG);
     }
-    let mut request = Request::new(());
+    let mut request = Box::new(Request::new(()));
     *request.method_mut() = method.map_err(|_| MALFORMED)?;
     *request.uri_mut() =
         Uri::from_maybe_shared(head.slice(target..target_end)).map_err(|_| MALFORMED)?;

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
         connection::{Connection, Terms},
         h1::{Broken, Framing, Sending},
         handler::handle,
+        message::{Ask, Reply},
         received::Received,
         tunnel::Tunnel,
         wire::Wire,
@@ -92,7 +93,8 @@ impl Serving {
             };
             let Head { request, facts, wishes, framing, waits } = head;
             let body = Receiving::begin(&self.caller, framing, waits);
-            let request = request.map(|()| body.map_or(Received::Nothing, Received::Http1));
+            let body = body.map_or(Received::Nothing, Received::Http1);
+            let request = Ask { head: request, body };
             let answer = {
                 let mut call = pin!(handle(&self.connection, request, facts));
                 poll_fn(|cx| match call.as_mut().poll(cx) {
@@ -130,13 +132,13 @@ impl Serving {
     }
 
     /// Writes an answer.
-    async fn answer(&mut self, answer: Response<Outgoing>, wishes: Wishes) -> Next {
+    async fn answer(&mut self, answer: Reply<Outgoing>, wishes: Wishes) -> Next {
         let mut room = std::mem::take(&mut self.room);
         room.clear();
         self.caller.borrow_mut().answers(&mut room);
         let Manner { framing, is_last } = self.encode(&answer, wishes, &mut room);
-        let (head, body) = answer.into_parts();
-        self.fields = head.headers;
+        let Reply { mut head, body } = answer;
+        self.fields = std::mem::take(head.headers_mut());
         self.fields.clear();
         let (body, tunnel) = match body {
             Outgoing::Switch(tunnel) => (None, Some(tunnel)),
@@ -162,10 +164,11 @@ impl Serving {
         }
     }
 
-    fn encode(&self, answer: &Response<Outgoing>, wishes: Wishes, out: &mut Vec<u8>) -> Manner {
+    fn encode(&self, answer: &Reply<Outgoing>, wishes: Wishes, out: &mut Vec<u8>) -> Manner {
         let is_last = self.is_closing || self.caller.borrow().is_out_of_step();
         let mut date = self.connection.terms.worker.date();
-        answer::encode(answer, wishes, is_last, (&mut date, clock::now()), out)
+        let ids = answer.body.ids();
+        answer::encode(answer, ids, wishes, is_last, (&mut date, clock::now()), out)
     }
 
     /// Sees to it that the next head can be read, unless the connection ends here.

@@ -108,8 +108,8 @@ impl AsyncWrite for Upstream {
 
 /// Sends a body until it is sent or broken.
 fn send(caller: Caller, upstream: &mut Upstream) -> Result<(), Broken> {
-    let (parts, body) = Request::post("/").body(caller).unwrap().into_parts();
-    let mut sending = Sending::request((&parts, Own::default()), body, Vec::new());
+    let head = Request::post("/").body(()).unwrap();
+    let mut sending = Sending::request((&head, Own::default()), caller, Vec::new());
     loop {
         let polled = sending.poll(upstream, &mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(sent) = polled {
@@ -216,8 +216,9 @@ fn what_the_stream_keeps_goes_out_before_a_request_is_sent_and_while_its_caller_
     for waits in [0, 3] {
         let mut upstream = Upstream { flush_waits: waits, ..Upstream::new(usize::MAX) };
         let steps = [Some(Ok("a")), None, Some(Ok("b"))];
-        let (parts, body) = Request::post("/").body(caller(steps, None)).unwrap().into_parts();
-        let mut sending = Sending::request((&parts, Own::default()), body, Vec::new());
+        let head = Request::post("/").body(()).unwrap();
+        let body = caller(steps, None);
+        let mut sending = Sending::request((&head, Own::default()), body, Vec::new());
         let mut cx = Context::from_waker(Waker::noop());
         while sending.poll(&mut upstream, &mut cx).is_pending() {
             assert!(upstream.flushed == upstream.writes.len() || sending.is_held_up());

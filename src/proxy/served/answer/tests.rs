@@ -1,7 +1,14 @@
 //! What is written above a body, for whom.
 
 use super::{Date, Manner, Wishes, encode, refusal};
-use crate::{clock, proxy::h1::Framing};
+use crate::{
+    clock,
+    domain::{
+        correlation::{CorrelationId, TraceContext},
+        task::TaskId,
+    },
+    proxy::{h1::Framing, message::Reply, own::Ids},
+};
 use bytes::Bytes;
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
@@ -41,19 +48,19 @@ const HEAD: Wishes = Wishes { is_head: true, ..GET };
 const OLD: Wishes = Wishes { version: Version::HTTP_10, ..GET };
 const KEPT: Option<bool> = None;
 
-fn answer(status: u16, fields: &[(&str, &str)], length: Option<u64>) -> Response<Sized> {
+fn answer(status: u16, fields: &[(&str, &str)], length: Option<u64>) -> Reply<Sized> {
     let mut answer = Response::builder().status(status);
     for (name, value) in fields {
         answer = answer.header(*name, *value);
     }
-    answer.body(Sized(length)).unwrap()
+    Reply::of(answer.body(Sized(length)).unwrap())
 }
 
 /// The head without its date, and what becomes of it. `is_last` is said where it is so in any case.
-fn encoded(answer: &Response<Sized>, wishes: Wishes, is_last: Option<bool>) -> (String, Manner) {
+fn encoded(answer: &Reply<Sized>, wishes: Wishes, is_last: Option<bool>) -> (String, Manner) {
     let (mut out, mut date) = (Vec::new(), Date::default());
     let is_last = is_last.unwrap_or(false);
-    let manner = encode(answer, wishes, is_last, (&mut date, clock::now()), &mut out);
+    let manner = encode(answer, None, wishes, is_last, (&mut date, clock::now()), &mut out);
     let text = String::from_utf8(out).unwrap();
     let date = text.lines().find(|line| line.starts_with("date: ")).expect("there is a date");
     (text.replace(&format!("{date}\r\n"), ""), manner)
@@ -127,9 +134,24 @@ async fn words_and_date_of_the_upstream_are_kept() {
     let mut answer = answer(299, &[("date", "then")], Some(0));
     answer.extensions_mut().insert(ReasonPhrase::from_static(b"Fine"));
     let (mut out, mut date) = (Vec::new(), Date::default());
-    encode(&answer, GET, false, (&mut date, clock::now()), &mut out);
+    encode(&answer, None, GET, false, (&mut date, clock::now()), &mut out);
     let text = String::from_utf8(out).unwrap();
     assert_eq!(text, "HTTP/1.1 299 Fine\r\ndate: then\r\ncontent-length: 0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn what_the_call_is_known_by_stands_in_for_what_the_upstream_says() {
+    let correlation_id = CorrelationId::mint(7);
+    let trace = TraceContext::next_hop(None, None, (8, 9));
+    let task_id = TaskId::mint(1, 2);
+    let ids = Ids { correlation_id: &correlation_id, task_id, trace: &trace };
+    let said = [("x-task-id", "t"), ("x-correlation-id", "c"), ("date", "then")];
+    let answer = answer(200, &said, Some(0));
+    let (mut out, mut expected) = (Vec::new(), b"HTTP/1.1 200 OK\r\ndate: then\r\n".to_vec());
+    encode(&answer, Some(ids), GET, false, (&mut Date::default(), clock::now()), &mut out);
+    ids.write_echo(&mut expected);
+    expected.extend_from_slice(b"content-length: 0\r\n\r\n");
+    assert_eq!(out, expected);
 }
 
 #[tokio::test]
