@@ -26,7 +26,8 @@ use crate::domain::outcome::Reason;
 /// For so long the end of a stream is waited for to know how its upstream did.
 const LASTING: Duration = Duration::from_secs(10);
 
-/// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
+/// Why a body ended early. Only its being an error matters to whoever sends it, and then aborts the
+/// message.
 #[derive(Debug, thiserror::Error)]
 #[error("the body ended early: {}", .0.as_str())]
 pub(super) struct Aborted(pub(super) Reason);
@@ -79,7 +80,7 @@ pub(super) struct ResponseBody {
     /// When its end is not waited for any longer to know how the upstream did.
     lasting: Option<Pin<Box<Sleep>>>,
     exchange: Box<Exchange>,
-    /// It has failed, which hyper is not told before it has sent what came before.
+    /// It has failed, which who sends it is not told before what came before has gone.
     failed: Option<Reason>,
 }
 
@@ -131,8 +132,8 @@ impl ResponseBody {
         })
     }
 
-    /// An error drops what is still in hyper's buffer, and that may be the head. Being told to wait,
-    /// hyper flushes first.
+    /// An error drops what is still in hand, and that may be the head. Being told to wait, who sends
+    /// it flushes first.
     fn fail<T>(&mut self, reason: Reason, cx: &Context<'_>) -> Poll<T> {
         self.exchange.body_failed(reason);
         self.failed = Some(reason);

@@ -76,10 +76,11 @@ impl Caller {
             let buffer = &mut self.inflow.buffer;
             // A head that comes byte by byte is looked at once per line.
             let is_news = seen == 0 || memchr::memchr(b'\n', &buffer[seen..]).is_some();
-            if !buffer.is_empty() && (is_news || buffer.len() >= limit) {
-                if let Some(head) = head::take(buffer, limit, map)? {
-                    return Poll::Ready(Ok(Some(head)));
-                }
+            if !buffer.is_empty()
+                && (is_news || buffer.len() >= limit)
+                && let Some(head) = head::take(buffer, limit, map)?
+            {
+                return Poll::Ready(Ok(Some(head)));
             }
             seen = buffer.len();
             match ready!(self.inflow.poll_read(stream, cx)) {

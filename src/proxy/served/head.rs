@@ -149,7 +149,7 @@ pub(super) fn take(
     }
     std::mem::swap(request.headers_mut(), map);
     let framing = said.framing(version);
-    let flaw = flaw(&head, &places[..count]).or(framing.is_none().then_some(Flaw::Framing));
+    let flaw = flaw(&head, &places[..count]).or_else(|| framing.is_none().then_some(Flaw::Framing));
     let wishes = Wishes {
         version,
         is_head: *request.method() == Method::HEAD,
@@ -172,7 +172,7 @@ fn skip_empty_lines(buffer: &mut BytesMut) {
 /// What of a head another server might read differently: the first that there is.
 fn flaw(head: &[u8], places: &[Place]) -> Option<Flaw> {
     // A field begins where the line before it ends.
-    let first = places.first().map_or(head.len().saturating_sub(2), |place| place[0] as usize);
+    let first = places.first().map_or(head.len() - 2, |place| place[0] as usize);
     if memchr::memchr(b'#', &head[..first]).is_some() {
         return Some(Flaw::Fragment);
     }

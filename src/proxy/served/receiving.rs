@@ -19,6 +19,8 @@ pub(in crate::proxy) struct Receiving {
     caller: Rc<RefCell<Caller>>,
     /// Which of the caller's bodies it is.
     turn: u64,
+    /// Its length was told before it.
+    has_length: bool,
 }
 
 impl Receiving {
@@ -30,7 +32,8 @@ impl Receiving {
         waits: bool,
     ) -> Option<Self> {
         let turn = caller.borrow_mut().begin_body(framing, waits)?;
-        Some(Self { caller: Rc::clone(caller), turn })
+        let has_length = matches!(framing, Framing::Length(_));
+        Some(Self { caller: Rc::clone(caller), turn, has_length })
     }
 
     /// What the caller says, while it is this body that it sends.
@@ -56,6 +59,10 @@ impl Body for Receiving {
     }
 
     fn size_hint(&self) -> SizeHint {
+        // One that came in chunks goes on in chunks, also when all of it is there to be sent again.
+        if !self.has_length {
+            return SizeHint::new();
+        }
         let left = self.ask(|caller| caller.left()).unwrap_or(Some(0));
         left.map_or_else(SizeHint::new, SizeHint::with_exact)
     }
