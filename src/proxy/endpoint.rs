@@ -9,7 +9,7 @@ use http::{HeaderValue, uri::Scheme};
 use super::{
     answer::Answer,
     fault,
-    h1::{Arriving, Broken, Call, Connection},
+    h1::{Arriving, Broken, Call, Outbound},
     h2::{self, Line, Lines},
     message::{Ask, Reply},
     own::Own,
@@ -131,7 +131,7 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next call, unless somebody needs it, or the leave for it, now.
-    pub(super) fn keep(&self, connection: Connection, now: Instant) {
+    pub(super) fn keep(&self, connection: Box<Outbound>, now: Instant) {
         if let Some(connection) = self.live.keep(&self.host, self.worker, connection, now) {
             self.pool.put(connection, now);
         }
@@ -179,7 +179,7 @@ impl Endpoint {
     /// in this moment: then the request goes over a new one, if that does no harm.
     fn send_again<'a>(
         &'a self,
-        connection: Connection,
+        connection: Box<Outbound>,
         (request, own): (Ask<RequestBody>, Own<'a>),
         asks: Asks,
         upload: &'a Upload,

@@ -19,7 +19,7 @@ use super::{
     answered::Answered,
     connection::Connection,
     fields::Fields,
-    h1::Connection as Outbound,
+    h1::Outbound,
     own::Ids,
     routes::{Place, Route},
     upgrade,
@@ -121,34 +121,33 @@ impl Exchange {
         if route.is_some() {
             place.traffic.begin();
         }
-        let record = CallRecord {
-            id: TaskId::mint(started_at_us, fastrand::u128(..)),
-            started_at_us,
-            correlation_id: kept.unwrap_or_else(|| CorrelationId::mint(fastrand::u64(..))),
-            trace_id: trace.trace_id,
-            parent_id: parent,
-            site: Arc::clone(&place.site),
-            endpoint: None,
-            method: told(method),
-            status: None,
-            grpc_status: None,
-            outcome: Outcome::Cancelled,
-            reason: Some(Reason::ClientGoneBeforeHeaders),
-            attempts: Default::default(),
-            breaker_state: State::Closed,
-            duration_us: 0,
-            upstream_us: None,
-            first_byte_us: None,
-            deadline_ms: None,
-            request_bytes: 0,
-            response_bytes: 0,
-            weight: 1,
-        };
         Box::new(Self {
             connection: Rc::clone(connection),
             place: Rc::clone(place),
             route: route.map(Rc::clone),
-            record: Some(record),
+            record: Some(CallRecord {
+                id: TaskId::mint(started_at_us, fastrand::u128(..)),
+                started_at_us,
+                correlation_id: kept.unwrap_or_else(|| CorrelationId::mint(fastrand::u64(..))),
+                trace_id: trace.trace_id,
+                parent_id: parent,
+                site: Arc::clone(&place.site),
+                endpoint: None,
+                method: told(method),
+                status: None,
+                grpc_status: None,
+                outcome: Outcome::Cancelled,
+                reason: Some(Reason::ClientGoneBeforeHeaders),
+                attempts: Default::default(),
+                breaker_state: State::Closed,
+                duration_us: 0,
+                upstream_us: None,
+                first_byte_us: None,
+                deadline_ms: None,
+                request_bytes: 0,
+                response_bytes: 0,
+                weight: 1,
+            }),
             trace,
             started: now,
             ended: None,
@@ -265,7 +264,7 @@ impl Exchange {
     }
 
     /// The body is complete, and its connection free if it can carry another call.
-    pub(super) fn body_ended(&mut self, connection: Option<Outbound>) {
+    pub(super) fn body_ended(&mut self, connection: Option<Box<Outbound>>) {
         let now = clock::now();
         self.ended = Some(now);
         let reason = self.answered.as_ref().and_then(Answered::reason);

@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     Broken, Decoder, Framing,
-    connection::{Connection, Source, Switched, Writing},
+    connection::{Outbound, Source, Switched, Writing},
     sending::Sending,
 };
 
@@ -66,13 +66,13 @@ impl Arriving {
     }
 
     /// The connection, if it can carry another call. Once, when the body is done.
-    pub(in crate::proxy) fn take_connection(&mut self) -> Option<Connection> {
+    pub(in crate::proxy) fn take_connection(&mut self) -> Option<Box<Outbound>> {
         if !self.is_reusable || !self.decoder.is_done() {
             return None;
         }
         match self.source.take()? {
             Source::Connection(connection) => connection.rested(),
-            Source::Half { .. } => None,
+            Source::Half(_) => None,
         }
     }
 
@@ -149,7 +149,7 @@ mod tests {
     use crate::proxy::{
         h1::{
             Framing,
-            connection::{Connection, Source},
+            connection::{Outbound, Source},
             sending::Sending,
         },
         own::Own,
@@ -189,7 +189,7 @@ mod tests {
         let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
-        let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
+        let (source, writing) = Source::split(Outbound::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

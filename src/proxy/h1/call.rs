@@ -7,14 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{Method, Request};
 use http_body::Body;
 
 use super::{
     Broken,
     answer::{Answer, Wanted},
     arriving::Arriving,
-    connection::{Connection, Source},
+    connection::{Outbound, Source},
     sending::Sending,
 };
 use crate::proxy::{
@@ -27,12 +27,10 @@ use crate::proxy::{
 #[derive(Debug)]
 pub(in crate::proxy) struct Call<B> {
     /// Gone when the head of the answer is there.
-    under_way: Option<(Connection, Sending<B>)>,
+    under_way: Option<(Box<Outbound>, Sending<B>)>,
     is_sent: bool,
-    /// The request's, empty: the answer's fields go where there is room for them.
-    headers: HeaderMap,
-    /// The method was HEAD.
-    is_head: bool,
+    /// The request's, without fields: the answer's go where there is room for them.
+    head: Box<Request<()>>,
     /// It asks for another protocol.
     is_upgrade: bool,
 }
@@ -40,23 +38,15 @@ pub(in crate::proxy) struct Call<B> {
 impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     /// `is_upgrade` says whether the request asks for another protocol.
     pub(in crate::proxy) fn new(
-        mut connection: Connection,
+        mut connection: Box<Outbound>,
         request: Ask<B>,
         own: Own<'_>,
         is_upgrade: bool,
     ) -> Self {
         let Ask { mut head, body } = request;
         let sending = Sending::request((&head, own), body, std::mem::take(&mut connection.outflow));
-        let is_head = *head.method() == Method::HEAD;
-        let mut headers = std::mem::take(head.headers_mut());
-        headers.clear();
-        Self {
-            under_way: Some((connection, sending)),
-            is_sent: false,
-            headers,
-            is_head,
-            is_upgrade,
-        }
+        head.headers_mut().clear();
+        Self { under_way: Some((connection, sending)), is_sent: false, head, is_upgrade }
     }
 
     /// Whether the request can be sent again: nothing of an answer has come, all of the request is
@@ -69,7 +59,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
     }
 
     /// Sends it again over this connection.
-    pub(in crate::proxy) fn resend(&mut self, connection: Connection) {
+    pub(in crate::proxy) fn resend(&mut self, connection: Box<Outbound>) {
         if let Some((stale, sending)) = &mut self.under_way {
             *stale = connection;
             sending.rewind();
@@ -101,8 +91,9 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Future for Call<B> {
         if !this.is_sent {
             this.is_sent = sending.poll(&mut connection.stream, cx)?.is_ready();
         }
-        let Self { is_head, is_upgrade, .. } = *this;
-        let wanted = Wanted { is_head, is_upgrade, headers: &mut this.headers };
+        let is_head = *this.head.method() == Method::HEAD;
+        let (is_upgrade, headers) = (this.is_upgrade, this.head.headers_mut());
+        let wanted = Wanted { is_head, is_upgrade, headers };
         let answer = ready!(connection.poll_head(wanted, cx))?;
         Poll::Ready(this.answered(answer))
     }

@@ -21,9 +21,9 @@ const KEPT_ROOM: usize = 16 << 10;
 /// The most interim answers (1xx) to one request.
 const MAX_INTERIM: u8 = 16;
 
-/// A connection that carries one call at a time.
+/// A connection that carries one call at a time. In a box: it is handed from call to call.
 #[derive(Debug)]
-pub(in crate::proxy) struct Connection {
+pub(in crate::proxy) struct Outbound {
     pub(super) stream: Transport,
     inflow: Inflow,
     /// Interim answers to the request.
@@ -34,10 +34,10 @@ pub(in crate::proxy) struct Connection {
     permit: Option<ConnectionPermit>,
 }
 
-impl Connection {
-    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Self {
+impl Outbound {
+    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Box<Self> {
         let inflow = Inflow::new(BytesMut::new());
-        Self { stream, inflow, interims: 0, outflow: Vec::new(), permit }
+        Box::new(Self { stream, inflow, interims: 0, outflow: Vec::new(), permit })
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
@@ -47,7 +47,7 @@ impl Connection {
     }
 
     /// Makes it ready for the next call; none if something is left of this one.
-    pub(super) fn rested(mut self) -> Option<Self> {
+    pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
         if !self.inflow.buffer.is_empty() {
             return None;
         }
@@ -111,13 +111,17 @@ pub(in crate::proxy) struct Switched {
 /// Where the rest of an answer is read from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Connection(Connection),
+    Connection(Box<Outbound>),
     /// A connection on which the request is still being written.
-    Half {
-        reading: ReadHalf<Transport>,
-        inflow: Inflow,
-        _permit: Rc<Option<ConnectionPermit>>,
-    },
+    Half(Box<Reading>),
+}
+
+/// The half of a connection to read from.
+#[derive(Debug)]
+pub(super) struct Reading {
+    stream: ReadHalf<Transport>,
+    inflow: Inflow,
+    _permit: Rc<Option<ConnectionPermit>>,
 }
 
 /// The half of a connection to write to. The connection is there until both halves are gone.
@@ -129,21 +133,23 @@ pub(super) struct Writing {
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Connection) -> (Self, Writing) {
-        let Connection { stream, inflow, permit, .. } = connection;
-        let (reading, stream) = tokio::io::split(stream);
+    pub(super) fn split(connection: Box<Outbound>) -> (Self, Writing) {
+        let Outbound { stream, inflow, permit, .. } = *connection;
+        let (reading, writing) = tokio::io::split(stream);
         let permit = Rc::new(permit);
-        let writing = Writing { stream, _permit: Rc::clone(&permit) };
-        (Self::Half { reading, inflow, _permit: permit }, writing)
+        let writing = Writing { stream: writing, _permit: Rc::clone(&permit) };
+        let reading = Reading { stream: reading, inflow, _permit: permit };
+        (Self::Half(Box::new(reading)), writing)
     }
 
     /// The connection as what it has been switched to.
     pub(super) fn into_switched(self) -> Option<Switched> {
         match self {
-            Self::Connection(Connection { stream, inflow, permit, .. }) => {
+            Self::Connection(connection) => {
+                let Outbound { stream, inflow, permit, .. } = *connection;
                 Some(Switched { stream, ahead: inflow.buffer.freeze(), _permit: permit })
             }
-            Self::Half { .. } => None,
+            Self::Half(_) => None,
         }
     }
 
@@ -151,7 +157,7 @@ impl Source {
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         match self {
             Self::Connection(connection) => &mut connection.inflow.buffer,
-            Self::Half { inflow, .. } => &mut inflow.buffer,
+            Self::Half(reading) => &mut reading.inflow.buffer,
         }
     }
 
@@ -159,14 +165,14 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
-            Self::Half { reading, inflow, .. } => inflow.poll_read(reading, cx),
+            Self::Half(reading) => reading.inflow.poll_read(&mut reading.stream, cx),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, MAX_INTERIM};
+    use super::{MAX_INTERIM, Outbound};
     use crate::proxy::{
         h1::{Broken, answer::Wanted},
         transport::Transport,
@@ -179,13 +185,13 @@ mod tests {
         net::{TcpListener, TcpStream},
     };
 
-    async fn pair() -> (Connection, TcpStream) {
+    async fn pair() -> (Box<Outbound>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
+        (Outbound::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
     }
 
-    async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
+    async fn status(connection: &mut Outbound) -> Result<StatusCode, Broken> {
         let mut headers = HeaderMap::new();
         let answer = poll_fn(|cx| {
             let wanted = Wanted { is_head: false, is_upgrade: false, headers: &mut headers };

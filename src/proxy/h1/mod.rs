@@ -28,7 +28,7 @@ pub(super) use self::{
     answer::number,
     arriving::Arriving,
     call::Call,
-    connection::{Connection, Switched},
+    connection::{Outbound, Switched},
     decoder::{Decoder, Framing},
     inflow::Inflow,
     sending::Sending,
