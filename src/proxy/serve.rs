@@ -55,13 +55,16 @@ pub(super) async fn serve(
     let mut closing = Closing::new(phase);
     let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
     let mut wire = Wire::new(stream);
+    let is_http2 = is_http2
+        || match speaks_http2(&mut wire, &terms, &mut closing).await {
+            Some(is_http2) => is_http2,
+            None => return,
+        };
     if is_http2 {
-        return serve_http2(terms, wire, peer, closing).await;
-    }
-    match speaks_http2(&mut wire, &terms, &mut closing).await {
-        Some(true) => serve_http2(terms, wire, peer, closing).await,
-        Some(false) => served::serve(terms, wire, peer, closing).await,
-        None => {}
+        // In a box because it is large: every connection would have room for it.
+        Box::pin(serve_http2(terms, wire, peer, closing)).await;
+    } else {
+        served::serve(terms, wire, peer, closing).await;
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Caller {
     /// None when the connection is over.
     stream: Option<Stream>,
     inflow: Inflow,
+    /// How much of it has been looked at for a head.
+    seen: usize,
     /// Takes the body apart that follows the last head.
     decoder: Decoder,
     /// Which body that is.
@@ -53,6 +55,7 @@ impl Caller {
         Self {
             stream: Some(Bounded::new(stream)),
             inflow: Inflow::new(ahead),
+            seen: 0,
             decoder: Decoder::new(Framing::Nothing),
             turn: 0,
             is_held: false,
@@ -70,19 +73,18 @@ impl Caller {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Head>, Refused>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(None)) };
-        // What was read ahead may be all of it.
-        let mut seen = 0;
         loop {
             let buffer = &mut self.inflow.buffer;
             // A head that comes byte by byte is looked at once per line.
-            let is_news = seen == 0 || memchr::memchr(b'\n', &buffer[seen..]).is_some();
-            if !buffer.is_empty()
-                && (is_news || buffer.len() >= limit)
-                && let Some(head) = head::take(buffer, limit, map)?
-            {
+            let news = &buffer[self.seen.min(buffer.len())..];
+            let is_worth_it = (self.seen == 0 && !news.is_empty())
+                || buffer.len() >= limit
+                || memchr::memchr(b'\n', news).is_some();
+            if is_worth_it && let Some(head) = head::take(buffer, limit, map)? {
+                self.seen = 0;
                 return Poll::Ready(Ok(Some(head)));
             }
-            seen = buffer.len();
+            self.seen = buffer.len();
             match ready!(self.inflow.poll_read(stream, cx)) {
                 Ok(0) | Err(_) => return Poll::Ready(Ok(None)),
                 Ok(_) => {}
@@ -249,6 +251,7 @@ impl Caller {
         }
         self.interim = b"";
         self.is_held = false;
+        self.reader = None;
         self.waiting.take().into_iter().for_each(Waker::wake);
     }
 }
