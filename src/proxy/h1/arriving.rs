@@ -189,7 +189,7 @@ mod tests {
         let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
-        let (source, writing) = Source::split(Outbound::new(Transport::Tcp(stream), None));
+        let (source, writing) = Source::split(*Outbound::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

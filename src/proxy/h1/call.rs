@@ -75,7 +75,7 @@ impl<B: Body<Data = Bytes> + Unpin + 'static> Call<B> {
             connection.outflow = sending.into_room();
             Arriving::new(Source::Connection(connection), framing, keeps_alive)
         } else {
-            let (source, writing) = Source::split(connection);
+            let (source, writing) = Source::split(*connection);
             Arriving::new(source, framing, false).during(sending, writing)
         };
         Ok(Reply { head: response, body })

@@ -133,8 +133,8 @@ pub(super) struct Writing {
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Box<Outbound>) -> (Self, Writing) {
-        let Outbound { stream, inflow, permit, .. } = *connection;
+    pub(super) fn split(connection: Outbound) -> (Self, Writing) {
+        let Outbound { stream, inflow, permit, .. } = connection;
         let (reading, writing) = tokio::io::split(stream);
         let permit = Rc::new(permit);
         let writing = Writing { stream: writing, _permit: Rc::clone(&permit) };
