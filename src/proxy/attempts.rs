@@ -260,7 +260,7 @@ impl Call {
     fn own<'a>(&self, endpoint: &'a Endpoint, exchange: &'a Exchange) -> Own<'a> {
         Own {
             host: Some(endpoint.name()).filter(|_| !self.preserves_host),
-            ids: exchange.ids().filter(|_| !self.has_ids),
+            ids: Some(exchange.ids()).filter(|_| !self.has_ids),
         }
     }
 

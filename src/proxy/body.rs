@@ -49,8 +49,8 @@ impl Outgoing {
     pub(super) fn ids(&self) -> Option<Ids<'_>> {
         match self {
             Self::Reply(_) => None,
-            Self::Stream(body) => body.exchange.ids(),
-            Self::Switch(tunnel) => tunnel.ids(),
+            Self::Stream(body) => Some(body.exchange.ids()),
+            Self::Switch(tunnel) => Some(tunnel.ids()),
         }
     }
 }

@@ -69,8 +69,8 @@ pub(super) fn outgoing(
     if present.ids {
         own::remove_ids(headers);
     }
-    if let Some(ids) = exchange.ids().filter(|_| has_ids) {
-        ids.put(headers);
+    if has_ids {
+        exchange.ids().put(headers);
     }
     if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);

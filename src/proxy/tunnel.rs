@@ -36,7 +36,7 @@ impl Tunnel {
     }
 
     /// What its call is known by.
-    pub(super) fn ids(&self) -> Option<Ids<'_>> {
+    pub(super) const fn ids(&self) -> Ids<'_> {
         self.exchange.ids()
     }
 

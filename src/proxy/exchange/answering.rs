@@ -35,9 +35,7 @@ impl Exchange {
     pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Reply<Outgoing> {
         let reason = problem.reason();
         self.is_last |= problem.breaks_connection();
-        let Some(record) = &mut self.record else {
-            return Reply::new(Outgoing::default());
-        };
+        let record = &mut self.record;
         let (mut response, length) = if self.is_grpc {
             record.grpc_status = Some(problem.code().number());
             (problem.into_trailers_only(), 0)
@@ -47,7 +45,7 @@ impl Exchange {
         record.end_with(reason);
         record.status = Some(response.status().as_u16());
         record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
-        self.ids().inspect(|ids| ids.echo(response.headers_mut()));
+        self.ids().echo(response.headers_mut());
         self.ask_to_close(response.headers_mut());
         response
     }
@@ -65,7 +63,7 @@ impl Exchange {
             record.status = Some(status);
             record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
         });
-        self.ids().inspect(|ids| ids.echo(response.headers_mut()));
+        self.ids().echo(response.headers_mut());
         self.ask_to_close(response.headers_mut());
         response
     }
@@ -94,10 +92,8 @@ impl Exchange {
         }
         *response.version_mut() = http::Version::HTTP_11;
         // Over HTTP/1.1 they are written into the head.
-        if self.connection.pace().is_some()
-            && let Some(ids) = self.ids()
-        {
-            ids.echo(response.headers_mut());
+        if self.connection.pace().is_some() {
+            self.ids().echo(response.headers_mut());
         }
         self.ask_to_close(response.headers_mut());
         if let Some(upgrade) = passing.upgrade {
