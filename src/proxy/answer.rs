@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use super::{
     fault,
-    h1::{Arriving, Connection, Switched},
+    h1::{Arriving, Outbound, Switched},
     h2::Streaming,
 };
 use crate::domain::outcome::Reason;
@@ -29,7 +29,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// The connection, when it can carry another call. The body must have come to its end.
-    pub(super) fn take_connection(&mut self) -> Option<Connection> {
+    pub(super) fn take_connection(&mut self) -> Option<Box<Outbound>> {
         match self {
             Self::Http1(arriving) => arriving.take_connection(),
             Self::Http2 { .. } => None,

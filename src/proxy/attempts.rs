@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use tokio::time::sleep;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
     exchange::{Exchange, Towards},
+    message::Reply,
     own::Own,
     patience::Patience,
     reply::Problem,
@@ -63,7 +64,7 @@ pub(super) use said::Said;
 #[derive(Debug)]
 pub(super) struct Ended {
     /// The answer, which may be a failure, or why there is none.
-    pub(super) end: Result<(Box<Response<Answer>>, Answered), Problem>,
+    pub(super) end: Result<(Reply<Answer>, Answered), Problem>,
     /// Why it is no success.
     pub(super) reason: Option<Reason>,
 }
@@ -71,7 +72,7 @@ pub(super) struct Ended {
 /// An attempt that is over.
 struct Attempted {
     endpoint: Rc<Endpoint>,
-    sent: Result<Box<Response<Answer>>, Failed>,
+    sent: Result<Reply<Answer>, Failed>,
     said: Said,
     standing: Standing,
     deadline: Deadline,
@@ -259,7 +260,7 @@ impl Call {
     fn own<'a>(&self, endpoint: &'a Endpoint, exchange: &'a Exchange) -> Own<'a> {
         Own {
             host: Some(endpoint.name()).filter(|_| !self.preserves_host),
-            ids: exchange.ids().filter(|_| !self.has_ids),
+            ids: Some(exchange.ids()).filter(|_| !self.has_ids),
         }
     }
 
@@ -274,9 +275,9 @@ impl Call {
     /// is none, and nobody is to use its connection.
     fn understood(
         &self,
-        sent: Result<Box<Response<Answer>>, Failed>,
+        sent: Result<Reply<Answer>, Failed>,
         now: Instant,
-    ) -> Result<Box<Response<Answer>>, Failed> {
+    ) -> Result<Reply<Answer>, Failed> {
         match sent {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let fields = AnswerFields::of(answer.headers());

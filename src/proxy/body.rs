@@ -18,10 +18,13 @@ use super::{
     exchange::Exchange,
     headers,
     idle::{Idle, TimedOut},
+    own::Ids,
+    tunnel::Tunnel,
 };
 use crate::domain::{grpc::JUDGED_WITHIN, outcome::Reason};
 
-/// Why a body ended early. Only its being an error matters to hyper, which then aborts the message.
+/// Why a body ended early. Only its being an error matters to whoever sends it, and then aborts the
+/// message.
 #[derive(Debug, thiserror::Error)]
 #[error("the body ended early: {}", .0.as_str())]
 pub(super) struct Aborted(pub(super) Reason);
@@ -33,6 +36,20 @@ pub(super) enum Outgoing {
     Reply(Full<Bytes>),
     /// On its way through.
     Stream(Box<ResponseBody>),
+    /// Nothing: the connection becomes a tunnel behind the head.
+    Switch(Box<Tunnel>),
+}
+
+impl Outgoing {
+    /// What the call is known by, where that is written with the head: an answer of ours has it
+    /// among its fields.
+    pub(super) fn ids(&self) -> Option<Ids<'_>> {
+        match self {
+            Self::Reply(_) => None,
+            Self::Stream(body) => Some(body.exchange.ids()),
+            Self::Switch(tunnel) => Some(tunnel.ids()),
+        }
+    }
 }
 
 impl Default for Outgoing {
@@ -60,7 +77,7 @@ pub(super) struct ResponseBody {
     /// When its end is not waited for any longer to know how the upstream did.
     lasting: Option<Pin<Box<Sleep>>>,
     exchange: Box<Exchange>,
-    /// It has failed, which hyper is not told before it has sent what came before.
+    /// It has failed, which who sends it is not told before what came before has gone.
     failed: Option<Reason>,
 }
 
@@ -112,8 +129,8 @@ impl ResponseBody {
         })
     }
 
-    /// An error drops what is still in hyper's buffer, and that may be the head. Being told to wait,
-    /// hyper flushes first.
+    /// An error drops what is still in hand, and that may be the head. Being told to wait, who sends
+    /// it flushes first.
     fn fail<T>(&mut self, reason: Reason, cx: &Context<'_>) -> Poll<T> {
         self.exchange.body_failed(reason);
         self.failed = Some(reason);
@@ -146,6 +163,7 @@ impl Body for Outgoing {
                 body.exchange.tell_pace(&polled);
                 polled
             }
+            Self::Switch(_) => Poll::Ready(None),
         }
     }
 
@@ -154,6 +172,7 @@ impl Body for Outgoing {
             Self::Reply(full) => full.is_end_stream(),
             // One that failed must never pass for one that is complete.
             Self::Stream(body) => body.failed.is_none() && body.incoming.is_end_stream(),
+            Self::Switch(_) => true,
         }
     }
 
@@ -161,6 +180,7 @@ impl Body for Outgoing {
         match self {
             Self::Reply(full) => full.size_hint(),
             Self::Stream(body) => body.incoming.size_hint(),
+            Self::Switch(_) => SizeHint::with_exact(0),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
-    rc::{Rc, Weak},
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -11,10 +11,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{
-    alarm::Alarm, framing::Head, pace::Pace, routes::Routes, stream::Caller, tunnel::Tunnel,
-    worker::Worker,
-};
+use super::{alarm::Alarm, pace::Pace, routes::Routes, worker::Worker};
 use crate::{
     clock,
     config::{Forwarded, Limits},
@@ -52,7 +49,8 @@ pub(super) struct Connection {
     pub(super) terms: Terms,
     /// None for one who came through a Unix socket.
     pub(super) peer: Option<SocketAddr>,
-    speech: Speech,
+    /// What the streams of HTTP/2 tell by how they get on; none over HTTP/1.1.
+    pace: Option<Pace>,
     /// Bounds the wait for the caller's next head, and over HTTP/1.1, where there is one wait at a
     /// time, the one for the upstream too. Borrowed while it is polled only.
     alarm: Rc<RefCell<Alarm>>,
@@ -63,71 +61,42 @@ pub(super) struct Connection {
     given_up: Cell<u32>,
     /// Since when there is none.
     free_since: Cell<Instant>,
-    /// What the connection becomes when the answer under way has been written. Whoever serves the
-    /// connection holds it: a tunnel holds the connection.
-    next: Weak<RefCell<Option<Tunnel>>>,
-}
-
-/// How the caller speaks.
-#[derive(Debug)]
-pub(super) enum Speech {
-    /// HTTP/1.1 over this stream.
-    Http1(Rc<RefCell<Caller>>),
-    /// HTTP/2, whose streams tell how they get on.
-    Http2(Pace),
 }
 
 impl Connection {
-    pub(super) fn new(
-        terms: Terms,
-        peer: Option<SocketAddr>,
-        speech: Speech,
-        next: Weak<RefCell<Option<Tunnel>>>,
-    ) -> Rc<Self> {
+    /// `pace` is there for HTTP/2 only.
+    pub(super) fn new(terms: Terms, peer: Option<SocketAddr>, pace: Option<Pace>) -> Rc<Self> {
         let now = clock::now();
         let alarm = Alarm::new(now + terms.limits.head_timeout);
         let alarm = Rc::new(RefCell::new(alarm));
         Rc::new(Self {
             terms,
             peer,
-            speech,
+            pace,
             alarm,
             calls: Cell::new(0),
             over: Cell::new(0),
             given_up: Cell::new(0),
             free_since: Cell::new(now),
-            next,
         })
-    }
-
-    /// What hyper does not tell about the head of the call that begins now. Once per call.
-    pub(super) fn take_head(&self) -> Head {
-        match &self.speech {
-            Speech::Http1(caller) => caller.borrow_mut().take_head(),
-            // hyper has held it against the limit.
-            Speech::Http2(_) => Head::default(),
-        }
     }
 
     /// What streams tell by how they get on; none where there are no streams.
     pub(super) const fn pace(&self) -> Option<&Pace> {
-        match &self.speech {
-            Speech::Http1(_) => None,
-            Speech::Http2(pace) => Some(pace),
-        }
+        self.pace.as_ref()
     }
 
     /// The alarm of a call that may take until then: over HTTP/2 there are other calls beside it.
     pub(super) fn alarm(&self, deadline: Instant) -> Rc<RefCell<Alarm>> {
-        match self.speech {
-            Speech::Http1(_) => Rc::clone(&self.alarm),
-            Speech::Http2(_) => Rc::new(RefCell::new(Alarm::new(deadline))),
+        match self.pace {
+            None => Rc::clone(&self.alarm),
+            Some(_) => Rc::new(RefCell::new(Alarm::new(deadline))),
         }
     }
 
     /// Whether an answer asks the caller to close; one that is the last must.
     pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
-        matches!(self.speech, Speech::Http1(_)) && (is_last || self.terms.worker.is_leaving())
+        self.pace.is_none() && (is_last || self.terms.worker.is_leaving())
     }
 
     /// A call began.
@@ -151,24 +120,8 @@ impl Connection {
         given_up >= MANY_GIVEN_UP && given_up > over / 2
     }
 
-    /// When the answer under way has been written, the connection becomes a tunnel.
-    pub(super) fn becomes(&self, tunnel: Tunnel) {
-        if let Some(next) = self.next.upgrade() {
-            next.replace(Some(tunnel));
-        }
-    }
-
-    /// Whether the caller has made an end of it: the next head has taken too long, or it went away
-    /// in the middle of a call.
+    /// Whether the next head has taken too long.
     pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match &self.speech {
-            Speech::Http1(caller) if self.calls.get() > 0 => {
-                return caller.borrow_mut().poll_gone(cx);
-            }
-            // The rest of a call that was answered before all of it had come.
-            Speech::Http1(caller) if caller.borrow().is_in_body() => self.waits_anew(),
-            Speech::Http1(_) | Speech::Http2(_) => {}
-        }
         self.poll_idle_for(self.terms.limits.head_timeout, cx)
     }
 

@@ -4,13 +4,14 @@
 use std::{cell::Cell, pin::Pin, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
-use http::{HeaderValue, Request, Response, uri::Scheme};
+use http::{HeaderValue, uri::Scheme};
 
 use super::{
     answer::Answer,
     fault,
-    h1::{Arriving, Broken, Call, Connection},
+    h1::{Arriving, Broken, Call, Outbound},
     h2::{self, Line, Lines},
+    message::{Ask, Reply},
     own::Own,
     patience::Patience,
     pool::Pool,
@@ -74,15 +75,14 @@ pub(super) struct Failed {
 #[derive(Debug)]
 pub(super) enum Reached {
     /// Nothing: here it is again.
-    Nothing(Box<Request<RequestBody>>),
+    Nothing(Ask<RequestBody>),
     /// The upstream says that it has done nothing for it.
     Refused,
     /// Perhaps all of it.
     Something,
 }
 
-/// The answer is in a box because it is handed on many times.
-type Answered = Result<Box<Response<Answer>>, Failed>;
+type Answered = Result<Reply<Answer>, Failed>;
 
 mod connecting;
 
@@ -131,7 +131,7 @@ impl Endpoint {
     }
 
     /// Keeps a connection for the next call, unless somebody needs it, or the leave for it, now.
-    pub(super) fn keep(&self, connection: Connection, now: Instant) {
+    pub(super) fn keep(&self, connection: Box<Outbound>, now: Instant) {
         if let Some(connection) = self.live.keep(&self.host, self.worker, connection, now) {
             self.pool.put(connection, now);
         }
@@ -155,7 +155,7 @@ impl Endpoint {
     /// caller's body.
     pub(super) fn send<'a>(
         &'a self,
-        (request, own): (Request<RequestBody>, Own<'a>),
+        (request, own): (Ask<RequestBody>, Own<'a>),
         asks: Asks,
         upload: &'a Upload,
         patience: Patience<'a>,
@@ -179,8 +179,8 @@ impl Endpoint {
     /// in this moment: then the request goes over a new one, if that does no harm.
     fn send_again<'a>(
         &'a self,
-        connection: Connection,
-        (request, own): (Request<RequestBody>, Own<'a>),
+        connection: Box<Outbound>,
+        (request, own): (Ask<RequestBody>, Own<'a>),
         asks: Asks,
         upload: &'a Upload,
         patience: Patience<'a>,
@@ -217,7 +217,7 @@ impl Endpoint {
     /// it may turn out that it takes no more calls: then the request goes over the next one.
     async fn send_first(
         &self,
-        (mut request, own): (Request<RequestBody>, Own<'_>),
+        (mut request, own): (Ask<RequestBody>, Own<'_>),
         asks: Asks,
         upload: &Upload,
         mut patience: Patience<'_>,
@@ -234,12 +234,12 @@ impl Endpoint {
                     return answered(patience.wait(Pin::new(&mut call), upload).await, upload);
                 }
                 Err(reason) => {
-                    return Err(Failed { reason, reached: Reached::Nothing(Box::new(request)) });
+                    return Err(Failed { reason, reached: Reached::Nothing(request) });
                 }
             };
             match self.send_stream(line, (request, own), upload, &patience).await {
                 Err(Failed { reached: Reached::Nothing(back), .. }) if !is_second => {
-                    (request, is_second) = (*back, true);
+                    (request, is_second) = (back, true);
                 }
                 ended => return ended,
             }
@@ -250,7 +250,7 @@ impl Endpoint {
     async fn send_stream(
         &self,
         line: Line,
-        (mut request, own): (Request<RequestBody>, Own<'_>),
+        (mut request, own): (Ask<RequestBody>, Own<'_>),
         upload: &Upload,
         patience: &Patience<'_>,
     ) -> Answered {
@@ -262,13 +262,13 @@ impl Endpoint {
         match ended.map_err(Failed::after_sending)? {
             Ok(response) => {
                 let answer = |incoming| Answer::Http2 { incoming, _share: streaming };
-                Ok(Box::new(response.map(answer)))
+                Ok(Reply::of(response).map(answer))
             }
             Err(mut failed) => Err(match failed.take_message() {
                 Some(request) => {
                     let mut request = h2::unnamed(request);
                     own.take_back(request.headers_mut());
-                    let reached = Reached::Nothing(Box::new(request));
+                    let reached = Reached::Nothing(request);
                     Failed { reason: Reason::ResetBeforeHeaders, reached }
                 }
                 None if fault::is_refused(failed.error()) => {
@@ -288,13 +288,10 @@ impl Failed {
 }
 
 /// What came of a wait for an answer over HTTP/1.1.
-fn answered(
-    ended: Result<Result<Response<Arriving>, Broken>, Reason>,
-    upload: &Upload,
-) -> Answered {
+fn answered(ended: Result<Result<Reply<Arriving>, Broken>, Reason>, upload: &Upload) -> Answered {
     let answer = ended.map_err(Failed::after_sending)?;
     match answer {
-        Ok(response) => Ok(Box::new(response.map(Answer::Http1))),
+        Ok(response) => Ok(response.map(Answer::Http1)),
         Err(broken) => Err(Failed::after_sending(fault::of_send(broken, upload))),
     }
 }

@@ -19,7 +19,7 @@ use super::{
     answered::Answered,
     connection::Connection,
     fields::Fields,
-    h1::Connection as Outbound,
+    h1::Outbound,
     own::Ids,
     routes::{Place, Route},
     upgrade,
@@ -73,8 +73,7 @@ pub(super) struct Exchange {
     place: Rc<Place>,
     /// A call that has a route counts as in flight.
     route: Option<Rc<Route>>,
-    /// Taken when it is finished.
-    record: Option<CallRecord>,
+    record: CallRecord,
     trace: TraceContext,
     started: Instant,
     /// When the body ended; until then the exchange goes on.
@@ -121,34 +120,33 @@ impl Exchange {
         if route.is_some() {
             place.traffic.begin();
         }
-        let record = CallRecord {
-            id: TaskId::mint(started_at_us, fastrand::u128(..)),
-            started_at_us,
-            correlation_id: kept.unwrap_or_else(|| CorrelationId::mint(fastrand::u64(..))),
-            trace_id: trace.trace_id,
-            parent_id: parent,
-            site: Arc::clone(&place.site),
-            endpoint: None,
-            method: told(method),
-            status: None,
-            grpc_status: None,
-            outcome: Outcome::Cancelled,
-            reason: Some(Reason::ClientGoneBeforeHeaders),
-            attempts: Default::default(),
-            breaker_state: State::Closed,
-            duration_us: 0,
-            upstream_us: None,
-            first_byte_us: None,
-            deadline_ms: None,
-            request_bytes: 0,
-            response_bytes: 0,
-            weight: 1,
-        };
         Box::new(Self {
             connection: Rc::clone(connection),
             place: Rc::clone(place),
             route: route.map(Rc::clone),
-            record: Some(record),
+            record: CallRecord {
+                id: TaskId::mint(started_at_us, fastrand::u128(..)),
+                started_at_us,
+                correlation_id: kept.unwrap_or_else(|| CorrelationId::mint(fastrand::u64(..))),
+                trace_id: trace.trace_id,
+                parent_id: parent,
+                site: Arc::clone(&place.site),
+                endpoint: None,
+                method: told(method),
+                status: None,
+                grpc_status: None,
+                outcome: Outcome::Cancelled,
+                reason: Some(Reason::ClientGoneBeforeHeaders),
+                attempts: Default::default(),
+                breaker_state: State::Closed,
+                duration_us: 0,
+                upstream_us: None,
+                first_byte_us: None,
+                deadline_ms: None,
+                request_bytes: 0,
+                response_bytes: 0,
+                weight: 1,
+            },
             trace,
             started: now,
             ended: None,
@@ -165,7 +163,7 @@ impl Exchange {
 
     /// Writes down what is known so far.
     pub(super) fn note(&mut self, change: impl FnOnce(&mut CallRecord)) {
-        self.record.as_mut().map(change);
+        change(&mut self.record);
     }
 
     /// It asks for another protocol. What comes behind it may be in that protocol already, so if it
@@ -180,10 +178,9 @@ impl Exchange {
     }
 
     /// What the call is known by: it is sent on and echoed.
-    pub(super) fn ids(&self) -> Option<Ids<'_>> {
-        let record = self.record.as_ref()?;
-        let correlation_id = &record.correlation_id;
-        Some(Ids { correlation_id, task_id: record.id, trace: &self.trace })
+    pub(super) const fn ids(&self) -> Ids<'_> {
+        let correlation_id = &self.record.correlation_id;
+        Ids { correlation_id, task_id: self.record.id, trace: &self.trace }
     }
 
     /// How far the caller's body has got.
@@ -199,8 +196,8 @@ impl Exchange {
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
     pub(super) fn sending(&mut self, towards: Towards<'_>, now: Instant) {
         let Towards { instead, endpoint } = towards;
-        if let (None, Some(record)) = (&self.begun, &self.record) {
-            self.begun = Some(self.connection.terms.worker.begin(record, endpoint));
+        if self.begun.is_none() {
+            self.begun = Some(self.connection.terms.worker.begin(&self.record, endpoint));
         }
         self.sent = Some(now);
         let (instead, endpoint) = (instead.map(Arc::clone), Arc::clone(endpoint));
@@ -265,7 +262,7 @@ impl Exchange {
     }
 
     /// The body is complete, and its connection free if it can carry another call.
-    pub(super) fn body_ended(&mut self, connection: Option<Outbound>) {
+    pub(super) fn body_ended(&mut self, connection: Option<Box<Outbound>>) {
         let now = clock::now();
         self.ended = Some(now);
         let reason = self.answered.as_ref().and_then(Answered::reason);
@@ -314,7 +311,7 @@ impl Drop for Exchange {
         let cut_off = if aborting { Reason::Shutdown } else { Reason::ClientGoneBeforeHeaders };
         // It ended while it was under way, which says nothing about the upstream.
         self.attempted(cut_off.verdict(), Some(cut_off), now);
-        let Some(mut record) = self.record.take() else { return };
+        let record = &mut self.record;
         record.duration_us = micros(now, self.started);
         record.upstream_us = self.sent.map(|sent| micros(now, sent));
         record.request_bytes = self.upload.bytes.get();
@@ -327,8 +324,8 @@ impl Drop for Exchange {
         if self.route.is_some() {
             self.place.traffic.end();
         }
-        self.place.traffic.count(&record, now);
-        self.connection.terms.worker.finish(&record, self.begun.take(), &self.place.line);
+        self.place.traffic.count(record, now);
+        self.connection.terms.worker.finish(record, self.begun.take(), &self.place.line);
         self.connection.end(given_up, now);
     }
 }

@@ -14,7 +14,7 @@ use crate::{domain::outcome::Reason, tls::Failure};
 pub(super) fn of_send(broken: Broken, upload: &Upload) -> Reason {
     upload.fault.get().unwrap_or(match broken {
         Broken::Request => Reason::ClientBodyError,
-        Broken::Answer => Reason::ProtocolError,
+        Broken::Malformed => Reason::ProtocolError,
         Broken::Connection => Reason::ResetBeforeHeaders,
         Broken::Tls(reason) => reason,
     })

@@ -22,7 +22,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
-use super::{local::Local, transport::Transport, upload::RequestBody};
+use super::{local::Local, message::Ask, transport::Transport, upload::RequestBody};
 use crate::{
     clock,
     upstreams::{ConnectionPermit, Live},
@@ -176,10 +176,11 @@ impl Line {
 
 /// The request as HTTP/2 wants it: the host in the target.
 pub(super) fn named(
-    mut request: Request<RequestBody>,
+    request: Ask<RequestBody>,
     scheme: &Scheme,
     own: &HeaderValue,
 ) -> Request<RequestBody> {
+    let mut request = request.whole();
     let host = request.headers_mut().remove(header::HOST);
     // It has no such field; what it names is said without.
     request.headers_mut().remove(header::CONNECTION);
@@ -192,7 +193,8 @@ pub(super) fn named(
 }
 
 /// The request as it was before that.
-pub(super) fn unnamed(mut request: Request<RequestBody>) -> Request<RequestBody> {
+pub(super) fn unnamed(request: Request<RequestBody>) -> Ask<RequestBody> {
+    let mut request = Ask::of(request);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     let host = parts.authority.take().and_then(|a| HeaderValue::try_from(a.as_str()).ok());
     host.map(|host| request.headers_mut().insert(header::HOST, host));

@@ -3,8 +3,7 @@
 use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
 
 use futures_util::future::Either;
-use http::{Method, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
+use http::{Method, Request, StatusCode, header};
 
 use super::{
     attempts::{Call, Ended, attempts},
@@ -14,10 +13,13 @@ use super::{
     exchange::{Exchange, Passing},
     fields::{Field, Fields},
     headers, inbound,
+    message::{Ask, Reply},
     outgoing::{Wish, outgoing},
     own,
+    received::Received,
     reply::Problem,
     routes::Route,
+    served::Facts,
     spare::Sendable,
     upgrade::Upgrade,
     upload,
@@ -36,11 +38,12 @@ use crate::{
 /// needed later.
 pub(super) fn handle(
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
-) -> impl Future<Output = Response<Outgoing>> + use<> {
-    match prepare(connection, request) {
+    request: Ask<Received>,
+    facts: Facts,
+) -> impl Future<Output = Reply<Outgoing>> + use<> {
+    match prepare(connection, request, facts) {
         Ok(prepared) => Either::Left(prepared.carry()),
-        Err(answer) => Either::Right(ready(*answer)),
+        Err(answer) => Either::Right(ready(answer)),
     }
 }
 
@@ -58,13 +61,14 @@ struct Prepared {
 /// The answer to one that is not sent on.
 fn prepare(
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
-) -> Result<Prepared, Box<Response<Outgoing>>> {
+    request: Ask<Received>,
+    facts: Facts,
+) -> Result<Prepared, Reply<Outgoing>> {
     let now = clock::now();
     let fields = Fields::of(request.headers());
     let present = fields.present;
     let upgrade = Upgrade::wanted(&request, &fields);
-    let found = route(connection, &request, &fields);
+    let found = route(connection, &request, &fields, facts);
     let place = found.as_ref().ok().map(|(route, _)| route);
     let mut exchange = Exchange::begin(connection, request.method(), &fields, place, now);
     if upgrade.is_some() {
@@ -72,12 +76,12 @@ fn prepare(
     }
     let (route, prefix) = match found {
         Ok(found) => found,
-        Err(problem) => return Err(Box::new(refuse(exchange, problem, request))),
+        Err(problem) => return Err(refuse(exchange, problem, request)),
     };
     let deadline = deadline(&route, &fields, now);
     exchange.note(|record| record.deadline_ms = Some(deadline.total_ms()));
     if let Some(reason) = deadline.expired(now) {
-        return Err(Box::new(refuse(exchange, Problem::of(reason), request)));
+        return Err(refuse(exchange, Problem::of(reason), request));
     }
     let asks = Asks {
         is_upgrade: upgrade.is_some(),
@@ -107,7 +111,7 @@ fn prepare(
 impl Prepared {
     /// Sends it to its upstream, and where that does not help to the one that stands in for it.
     #[expect(clippy::manual_async_fn, reason = "an async fn would have room for `self` twice")]
-    fn carry(mut self) -> impl Future<Output = Response<Outgoing>> {
+    fn carry(mut self) -> impl Future<Output = Reply<Outgoing>> {
         async move {
             let upstream = &self.route.upstream;
             let began = self.exchange.started();
@@ -131,7 +135,7 @@ impl Prepared {
     }
 
     /// Answers the caller.
-    fn answer(self, ended: Ended) -> Response<Outgoing> {
+    fn answer(self, ended: Ended) -> Reply<Outgoing> {
         let Self { exchange, route, call, request } = self;
         if let Some((answer, reason)) = route.fixed_answer(ended.reason, call.asks) {
             request.discard(exchange.upload());
@@ -164,13 +168,9 @@ fn deadline(route: &Route, fields: &Fields<'_>, now: Instant) -> Deadline {
 }
 
 /// Answers a call that is not sent on.
-fn refuse(
-    exchange: Box<Exchange>,
-    problem: Problem,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
+fn refuse(exchange: Box<Exchange>, problem: Problem, request: Ask<Received>) -> Reply<Outgoing> {
     if !problem.breaks_connection() && !request.headers().contains_key(header::EXPECT) {
-        upload::discard(request.into_body());
+        upload::discard(request.body);
     }
     exchange.refuse(problem)
 }
@@ -180,9 +180,9 @@ fn route<B>(
     connection: &Connection,
     request: &Request<B>,
     fields: &Fields<'_>,
+    facts: Facts,
 ) -> Result<(Rc<Route>, usize), Problem> {
-    let head = connection.take_head();
-    if head.length > connection.terms.limits.head_bytes {
+    if facts.length > connection.terms.limits.head_bytes {
         return Err(Problem::new(
             Reason::HeadTooLarge,
             "the request head is larger than this listener takes",
@@ -195,7 +195,7 @@ fn route<B>(
     }
     let terms = &connection.terms;
     let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
-    let host = inbound::check(request, fields, head, place)
+    let host = inbound::check(request, fields, facts, place)
         .map_err(|objection| Problem::new(objection.reason, objection.words))?;
     if matches!(request.method().as_str(), "TRACE" | "TRACK") {
         return Err(Problem::method_not_allowed(vec![Method::GET, Method::POST]));

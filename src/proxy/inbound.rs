@@ -1,14 +1,15 @@
 //! What a request must look like to be sent on.
 //!
-//! hyper has parsed it; what hyper lets through and another server might read differently is
-//! refused here, and the connection is closed after it.
+//! It has been parsed; what another server might read differently is refused here, and the
+//! connection is closed after it.
 
 use http::{HeaderMap, Method, Request, Uri, Version, uri::Authority};
 
 use super::{
     fields::{Field, Fields},
-    framing::Head,
-    headers, upgrade,
+    headers,
+    served::Facts,
+    upgrade,
 };
 use crate::domain::{outcome::Reason, route::host_of};
 
@@ -49,26 +50,26 @@ pub(super) struct Host<'a> {
     port: Option<u16>,
 }
 
-/// Checks the head of a request. `head` is what hyper does not tell about it, see [`super::framing`].
+/// Checks the head of a request. `facts` is what the request itself does not tell about it.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn check<'a, B>(
     request: &'a Request<B>,
     fields: &Fields<'a>,
-    head: Head,
+    facts: Facts,
     place: Place,
 ) -> Result<Host<'a>, Objection> {
-    size(request, head)?;
-    framing(request, fields, head)?;
+    size(request, facts)?;
+    framing(request, fields, facts)?;
     let host = Host::read(named(request, fields)?)?;
     target(request, host, place)?;
     Ok(host)
 }
 
 /// The sizes of the parts. The whole has been held against the listener's limit.
-fn size<B>(request: &Request<B>, head: Head) -> Result<(), Objection> {
-    let is_short = head.length <= MAX_TARGET && request.version() != Version::HTTP_2;
+fn size<B>(request: &Request<B>, facts: Facts) -> Result<(), Objection> {
+    let is_short = facts.length <= MAX_TARGET && request.version() != Version::HTTP_2;
     if is_short {
         return Ok(());
     }
@@ -135,15 +136,12 @@ fn named<'a, B>(request: &'a Request<B>, fields: &Fields<'a>) -> Result<Field<'a
 }
 
 /// Message framing that two servers could read differently.
-fn framing<B>(request: &Request<B>, fields: &Fields<'_>, head: Head) -> Result<(), Objection> {
-    if let Some(flaw) = head.flaw {
-        return Err(flaw.as_str().into());
-    }
+fn framing<B>(request: &Request<B>, fields: &Fields<'_>, facts: Facts) -> Result<(), Objection> {
     if let Some(coding) = fields.transfer_encoding.first {
         if fields.transfer_encoding.is_repeated || !coding.eq_ignore_ascii_case(b"chunked") {
             return Err("the only transfer encoding that is understood is `chunked`".into());
         }
-        if head.has_content_length {
+        if fields.content_length.first.is_some() {
             return Err("Content-Length and Transfer-Encoding exclude each other".into());
         }
         if request.version() == Version::HTTP_10 {
@@ -152,6 +150,9 @@ fn framing<B>(request: &Request<B>, fields: &Fields<'_>, head: Head) -> Result<(
     }
     if !fields.content_length.is_absent_or_digits() {
         return Err("there must be one Content-Length, of digits without leading zeros".into());
+    }
+    if let Some(flaw) = facts.flaw {
+        return Err(flaw.as_str().into());
     }
     if upgrade::is_websocket(fields) && upgrade::has_body(fields) {
         return Err("a request for a WebSocket has no body".into());
@@ -219,7 +220,7 @@ fn has_nul(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fields, Head, MAX_FIELD, MAX_TARGET, Place, check};
+    use super::{Facts, Fields, MAX_FIELD, MAX_TARGET, Place, check};
     use crate::domain::outcome::Reason;
     use http::{Request, Version};
 
@@ -235,8 +236,8 @@ mod tests {
     }
 
     fn reason(request: &Request<()>) -> Option<Reason> {
-        let head = Head { length: 99_999, ..Head::default() };
-        check(request, &Fields::of(request.headers()), head, PLACE).err().map(|why| why.reason)
+        let facts = Facts { length: 99_999, ..Facts::default() };
+        check(request, &Fields::of(request.headers()), facts, PLACE).err().map(|why| why.reason)
     }
 
     #[test]
@@ -283,10 +284,8 @@ mod tests {
                 "{length}"
             );
         }
-        let request = Request::post("/").header("host", "a").header("transfer-encoding", "chunked");
-        let request = request.body(()).unwrap();
-        let head = Head { has_content_length: true, ..Head::default() };
-        assert!(check(&request, &Fields::of(request.headers()), head, PLACE).is_err());
+        let both = [("host", "a"), ("transfer-encoding", "chunked"), ("content-length", "5")];
+        assert!(objection("POST", "/", &both).is_some());
         assert!(
             objection("GET", "/", &[("host", "a"), ("connection", "close, content-length")])
                 .is_some()

@@ -5,10 +5,10 @@
 //! thread) and its own upstream connections. Shared between threads are the circuits and the counters, each behind a lock of a few nanoseconds.
 //! Nothing here waits for the store, for a file or for a background task.
 //!
-//! Reading order: [`plane`] starts and drains the threads, `worker` accepts at an `entrance`, `serve` speaks HTTP with
-//! the caller over a `connection`, `handler` is the life of a call, `exchange` owns its moments,
-//! `upstream` sends it on to an `endpoint`, over `h1` or `h2`. What is no HTTP any more goes through
-//! a `tunnel`.
+//! Reading order: [`plane`] starts and drains the threads, `worker` accepts at an `entrance`, `serve`
+//! finds out what the caller speaks over its `connection`, which for HTTP/1.1 is `served`, `handler` is
+//! the life of a call, `exchange` owns its moments, `upstream` sends it on to an `endpoint`, over `h1`
+//! or `h2`. What is no HTTP any more goes through a `tunnel`.
 
 mod acceptor;
 mod alarm;
@@ -24,7 +24,6 @@ mod entrance;
 mod exchange;
 mod fault;
 mod fields;
-mod framing;
 mod h1;
 mod h2;
 mod handler;
@@ -32,16 +31,19 @@ mod headers;
 mod idle;
 mod inbound;
 mod local;
+mod message;
 mod outgoing;
 mod own;
 mod pace;
 mod patience;
 pub mod plane;
 mod pool;
+mod received;
 mod replay;
 mod reply;
 mod routes;
 mod serve;
+mod served;
 pub mod socket;
 mod spare;
 mod stream;

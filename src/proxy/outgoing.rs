@@ -4,14 +4,15 @@ use http::{
     HeaderValue, Request, Uri, Version, header,
     uri::{Parts, PathAndQuery},
 };
-use hyper::body::Incoming;
 
 use super::{
     connection::Connection,
     exchange::Exchange,
     fields::Present,
     headers::{self, TRACESTATE},
+    message::Ask,
     own,
+    received::Received,
     routes::Route,
     twins,
     upgrade::Upgrade,
@@ -37,19 +38,19 @@ pub(super) struct Wish<'a> {
 /// The request as the upstream sees it, but for what Fusebox says of itself (see [`own`]), and the
 /// time that is left.
 pub(super) fn outgoing(
-    request: Request<Incoming>,
+    request: Ask<Received>,
     wish: Wish<'_>,
     exchange: &Exchange,
     connection: &Connection,
-) -> Request<RequestBody> {
+) -> Ask<RequestBody> {
     let Wish { present, route, prefix, kept, upgrade, has_ids } = wish;
     let idle = route.upstream.timeouts.body_idle;
-    let (mut parts, body) = request.into_parts();
-    if parts.version == Version::HTTP_2 {
-        from_http2(&mut parts);
+    let Ask { mut head, body } = request;
+    let version = head.version();
+    if version == Version::HTTP_2 {
+        from_http2(&mut head);
     }
-    let version = parts.version;
-    let headers = &mut parts.headers;
+    let headers = head.headers_mut();
     headers::strip_hop_by_hop(headers, present);
     if present.twin {
         twins::strip(headers);
@@ -68,24 +69,24 @@ pub(super) fn outgoing(
     if present.ids {
         own::remove_ids(headers);
     }
-    if let Some(ids) = exchange.ids().filter(|_| has_ids) {
-        ids.put(headers);
+    if has_ids {
+        exchange.ids().put(headers);
     }
     if present.tracestate && exchange.trace().is_new {
         headers.remove(TRACESTATE);
     }
     twins::strip_by(headers, &route.request_headers);
     headers::apply(headers, &route.request_headers);
-    parts.uri = target(parts.uri, prefix);
-    parts.version = Version::HTTP_11;
+    retarget(head.uri_mut(), prefix);
+    *head.version_mut() = Version::HTTP_11;
     let body = RequestBody::new(body, exchange.upload(), idle, kept, exchange.started());
-    Request::from_parts(parts, body)
+    Ask { head, body }
 }
 
 /// A head of HTTP/2 as HTTP/1.1 has it: the host in its field, the cookies in one (RFC 9113 §8.2.3).
-fn from_http2(parts: &mut http::request::Parts) {
-    let host = parts.uri.authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
-    let headers = &mut parts.headers;
+fn from_http2(head: &mut Request<()>) {
+    let host = head.uri().authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
+    let headers = head.headers_mut();
     host.map(|host| headers.insert(header::HOST, host));
     let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
     if crumbs.len() > 1
@@ -95,12 +96,12 @@ fn from_http2(parts: &mut http::request::Parts) {
     }
 }
 
-/// The target in origin form: path and query as received, less the prefix. Nothing of the
+/// Makes the target one in origin form: path and query as received, less the prefix. Nothing of the
 /// authority that the caller named is left in it.
-fn target(uri: Uri, prefix: usize) -> Uri {
+fn retarget(uri: &mut Uri, prefix: usize) {
     let origin_form = uri.scheme().is_none();
     if prefix == 0 && origin_form {
-        return uri;
+        return;
     }
     let received = uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let rest = received.get(prefix..).unwrap_or("/");
@@ -110,12 +111,12 @@ fn target(uri: Uri, prefix: usize) -> Uri {
     };
     let mut parts = Parts::default();
     parts.path_and_query = rest.ok();
-    Uri::from_parts(parts).unwrap_or_default()
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use super::retarget;
     use http::Uri;
 
     #[test]
@@ -129,7 +130,8 @@ mod tests {
             ("http://evil:1", 0, "/"),
             ("*", 0, "*"),
         ] {
-            let sent = target(received.parse::<Uri>().unwrap(), prefix);
+            let mut sent = received.parse::<Uri>().unwrap();
+            retarget(&mut sent, prefix);
             assert_eq!(sent.to_string(), expected, "{received}");
             assert_eq!(sent.authority(), None);
         }

@@ -86,12 +86,18 @@ impl Ids<'_> {
 
     /// As lines of a request's head.
     pub(super) fn write(self, out: &mut Vec<u8>) {
+        self.write_echo(out);
+        out.extend_from_slice(b"traceparent: ");
+        out.extend_from_slice(&self.trace.traceparent());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// As lines of an answer's head.
+    pub(super) fn write_echo(self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"x-correlation-id: ");
         out.extend_from_slice(self.correlation_id.as_bytes());
         out.extend_from_slice(b"\r\nx-task-id: ");
         out.extend_from_slice(&self.task_id.encode());
-        out.extend_from_slice(b"\r\ntraceparent: ");
-        out.extend_from_slice(&self.trace.traceparent());
         out.extend_from_slice(b"\r\n");
     }
 }

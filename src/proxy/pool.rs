@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::h1::Connection;
+use super::h1::Outbound;
 use crate::config;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Outbound>,
     since: Instant,
 }
 
@@ -34,7 +34,7 @@ impl Pool {
     }
 
     /// The youngest connection that still stands.
-    pub(super) fn take(&self, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, now: Instant) -> Option<Box<Outbound>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut connection, since }) = idle.pop() {
             if now.saturating_duration_since(since) > self.max_age {
@@ -50,7 +50,7 @@ impl Pool {
     }
 
     /// Keeps a connection whose exchange is over.
-    pub(super) fn put(&self, connection: Connection, now: Instant) {
+    pub(super) fn put(&self, connection: Box<Outbound>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.limit {
             idle.push(Idle { connection, since: now });

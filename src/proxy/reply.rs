@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::Full;
 
-use super::{body::Outgoing, headers::PROXY_STATUS};
+use super::{body::Outgoing, headers::PROXY_STATUS, message::Reply};
 use crate::{
     config::FixedAnswer,
     domain::{
@@ -96,8 +96,8 @@ impl Problem {
     }
 
     /// The answer for a caller that speaks gRPC.
-    pub(super) fn into_trailers_only(self) -> Response<Outgoing> {
-        let mut response = Response::new(Outgoing::default());
+    pub(super) fn into_trailers_only(self) -> Reply<Outgoing> {
+        let mut response = Reply::new(Outgoing::default());
         let headers = response.headers_mut();
         grpc::put_trailers_only(headers, self.code(), &self.detail, self.retry_after);
         put_proxy_status(headers, self.reason);
@@ -105,11 +105,11 @@ impl Problem {
     }
 
     /// The answer. `call` gives the ids under which its row is found.
-    pub(super) fn into_response(self, call: &CallRecord) -> (Response<Outgoing>, u64) {
+    pub(super) fn into_response(self, call: &CallRecord) -> (Reply<Outgoing>, u64) {
         let status = self.reason.status();
         let body = self.body(status, call);
         let length = body.len() as u64;
-        let mut response = Response::new(Outgoing::Reply(Full::new(body)));
+        let mut response = Reply::new(Outgoing::Reply(Full::new(body)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -160,8 +160,8 @@ impl Problem {
 }
 
 /// The answer that is configured for a call that ended for this reason.
-pub(super) fn fixed(answer: &FixedAnswer, reason: Reason) -> Response<Outgoing> {
-    let mut response = Response::new(Outgoing::Reply(Full::new(answer.body.clone())));
+pub(super) fn fixed(answer: &FixedAnswer, reason: Reason) -> Reply<Outgoing> {
+    let mut response = Reply::new(Outgoing::Reply(Full::new(answer.body.clone())));
     *response.status_mut() = answer.status;
     let headers = response.headers_mut();
     if !answer.body.is_empty() {

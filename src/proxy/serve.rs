@@ -1,33 +1,27 @@
 //! A caller's connection from its first byte to its last: HTTP/1.1, HTTP/2, or a tunnel in the end.
 
 use std::{
-    cell::RefCell,
-    convert::Infallible,
-    future::poll_fn,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    rc::{Rc, Weak},
-    task::Poll,
+    convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll,
     time::Duration,
 };
 
 use futures_util::FutureExt;
-use hyper::{
-    server::conn::{http1, http2},
-    service::service_fn,
-};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
     closing::Closing,
-    connection::{Connection, Speech, Terms},
+    connection::{Connection, Terms},
     handler::handle,
+    message::Ask,
     pace::Streams,
     plane::Phase,
-    stream::{Caller, Watched},
+    received::Received,
+    served::{self, Facts},
+    stream::Bounded,
     transport::Transport,
-    tunnel::Tunnel,
     wire::Wire,
 };
 use crate::tls::{self, Alpn};
@@ -61,13 +55,16 @@ pub(super) async fn serve(
     let mut closing = Closing::new(phase);
     let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
     let mut wire = Wire::new(stream);
+    let is_http2 = is_http2
+        || match speaks_http2(&mut wire, &terms, &mut closing).await {
+            Some(is_http2) => is_http2,
+            None => return,
+        };
     if is_http2 {
-        return serve_http2(terms, wire, peer, closing).await;
-    }
-    match speaks_http2(&mut wire, &terms, &mut closing).await {
-        Some(true) => serve_http2(terms, wire, peer, closing).await,
-        Some(false) => serve_http1(terms, wire, peer, closing).await,
-        None => {}
+        // In a box because it is large: every connection would have room for it.
+        Box::pin(serve_http2(terms, wire, peer, closing)).await;
+    } else {
+        served::serve(terms, wire, peer, closing).await;
     }
 }
 
@@ -115,42 +112,16 @@ async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> 
     .await
 }
 
-async fn serve_http1(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
-    let head_bytes = terms.limits.head_bytes;
-    let caller = Caller::http1(wire);
-    let next = Rc::<RefCell<Option<Tunnel>>>::default();
-    let speech = Speech::Http1(Rc::clone(&caller));
-    let connection = Connection::new(terms, peer, speech, Rc::downgrade(&next));
-    let service = service_fn(|request| handle(&connection, request).map(Ok::<_, Infallible>));
-    let mut serving = http1::Builder::new()
-        .max_buf_size(head_bytes)
-        // A caller that is half gone is gone; it is not hyper who looks.
-        .half_close(true)
-        .serve_connection(TokioIo::new(Watched(caller)), service);
-    let ended = poll_fn(|cx| {
-        let mut serving = Pin::new(&mut serving);
-        let mut served = serving.as_mut().poll(cx);
-        if served.is_pending() && closing.poll(cx).is_ready() {
-            serving.as_mut().graceful_shutdown();
-            served = serving.as_mut().poll(cx);
-        }
-        if served.is_pending() { connection.poll_given_up(cx).map(Ok) } else { served }
-    });
-    tell(ended.await);
-    if let Some(tunnel) = next.take() {
-        let parts = serving.into_parts();
-        let mut caller = parts.io.into_inner();
-        caller.stop_watching();
-        tunnel.carry(caller, parts.read_buf).await;
-    }
-}
-
 async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
     let limits = Rc::clone(&terms.limits);
     let streams = Streams::default();
-    let speech = Speech::Http2(streams.pace().clone());
-    let connection = Connection::new(terms, peer, speech, Weak::new());
-    let service = service_fn(|request| handle(&connection, request).map(Ok::<_, Infallible>));
+    let connection = Connection::new(terms, peer, Some(streams.pace().clone()));
+    let service = service_fn(|request: Request<Incoming>| {
+        // hyper has held the head against the limit.
+        let request = Ask::of(request).map(Received::Http2);
+        let answer = handle(&connection, request, Facts::default());
+        answer.map(|answer| Ok::<_, Infallible>(answer.whole()))
+    });
     let mut serving = pin!(
         http2::Builder::new(streams)
             .timer(TokioTimer::new())
@@ -164,7 +135,7 @@ async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
             .max_local_error_reset_streams(MAX_LOCAL_RESETS)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
-            .serve_connection(TokioIo::new(Watched(Caller::http2(wire))), service)
+            .serve_connection(TokioIo::new(Bounded::new(wire)), service)
     );
     let mut is_going = false;
     let ended = poll_fn(|cx| {

@@ -4,6 +4,7 @@ use http::{HeaderMap, Method, Request, Uri};
 
 use super::{
     endpoint::Reached,
+    message::Ask,
     upload::{self, Again, RequestBody, Upload},
 };
 
@@ -11,7 +12,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Sendable {
     /// None while an attempt has it.
-    request: Option<Request<RequestBody>>,
+    request: Option<Ask<RequestBody>>,
     /// In a box because it is rare.
     spare: Option<Box<Spare>>,
 }
@@ -27,7 +28,7 @@ struct Spare {
 
 impl Sendable {
     /// `is_spared` says whether it may be needed after some of it has been sent.
-    pub(super) fn new(request: Request<RequestBody>, is_spared: bool) -> Self {
+    pub(super) fn new(request: Ask<RequestBody>, is_spared: bool) -> Self {
         let spare = is_spared.then(|| Box::new(Spare::of(&request)));
         Self { request: Some(request), spare }
     }
@@ -38,7 +39,7 @@ impl Sendable {
     }
 
     /// The request, for an attempt; none if too much of it is gone.
-    pub(super) fn take(&mut self) -> Option<Request<RequestBody>> {
+    pub(super) fn take(&mut self) -> Option<Ask<RequestBody>> {
         match (self.request.take(), &self.spare) {
             (Some(request), _) => Some(request),
             (None, Some(spare)) if spare.body.is_whole() => Some(spare.request()),
@@ -49,7 +50,7 @@ impl Sendable {
     /// What an attempt left of it.
     pub(super) fn put_back(&mut self, reached: Reached) {
         if let Reached::Nothing(request) = reached {
-            self.request = Some(*request);
+            self.request = Some(request);
         }
     }
 
@@ -58,26 +59,26 @@ impl Sendable {
         if !upload.is_on_hold.get()
             && let Some(request) = self.take()
         {
-            upload::discard(request.into_body());
+            upload::discard(request.body);
         }
     }
 }
 
 impl Spare {
-    fn of(request: &Request<RequestBody>) -> Self {
+    fn of(request: &Ask<RequestBody>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
-            body: request.body().again(),
+            body: request.body.again(),
         }
     }
 
-    fn request(&self) -> Request<RequestBody> {
-        let mut request = Request::new(self.body.get());
+    fn request(&self) -> Ask<RequestBody> {
+        let mut request = Box::new(Request::new(()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        request
+        Ask { head: request, body: self.body.get() }
     }
 }

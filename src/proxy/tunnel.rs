@@ -15,7 +15,7 @@ use tokio::{
     time::timeout_at,
 };
 
-use super::{exchange::Exchange, h1::Switched, stream::Watched};
+use super::{exchange::Exchange, h1::Switched, own::Ids, stream::Bounded, transport::Transport};
 use crate::{clock, domain::outcome::Reason};
 
 /// Bytes on their way in each direction.
@@ -35,8 +35,13 @@ impl Tunnel {
         Self { exchange, upstream, idle }
     }
 
+    /// What its call is known by.
+    pub(super) const fn ids(&self) -> Ids<'_> {
+        self.exchange.ids()
+    }
+
     /// Carries what comes. `ahead` is what the caller sent right behind its request.
-    pub(super) async fn carry(self, caller: Watched, ahead: Bytes) {
+    pub(super) async fn carry(self, caller: Bounded<Transport>, ahead: Bytes) {
         let Self { exchange, upstream: switched, idle } = self;
         let mut carried = Carried { exchange, from_caller: Rc::default(), answered: Rc::default() };
         // What else there is of it goes when the tunnel does.

@@ -11,13 +11,13 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::{
     body::Aborted,
     headers,
     idle::{Idle, TimedOut},
+    received::{Malformed, Received},
     replay::Replay,
 };
 use crate::{clock, domain::outcome::Reason};
@@ -88,7 +88,7 @@ struct Attempt {
 /// The caller's end of a body, for all attempts.
 #[derive(Debug)]
 struct Source {
-    incoming: Incoming,
+    incoming: Received,
     upload: Rc<Upload>,
     idle: Idle,
     /// What has come, for another attempt.
@@ -101,7 +101,7 @@ struct Source {
 impl RequestBody {
     /// `idle` bounds the time between two frames; up to `kept` bytes are kept for another attempt.
     pub(super) fn new(
-        incoming: Incoming,
+        incoming: Received,
         upload: &Rc<Upload>,
         idle: Duration,
         kept: usize,
@@ -204,7 +204,7 @@ impl Source {
         }
         let frame = match ready!(polled) {
             Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
-            Ok(frame) => frame.map(|frame| frame.map_err(|_| Reason::ClientBodyError)),
+            Ok(frame) => frame.map(|frame| frame.map_err(|Malformed| Reason::ClientBodyError)),
         };
         Poll::Ready(match frame {
             Some(Ok(mut frame)) => {
@@ -255,6 +255,6 @@ pub(super) fn discard(mut body: impl Body<Data = Bytes> + Unpin + 'static) {
 }
 
 /// Whether nothing comes after this frame. Whoever gets trailers does not ask again.
-fn is_last(incoming: &Incoming, frame: &Frame<Bytes>) -> bool {
+fn is_last(incoming: &Received, frame: &Frame<Bytes>) -> bool {
     incoming.is_end_stream() || frame.is_trailers()
 }

@@ -1,5 +1,5 @@
-//! A caller's stream: small messages go out with a plain `send`, and what was read to learn the
-//! protocol is read again.
+//! A caller's stream at its beginning, and for HTTP/2 to its end: what was read to learn the protocol
+//! is read again, and small messages go out with a plain `send`.
 //!
 //! hyper hands over a message as a list of slices, head and body. For a few hundred bytes the copy
 //! into one slice costs less than what the kernel does for a list; large bodies are not copied.
@@ -38,6 +38,11 @@ impl Wire {
         Self { stream, ahead: BytesMut::new(), joined: Vec::new() }
     }
 
+    /// What there is beneath, and what has been read from it.
+    pub(super) fn into_parts(self) -> (Transport, BytesMut) {
+        (self.stream, self.ahead)
+    }
+
     /// Whether the caller begins as HTTP/2 does. Reads no further than it must to tell.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         self.ahead.reserve(AHEAD);
@@ -53,14 +58,6 @@ impl Wire {
                 return Ok(false);
             }
         }
-    }
-
-    /// How much there is to read, up to one byte, left where it is. Zero is the end.
-    pub(super) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if !self.ahead.is_empty() {
-            return Poll::Ready(Ok(1));
-        }
-        self.stream.poll_peek(&mut self.ahead, cx)
     }
 }
 

@@ -1,7 +1,7 @@
 //! One data-plane thread: its runtime, its listeners, its connections.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell, RefMut},
     io,
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixListener,
@@ -23,6 +23,7 @@ use super::{
     plane::{Phase, Shared},
     routes::{self, Upstreams},
     serve::serve,
+    served::Date,
     transport::Transport,
 };
 use crate::{
@@ -49,6 +50,8 @@ pub(super) struct Worker {
     leaving: Cell<bool>,
     /// The deadline of the drain is over: what is in flight is cut off.
     aborting: Cell<bool>,
+    /// What answers tell as the time. Borrowed while it is written only.
+    date: RefCell<Date>,
 }
 
 impl Worker {
@@ -64,6 +67,11 @@ impl Worker {
             lines.write(record, line, ended_at_us);
         }
         self.history.record(record, begun);
+    }
+
+    /// What answers tell as the time.
+    pub(super) fn date(&self) -> RefMut<'_, Date> {
+        self.date.borrow_mut()
     }
 
     pub(super) const fn is_leaving(&self) -> bool {
@@ -129,8 +137,13 @@ pub(super) fn run(assignment: Assignment) -> io::Result<()> {
 async fn work(assignment: Assignment) -> io::Result<()> {
     let Assignment { number, shared, handshakes, doors, accepting, history, lines, mut phase } =
         assignment;
-    let worker =
-        Rc::new(Worker { history, lines, leaving: Cell::new(false), aborting: Cell::new(false) });
+    let worker = Rc::new(Worker {
+        history,
+        lines,
+        leaving: Cell::new(false),
+        aborting: Cell::new(false),
+        date: RefCell::default(),
+    });
     let upstreams = routes::upstreams(&shared, number);
     // Every connection holds a sender; when all are gone, the receiver ends.
     let (alive, mut all_gone) = mpsc::channel::<()>(1);

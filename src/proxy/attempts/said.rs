@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::Body as _;
 
 use super::Call;
@@ -10,7 +10,7 @@ use crate::{
     domain::{grpc::Code, outcome::Reason},
     proxy::{
         answer::Answer, answer_fields::AnswerFields, endpoint::Failed, fields::Present,
-        upstream::Upstream,
+        message::Reply, upstream::Upstream,
     },
 };
 
@@ -30,7 +30,7 @@ pub(in crate::proxy) struct Said {
 
 impl Said {
     pub(super) fn of(
-        sent: &Result<Box<Response<Answer>>, Failed>,
+        sent: &Result<Reply<Answer>, Failed>,
         upstream: &Upstream,
         call: &Call,
         now: Instant,
@@ -46,7 +46,7 @@ impl Said {
         said.reason =
             if call.asks.is_grpc && fields.present.grpc && answer.status() == StatusCode::OK {
                 said.code = fields.grpc_status.first.map(Code::of_field);
-                said.is_unfinished = said.code.is_none() && !answer.body().is_end_stream();
+                said.is_unfinished = said.code.is_none() && !answer.body.is_end_stream();
                 said.code.and_then(|code| Reason::of_grpc(code, &policy.failure_grpc_statuses))
             } else {
                 Reason::of_status(answer.status(), &policy.failure_statuses)

@@ -4,7 +4,7 @@ use super::{Asks, Endpoint};
 use crate::{
     config::Protocol,
     domain::outcome::Reason,
-    proxy::{h1::Connection, h2::Line, patience::Patience, transport::Transport},
+    proxy::{h1::Outbound, h2::Line, patience::Patience, transport::Transport},
     tls::{self, Alpn, Failure},
     upstreams::{ConnectionPermit, Leave, Socket},
 };
@@ -26,7 +26,7 @@ pub(super) enum Offer {
 
 /// A new connection.
 pub(super) enum New {
-    Http1(Connection),
+    Http1(Box<Outbound>),
     Http2(Line),
 }
 
@@ -73,7 +73,7 @@ impl Endpoint {
         let (stream, chosen) = self.stream(alpn).await?;
         self.chosen.set(Some(chosen));
         if chosen == Speech::Http1 {
-            return Ok(New::Http1(Connection::new(stream, Some(permit))));
+            return Ok(New::Http1(Outbound::new(stream, Some(permit))));
         }
         let line = Line::open(stream, permit).await.map_err(|_| Reason::ConnectReset)?;
         self.lines.add(&line);
@@ -81,13 +81,14 @@ impl Endpoint {
     }
 
     /// A connection for one call: a new one, or one that another call is done with.
-    pub(super) async fn dial(&self, patience: &Patience<'_>) -> Result<Connection, Reason> {
+    pub(super) async fn dial(&self, patience: &Patience<'_>) -> Result<Box<Outbound>, Reason> {
         let until = patience.connect_until();
         let permit = loop {
             if let Some(permit) = self.live.try_connection(&self.host) {
                 break permit;
             }
-            let leave = self.live.connection_or_kept::<Connection>(&self.host, self.worker, until);
+            let leave =
+                self.live.connection_or_kept::<Box<Outbound>>(&self.host, self.worker, until);
             match leave.await? {
                 Leave::Make(permit) => break permit,
                 // One that the upstream has closed in this moment gives its leave back.
@@ -99,7 +100,7 @@ impl Endpoint {
             }
         };
         let (stream, _) = self.stream(Alpn::Http1).await?;
-        Ok(Connection::new(stream, Some(permit)))
+        Ok(Outbound::new(stream, Some(permit)))
     }
 
     async fn permit(&self, patience: &Patience<'_>) -> Result<ConnectionPermit, Reason> {

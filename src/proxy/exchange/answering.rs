@@ -1,11 +1,8 @@
 //! How a call is answered: by the upstream, or by us.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use http::{Method, Response, header};
+use http::{HeaderMap, Method, header};
 
 use super::{Exchange, micros};
 use crate::{
@@ -17,6 +14,7 @@ use crate::{
         answered::Answered,
         body::{Limits, Outgoing, ResponseBody},
         headers,
+        message::Reply,
         reply::{self, Problem},
         tunnel::Tunnel,
         upgrade::Upgrade,
@@ -34,12 +32,10 @@ pub(in crate::proxy) struct Passing {
 
 impl Exchange {
     /// Answers with a problem of ours.
-    pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Response<Outgoing> {
+    pub(in crate::proxy) fn refuse(mut self: Box<Self>, problem: Problem) -> Reply<Outgoing> {
         let reason = problem.reason();
         self.is_last |= problem.breaks_connection();
-        let Some(record) = &mut self.record else {
-            return Response::new(Outgoing::default());
-        };
+        let record = &mut self.record;
         let (mut response, length) = if self.is_grpc {
             record.grpc_status = Some(problem.code().number());
             (problem.into_trailers_only(), 0)
@@ -49,7 +45,8 @@ impl Exchange {
         record.end_with(reason);
         record.status = Some(response.status().as_u16());
         record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
-        self.add_ids(&mut response);
+        self.ids().echo(response.headers_mut());
+        self.ask_to_close(response.headers_mut());
         response
     }
 
@@ -58,7 +55,7 @@ impl Exchange {
         mut self: Box<Self>,
         answer: &FixedAnswer,
         reason: Reason,
-    ) -> Response<Outgoing> {
+    ) -> Reply<Outgoing> {
         let mut response = reply::fixed(answer, reason);
         let (status, length) = (response.status().as_u16(), answer.body.len() as u64);
         self.note(|record| {
@@ -66,17 +63,18 @@ impl Exchange {
             record.status = Some(status);
             record.response_bytes = if record.method == Method::HEAD { 0 } else { length };
         });
-        self.add_ids(&mut response);
+        self.ids().echo(response.headers_mut());
+        self.ask_to_close(response.headers_mut());
         response
     }
 
     /// Passes the upstream's answer on. The exchange goes with its body.
     pub(in crate::proxy) fn pass(
         mut self: Box<Self>,
-        mut response: Box<Response<Answer>>,
+        mut response: Reply<Answer>,
         answered: Answered,
         passing: Passing,
-    ) -> Response<Outgoing> {
+    ) -> Reply<Outgoing> {
         let now = clock::now();
         let said = *answered.said();
         let timeouts = answered.endpoint().settings().timeouts;
@@ -93,11 +91,15 @@ impl Exchange {
             headers::apply(response.headers_mut(), &route.response_headers);
         }
         *response.version_mut() = http::Version::HTTP_11;
-        self.add_ids(&mut response);
+        // Over HTTP/1.1 they are written into the head.
+        if self.connection.pace().is_some() {
+            self.ids().echo(response.headers_mut());
+        }
+        self.ask_to_close(response.headers_mut());
         if let Some(upgrade) = passing.upgrade {
             return self.switch(response, &upgrade, timeouts.tunnel_idle);
         }
-        (*response).map(|body| {
+        response.map(|body| {
             let limits = Limits { idle: timeouts.body_idle, until: passing.until };
             Outgoing::Stream(Box::new(ResponseBody::new(body, limits, self)))
         })
@@ -107,24 +109,19 @@ impl Exchange {
     /// answer has been written.
     fn switch(
         self: Box<Self>,
-        response: Box<Response<Answer>>,
+        response: Reply<Answer>,
         upgrade: &Upgrade,
         idle: Duration,
-    ) -> Response<Outgoing> {
-        let (mut head, body) = response.into_parts();
-        upgrade.put(&mut head.headers);
-        let connection = Rc::clone(&self.connection);
-        if let Some(switched) = body.into_switched() {
-            connection.becomes(Tunnel::new(self, switched, idle));
-        }
-        Response::from_parts(head, Outgoing::default())
+    ) -> Reply<Outgoing> {
+        let Reply { mut head, body } = response;
+        upgrade.put(head.headers_mut());
+        let tunnel = body.into_switched().map(|switched| Tunnel::new(self, switched, idle));
+        let body =
+            tunnel.map_or_else(Outgoing::default, |tunnel| Outgoing::Switch(Box::new(tunnel)));
+        Reply { head, body }
     }
 
-    fn add_ids<B>(&self, response: &mut Response<B>) {
-        let headers = response.headers_mut();
-        if let Some(ids) = self.ids() {
-            ids.echo(headers);
-        }
+    fn ask_to_close(&self, headers: &mut HeaderMap) {
         if self.connection.asks_to_close(self.is_last) {
             headers.insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }

@@ -13,7 +13,7 @@ use http::{
 use httparse::{ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
-use super::{Broken, decoder::Framing};
+use super::{Broken, Framing};
 
 /// The longest head, in bytes.
 pub(super) const MAX_BYTES: usize = 0xffff;
@@ -31,7 +31,7 @@ pub(super) enum Head {
 /// The head of the answer itself.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub(super) response: Response<()>,
+    pub(super) response: Box<Response<()>>,
     pub(super) framing: Framing,
     /// The upstream will take another request on this connection.
     pub(super) keeps_alive: bool,
@@ -67,13 +67,13 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
     let length = match read {
         Ok(Status::Complete(length)) if length <= MAX_BYTES => length,
         Ok(Status::Partial) if buffer.len() < MAX_BYTES => return Ok(None),
-        Ok(_) | Err(_) => return Err(Broken::Answer),
+        Ok(_) | Err(_) => return Err(Broken::Malformed),
     };
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(Broken::Answer)?;
+    let status = status.ok_or(Broken::Malformed)?;
     let is_switch = status == StatusCode::SWITCHING_PROTOCOLS;
     if is_switch && !wanted.is_upgrade {
-        return Err(Broken::Answer);
+        return Err(Broken::Malformed);
     }
     if status.is_informational() && !is_switch {
         buffer.advance(length);
@@ -89,8 +89,8 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
     };
     let count = parsed.headers.len();
     for (field, found) in parsed.headers.iter().zip(&mut places) {
-        let name = place(field.name.as_bytes()).ok_or(Broken::Answer)?;
-        let value = place(field.value).ok_or(Broken::Answer)?;
+        let name = place(field.name.as_bytes()).ok_or(Broken::Malformed)?;
+        let value = place(field.value).ok_or(Broken::Malformed)?;
         *found = [name.0, name.1, value.0, value.1];
     }
     let bytes = buffer.split_to(length).freeze();
@@ -107,7 +107,7 @@ pub(super) fn take(buffer: &mut BytesMut, wanted: &mut Wanted<'_>) -> Result<Opt
 
 impl Answer {
     fn new(status: StatusCode, version: Version) -> Self {
-        let mut response = Response::new(());
+        let mut response = Box::new(Response::new(()));
         *response.status_mut() = status;
         *response.version_mut() = version;
         Self { response, framing: Framing::Nothing, keeps_alive: false }
@@ -120,9 +120,9 @@ fn fill(map: &mut HeaderMap, head: &Bytes, places: &[Place]) -> Result<Said, Bro
     map.reserve(places.len());
     for place in places {
         let [name, name_end, value, value_end] = place.map(usize::from);
-        let name = HeaderName::from_bytes(&head[name..name_end]).map_err(|_| Broken::Answer)?;
+        let name = HeaderName::from_bytes(&head[name..name_end]).map_err(|_| Broken::Malformed)?;
         let value = HeaderValue::from_maybe_shared(head.slice(value..value_end))
-            .map_err(|_| Broken::Answer)?;
+            .map_err(|_| Broken::Malformed)?;
         said.field(&name, value.as_bytes())?;
         map.append(name, value);
     }
@@ -141,12 +141,12 @@ struct Said {
 impl Said {
     fn field(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Broken> {
         if name == CONTENT_LENGTH {
-            if self.length.replace(number(value).ok_or(Broken::Answer)?).is_some() {
-                return Err(Broken::Answer);
+            if self.length.replace(number(value).ok_or(Broken::Malformed)?).is_some() {
+                return Err(Broken::Malformed);
             }
         } else if name == TRANSFER_ENCODING {
             if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(Broken::Answer);
+                return Err(Broken::Malformed);
             }
             self.is_chunked = true;
         } else if name == CONNECTION {
@@ -170,7 +170,7 @@ impl Said {
         is_head: bool,
     ) -> Result<Framing, Broken> {
         if self.is_chunked && (self.length.is_some() || version == Version::HTTP_10) {
-            return Err(Broken::Answer);
+            return Err(Broken::Malformed);
         }
         let has_none = matches!(
             status,
@@ -186,7 +186,7 @@ impl Said {
 }
 
 /// A number of nothing but digits.
-fn number(digits: &[u8]) -> Option<u64> {
+pub(in crate::proxy) fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
@@ -248,10 +248,10 @@ mod tests {
             "x-a: 1\r\n content-length: 5\r\n",
             "x-a: \0\r\n",
         ] {
-            assert_eq!(framed(fields), Err(Broken::Answer), "{fields:?}");
+            assert_eq!(framed(fields), Err(Broken::Malformed), "{fields:?}");
         }
         let old = taken("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
-        assert_eq!(old.map(|answer| answer.framing), Err(Broken::Answer));
+        assert_eq!(old.map(|answer| answer.framing), Err(Broken::Malformed));
     }
 
     #[test]
@@ -286,7 +286,7 @@ mod tests {
         assert!(matches!(take(&mut buffer, false), Ok(Some(Head::Interim))));
         assert_eq!(buffer, "HTTP");
         let mut buffer = BytesMut::from("HTTP/1.1 101 Switching Protocols\r\n\r\n");
-        assert!(matches!(take(&mut buffer, false), Err(Broken::Answer)));
+        assert!(matches!(take(&mut buffer, false), Err(Broken::Malformed)));
     }
 
     #[test]
@@ -304,13 +304,13 @@ mod tests {
     fn a_head_has_limits() {
         let many = |count| "x-a: 1\r\n".repeat(count);
         assert_eq!(framed(&many(MAX_FIELDS)), Ok(Framing::UntilClose));
-        assert_eq!(framed(&many(MAX_FIELDS + 1)), Err(Broken::Answer));
+        assert_eq!(framed(&many(MAX_FIELDS + 1)), Err(Broken::Malformed));
         let long = |length| format!("x-a: {}\r\n", "a".repeat(length));
         assert_eq!(framed(&long(MAX_BYTES - 100)), Ok(Framing::UntilClose));
-        assert_eq!(framed(&long(MAX_BYTES)), Err(Broken::Answer));
+        assert_eq!(framed(&long(MAX_BYTES)), Err(Broken::Malformed));
         let mut endless = BytesMut::from("HTTP/1.1 200 OK\r\nx-a: ");
         endless.resize(MAX_BYTES, b'a');
-        assert!(matches!(take(&mut endless, false), Err(Broken::Answer)));
+        assert!(matches!(take(&mut endless, false), Err(Broken::Malformed)));
     }
 
     proptest! {

@@ -12,11 +12,11 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
-    Broken,
-    connection::{Connection, Source, Switched, Writing},
-    decoder::{Decoder, Framing},
+    Broken, Decoder, Framing,
+    connection::{Outbound, Source, Switched, Writing},
     sending::Sending,
 };
+
 /// For so long an upstream that has answered may leave the rest of the request unread, before it is
 /// given up.
 const UNREAD_FOR: Duration = Duration::from_secs(30);
@@ -66,13 +66,13 @@ impl Arriving {
     }
 
     /// The connection, if it can carry another call. Once, when the body is done.
-    pub(in crate::proxy) fn take_connection(&mut self) -> Option<Connection> {
+    pub(in crate::proxy) fn take_connection(&mut self) -> Option<Box<Outbound>> {
         if !self.is_reusable || !self.decoder.is_done() {
             return None;
         }
         match self.source.take()? {
             Source::Connection(connection) => connection.rested(),
-            Source::Half { .. } => None,
+            Source::Half(_) => None,
         }
     }
 
@@ -148,8 +148,8 @@ mod tests {
     use super::Arriving;
     use crate::proxy::{
         h1::{
-            connection::{Connection, Source},
-            decoder::Framing,
+            Framing,
+            connection::{Outbound, Source},
             sending::Sending,
         },
         own::Own,
@@ -186,10 +186,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let upstream = listener.accept().await.unwrap().0;
-        let (caller, (parts, ())) = (Rc::new(()), Request::new(()).into_parts());
+        let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
-        let sending = Sending::new((&parts, Own::default()), Endless(caller), Vec::new());
-        let (source, writing) = Source::split(Connection::new(Transport::Tcp(stream), None));
+        let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
+        let (source, writing) = Source::split(*Outbound::new(Transport::Tcp(stream), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

@@ -1,45 +1,43 @@
 //! A connection to an upstream, and what has been read from it ahead.
 
 use std::{
-    future::Future,
     io,
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::io::{ReadHalf, WriteHalf};
 
 use super::{
     Broken,
     answer::{self, Answer, Head, Wanted},
+    inflow::Inflow,
 };
 use crate::{proxy::transport::Transport, upstreams::ConnectionPermit};
 
-/// Room for a read: most answers are smaller.
-const ROOM: usize = 4 << 10;
-/// Room for a read of a large body. With less, small pieces wake the caller more often.
-const MAX_ROOM: usize = 256 << 10;
-/// More room than this is not kept for the next call.
+/// A longer head is not kept for the room it took.
 const KEPT_ROOM: usize = 16 << 10;
 /// The most interim answers (1xx) to one request.
 const MAX_INTERIM: u8 = 16;
 
-/// A connection that carries one call at a time.
+/// A connection that carries one call at a time. In a box: it is handed from call to call.
 #[derive(Debug)]
-pub(in crate::proxy) struct Connection {
+pub(in crate::proxy) struct Outbound {
     pub(super) stream: Transport,
-    pub(super) inflow: Inflow,
+    inflow: Inflow,
+    /// Interim answers to the request.
+    interims: u8,
     /// Kept for its room.
     pub(super) outflow: Vec<u8>,
     /// Leave for the connection to be there.
     permit: Option<ConnectionPermit>,
 }
 
-impl Connection {
-    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Self {
-        Self { stream, inflow: Inflow::new(BytesMut::new()), outflow: Vec::new(), permit }
+impl Outbound {
+    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Box<Self> {
+        let inflow = Inflow::new(BytesMut::new());
+        Box::new(Self { stream, inflow, interims: 0, outflow: Vec::new(), permit })
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
@@ -49,16 +47,55 @@ impl Connection {
     }
 
     /// Makes it ready for the next call; none if something is left of this one.
-    pub(super) fn rested(mut self) -> Option<Self> {
+    pub(super) fn rested(mut self: Box<Self>) -> Option<Box<Self>> {
         if !self.inflow.buffer.is_empty() {
             return None;
         }
-        let buffer = Some(self.inflow.buffer).filter(|buffer| buffer.capacity() <= KEPT_ROOM);
-        self.inflow = Inflow::new(buffer.unwrap_or_default());
+        self.inflow.rest();
+        self.interims = 0;
         if self.outflow.capacity() > KEPT_ROOM {
             self.outflow = Vec::new();
         }
         Some(self)
+    }
+
+    /// Whether nothing of an answer has come.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.inflow.buffer.is_empty() && self.interims == 0
+    }
+
+    /// Reads the head of the answer.
+    pub(super) fn poll_head(
+        &mut self,
+        mut wanted: Wanted<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Answer, Broken>> {
+        loop {
+            let before = self.inflow.buffer.len();
+            match ready!(self.inflow.poll_read(&mut self.stream, cx)) {
+                Ok(0) => return Poll::Ready(Err(Broken::Connection)),
+                Err(error) => return Poll::Ready(Err(Broken::of(&error))),
+                Ok(_) => {}
+            }
+            let buffer = &mut self.inflow.buffer;
+            // A head that comes byte by byte is looked at once per line.
+            if before > 0 && memchr::memchr(b'\n', &buffer[before..]).is_none() {
+                if buffer.len() > answer::MAX_BYTES {
+                    return Poll::Ready(Err(Broken::Malformed));
+                }
+                continue;
+            }
+            while !buffer.is_empty() {
+                match answer::take(buffer, &mut wanted)? {
+                    None => break,
+                    Some(Head::Final(answer)) => return Poll::Ready(Ok(answer)),
+                    Some(Head::Interim) if self.interims == MAX_INTERIM => {
+                        return Poll::Ready(Err(Broken::Malformed));
+                    }
+                    Some(Head::Interim) => self.interims += 1,
+                }
+            }
+        }
     }
 }
 
@@ -74,13 +111,17 @@ pub(in crate::proxy) struct Switched {
 /// Where the rest of an answer is read from.
 #[derive(Debug)]
 pub(super) enum Source {
-    Connection(Connection),
+    Connection(Box<Outbound>),
     /// A connection on which the request is still being written.
-    Half {
-        reading: ReadHalf<Transport>,
-        inflow: Inflow,
-        _permit: Rc<Option<ConnectionPermit>>,
-    },
+    Half(Box<Reading>),
+}
+
+/// The half of a connection to read from.
+#[derive(Debug)]
+pub(super) struct Reading {
+    stream: ReadHalf<Transport>,
+    inflow: Inflow,
+    _permit: Rc<Option<ConnectionPermit>>,
 }
 
 /// The half of a connection to write to. The connection is there until both halves are gone.
@@ -92,21 +133,23 @@ pub(super) struct Writing {
 
 impl Source {
     /// The half of a connection to read from, and the one to write to.
-    pub(super) fn split(connection: Connection) -> (Self, Writing) {
-        let Connection { stream, inflow, permit, .. } = connection;
-        let (reading, stream) = tokio::io::split(stream);
+    pub(super) fn split(connection: Outbound) -> (Self, Writing) {
+        let Outbound { stream, inflow, permit, .. } = connection;
+        let (reading, writing) = tokio::io::split(stream);
         let permit = Rc::new(permit);
-        let writing = Writing { stream, _permit: Rc::clone(&permit) };
-        (Self::Half { reading, inflow, _permit: permit }, writing)
+        let writing = Writing { stream: writing, _permit: Rc::clone(&permit) };
+        let reading = Reading { stream: reading, inflow, _permit: permit };
+        (Self::Half(Box::new(reading)), writing)
     }
 
     /// The connection as what it has been switched to.
     pub(super) fn into_switched(self) -> Option<Switched> {
         match self {
-            Self::Connection(Connection { stream, inflow, permit, .. }) => {
+            Self::Connection(connection) => {
+                let Outbound { stream, inflow, permit, .. } = *connection;
                 Some(Switched { stream, ahead: inflow.buffer.freeze(), _permit: permit })
             }
-            Self::Half { .. } => None,
+            Self::Half(_) => None,
         }
     }
 
@@ -114,7 +157,7 @@ impl Source {
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         match self {
             Self::Connection(connection) => &mut connection.inflow.buffer,
-            Self::Half { inflow, .. } => &mut inflow.buffer,
+            Self::Half(reading) => &mut reading.inflow.buffer,
         }
     }
 
@@ -122,84 +165,14 @@ impl Source {
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self {
             Self::Connection(connection) => connection.inflow.poll_read(&mut connection.stream, cx),
-            Self::Half { reading, inflow, .. } => inflow.poll_read(reading, cx),
+            Self::Half(reading) => reading.inflow.poll_read(&mut reading.stream, cx),
         }
-    }
-}
-
-/// What has been read and not taken, and how much to read next.
-#[derive(Debug)]
-pub(super) struct Inflow {
-    buffer: BytesMut,
-    /// Grows while reads fill it.
-    room: usize,
-    interims: u8,
-}
-
-impl Inflow {
-    const fn new(buffer: BytesMut) -> Self {
-        Self { buffer, room: ROOM, interims: 0 }
-    }
-
-    /// Whether nothing of an answer has come.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.buffer.is_empty() && self.interims == 0
-    }
-
-    /// Reads the head of the answer.
-    pub(super) fn poll_head(
-        &mut self,
-        stream: &mut Transport,
-        mut wanted: Wanted<'_>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Answer, Broken>> {
-        loop {
-            let before = self.buffer.len();
-            match ready!(self.poll_read(stream, cx)) {
-                Ok(0) => return Poll::Ready(Err(Broken::Connection)),
-                Err(error) => return Poll::Ready(Err(Broken::of(&error))),
-                Ok(_) => {}
-            }
-            // A head that comes byte by byte is looked at once per line.
-            if before > 0 && memchr::memchr(b'\n', &self.buffer[before..]).is_none() {
-                if self.buffer.len() > answer::MAX_BYTES {
-                    return Poll::Ready(Err(Broken::Answer));
-                }
-                continue;
-            }
-            while !self.buffer.is_empty() {
-                match answer::take(&mut self.buffer, &mut wanted)? {
-                    None => break,
-                    Some(Head::Final(answer)) => return Poll::Ready(Ok(answer)),
-                    Some(Head::Interim) if self.interims == MAX_INTERIM => {
-                        return Poll::Ready(Err(Broken::Answer));
-                    }
-                    Some(Head::Interim) => self.interims += 1,
-                }
-            }
-        }
-    }
-
-    fn poll_read(
-        &mut self,
-        stream: &mut (impl AsyncRead + Unpin),
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        // What is left of the last room will do as long as it is not too little.
-        if self.buffer.capacity() - self.buffer.len() < self.room / 4 {
-            self.buffer.reserve(self.room);
-        }
-        let read = ready!(pin!(stream.read_buf(&mut self.buffer)).poll(cx))?;
-        if self.buffer.len() == self.buffer.capacity() {
-            self.room = (self.room * 2).min(MAX_ROOM);
-        }
-        Poll::Ready(Ok(read))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, MAX_INTERIM};
+    use super::{MAX_INTERIM, Outbound};
     use crate::proxy::{
         h1::{Broken, answer::Wanted},
         transport::Transport,
@@ -212,18 +185,17 @@ mod tests {
         net::{TcpListener, TcpStream},
     };
 
-    async fn pair() -> (Connection, TcpStream) {
+    async fn pair() -> (Box<Outbound>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Connection::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
+        (Outbound::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
     }
 
-    async fn status(connection: &mut Connection) -> Result<StatusCode, Broken> {
-        let Connection { stream, inflow, .. } = connection;
+    async fn status(connection: &mut Outbound) -> Result<StatusCode, Broken> {
         let mut headers = HeaderMap::new();
         let answer = poll_fn(|cx| {
             let wanted = Wanted { is_head: false, is_upgrade: false, headers: &mut headers };
-            inflow.poll_head(stream, wanted, cx)
+            connection.poll_head(wanted, cx)
         })
         .await;
         answer.map(|answer| answer.response.status())
@@ -248,7 +220,7 @@ mod tests {
         for (count, expected) in [
             (0, Ok(StatusCode::CREATED)),
             (MAX_INTERIM, Ok(StatusCode::CREATED)),
-            (MAX_INTERIM + 1, Err(Broken::Answer)),
+            (MAX_INTERIM + 1, Err(Broken::Malformed)),
         ] {
             let (mut connection, mut upstream) = pair().await;
             let wire = interim.repeat(count.into()) + "HTTP/1.1 201 Created\r\n\r\n";

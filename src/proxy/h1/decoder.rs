@@ -1,4 +1,4 @@
-//! The body of an answer, out of bytes: where it ends, and what of it is data.
+//! The body of a message, out of bytes: where it ends, and what of it is data.
 //!
 //! A pure state machine over what has been read so far. Data is handed on without a copy; size lines
 //! and chunk extensions are checked, counted against a limit and dropped; trailers are kept.
@@ -17,9 +17,9 @@ const MAX_TRAILER_FIELDS: usize = 100;
 /// The most digits of a chunk's size: as many as 64 bits have.
 const MAX_DIGITS: u8 = 16;
 
-/// How the body of an answer is framed.
+/// How the body of a message is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::proxy) enum Framing {
     /// There is none.
     Nothing,
     Length(u64),
@@ -30,7 +30,7 @@ pub(super) enum Framing {
 
 /// Takes a body apart. See the module's text.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(in crate::proxy) struct Decoder {
     state: State,
     /// Bytes of extensions so far.
     extra: usize,
@@ -67,7 +67,7 @@ enum State {
 }
 
 impl Decoder {
-    pub(super) const fn new(framing: Framing) -> Self {
+    pub(in crate::proxy) const fn new(framing: Framing) -> Self {
         let state = match framing {
             Framing::Nothing | Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Data(length),
@@ -78,12 +78,12 @@ impl Decoder {
     }
 
     /// Whether all of the body has been taken.
-    pub(super) fn is_done(&self) -> bool {
+    pub(in crate::proxy) fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
     /// How much data is still to come, if that is known.
-    pub(super) const fn left(&self) -> Option<u64> {
+    pub(in crate::proxy) const fn left(&self) -> Option<u64> {
         match self.state {
             State::Done => Some(0),
             State::Data(left) => Some(left),
@@ -96,11 +96,14 @@ impl Decoder {
     ///
     /// # Errors
     /// The body is malformed. Data before that has been handed on.
-    pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Broken> {
+    pub(in crate::proxy) fn take(
+        &mut self,
+        buffer: &mut BytesMut,
+    ) -> Result<Option<Bytes>, Broken> {
         self.skip(buffer);
         let here = buffer.len() as u64;
         let (length, next) = match self.state {
-            State::Broken => return Err(Broken::Answer),
+            State::Broken => return Err(Broken::Malformed),
             State::Data(left) if left > here => (here, State::Data(left - here)),
             State::Data(left) => (left, State::Done),
             State::Chunk(left) if left > here => (here, State::Chunk(left - here)),
@@ -122,7 +125,7 @@ impl Decoder {
     ///
     /// # Errors
     /// They are no fields, or too many.
-    pub(super) fn take_trailers(&mut self) -> Result<Option<HeaderMap>, Broken> {
+    pub(in crate::proxy) fn take_trailers(&mut self) -> Result<Option<HeaderMap>, Broken> {
         if self.state != State::Done || self.trailers.is_empty() {
             return Ok(None);
         }
@@ -130,20 +133,20 @@ impl Decoder {
         raw.extend_from_slice(b"\r\n");
         let mut fields = [httparse::EMPTY_HEADER; MAX_TRAILER_FIELDS];
         let Ok(Status::Complete((_, parsed))) = httparse::parse_headers(&raw, &mut fields) else {
-            return Err(Broken::Answer);
+            return Err(Broken::Malformed);
         };
         let mut trailers = HeaderMap::with_capacity(parsed.len());
         for field in parsed {
             let name = HeaderName::from_bytes(field.name.as_bytes());
             let value = HeaderValue::from_bytes(field.value);
-            let (Ok(name), Ok(value)) = (name, value) else { return Err(Broken::Answer) };
+            let (Ok(name), Ok(value)) = (name, value) else { return Err(Broken::Malformed) };
             trailers.append(name, value);
         }
         Ok(Some(trailers))
     }
 
     /// Whether there are fields to be taken.
-    pub(super) const fn has_trailers(&self) -> bool {
+    pub(in crate::proxy) const fn has_trailers(&self) -> bool {
         !self.trailers.is_empty()
     }
 
@@ -151,7 +154,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The body should have gone on.
-    pub(super) fn end(&mut self) -> Result<(), Broken> {
+    pub(in crate::proxy) fn end(&mut self) -> Result<(), Broken> {
         match self.state {
             State::Done | State::UntilClose => {
                 self.state = State::Done;
@@ -276,8 +279,8 @@ mod tests {
             (Decoder::new(Framing::Chunked), BytesMut::from("2\r\nok\r\nZZ"));
         assert_eq!(decoder.take(&mut buffer), Ok(Some(Bytes::from("ok"))));
         assert!(!decoder.is_done());
-        assert_eq!(decoder.take(&mut buffer), Err(Broken::Answer));
-        assert_eq!(decoder.take(&mut buffer), Err(Broken::Answer), "and stays so");
+        assert_eq!(decoder.take(&mut buffer), Err(Broken::Malformed));
+        assert_eq!(decoder.take(&mut buffer), Err(Broken::Malformed), "and stays so");
     }
 
     #[test]
@@ -309,7 +312,7 @@ mod tests {
             "0\r\na: 1\n\r\n",
             "0\r\n\r\r\n",
         ] {
-            assert_eq!(chunks(wire), Err(Broken::Answer), "{wire:?}");
+            assert_eq!(chunks(wire), Err(Broken::Malformed), "{wire:?}");
         }
     }
 
@@ -326,7 +329,7 @@ mod tests {
             let mut decoder = Decoder::new(Framing::Chunked);
             let wire = format!("0\r\n{malformed}\r\n\r\n");
             assert_eq!(decoder.take(&mut BytesMut::from(&wire[..])), Ok(None));
-            assert_eq!(decoder.take_trailers(), Err(Broken::Answer), "{malformed:?}");
+            assert_eq!(decoder.take_trailers(), Err(Broken::Malformed), "{malformed:?}");
         }
     }
 
@@ -337,12 +340,12 @@ mod tests {
         assert_eq!((&data[..], &rest[..]), (&b"xy"[..], &b"rest"[..]));
         let extension = |length| format!("1;{}\r\nx\r\n0\r\n\r\n", "a".repeat(length));
         assert!(chunks(&extension(MAX_EXTENSIONS)).is_ok());
-        assert_eq!(chunks(&extension(MAX_EXTENSIONS + 1)), Err(Broken::Answer));
+        assert_eq!(chunks(&extension(MAX_EXTENSIONS + 1)), Err(Broken::Malformed));
         let many = "1;aaa\r\nx\r\n".repeat(MAX_EXTENSIONS / 2);
-        assert_eq!(chunks(&format!("{many}0\r\n\r\n")), Err(Broken::Answer), "of all chunks");
+        assert_eq!(chunks(&format!("{many}0\r\n\r\n")), Err(Broken::Malformed), "of all chunks");
         let trailer = |length| format!("0\r\n{}\r\n\r\n", "a".repeat(length));
         assert!(chunks(&trailer(MAX_TRAILERS)).is_ok());
-        assert_eq!(chunks(&trailer(MAX_TRAILERS + 1)), Err(Broken::Answer));
+        assert_eq!(chunks(&trailer(MAX_TRAILERS + 1)), Err(Broken::Malformed));
     }
 
     proptest! {

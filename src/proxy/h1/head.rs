@@ -1,69 +1,74 @@
-//! The head of a request, and its trailers, as bytes.
+//! The head of a request, and the fields of any message, as bytes.
 //!
 //! The framing of the body is written here and nowhere else: what the fields say about it is left
 //! out, so that a message can never be framed in two ways.
 
-use http::{HeaderMap, header, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Request, header, uri::PathAndQuery};
 
+use super::Framing;
 use crate::proxy::own::Own;
 
-/// How the body of a request is framed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// There is none.
-    Nothing,
-    Length(u64),
-    Chunked,
-}
-
 /// Appends the head of this request, with what we say ourselves.
-pub(super) fn encode((request, own): (&Parts, Own<'_>), framing: Framing, out: &mut Vec<u8>) {
-    let target = request.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    append(out, &[request.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
+pub(super) fn encode((request, own): (&Request<()>, Own<'_>), framing: Framing, out: &mut Vec<u8>) {
+    let target = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    append(out, &[request.method().as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
     if let Some(host) = own.host {
-        append(out, &[b"host: ", host.as_bytes(), b"\r\n"]);
+        encode_field(b"host", host.as_bytes(), out);
     }
     let mut has_length = false;
-    for (name, value) in &request.headers {
+    for (name, value) in request.headers() {
         if name == header::CONTENT_LENGTH {
             has_length = true;
         } else if name == header::HOST && own.host.is_some() {
             // The caller's.
         } else if name != header::TRANSFER_ENCODING {
-            append(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+            encode_field(name.as_str().as_bytes(), value.as_bytes(), out);
         }
     }
     if let Some(ids) = own.ids {
         ids.write(out);
     }
+    encode_framing(
+        if has_length && framing == Framing::Nothing { Framing::Length(0) } else { framing },
+        out,
+    );
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the field that says how the body is framed, if one has to.
+pub(in crate::proxy) fn encode_framing(framing: Framing, out: &mut Vec<u8>) {
     match framing {
-        Framing::Nothing if has_length => out.extend_from_slice(b"content-length: 0\r\n"),
-        Framing::Nothing => {}
+        Framing::Nothing | Framing::UntilClose => {}
         Framing::Length(length) => {
             let mut digits = itoa::Buffer::new();
             append(out, &[b"content-length: ", digits.format(length).as_bytes(), b"\r\n"]);
         }
         Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
     }
-    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a field.
+pub(in crate::proxy) fn encode_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    append(out, &[name, b": ", value, b"\r\n"]);
 }
 
 /// Appends fields and the empty line behind them.
 pub(super) fn encode_fields(fields: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in fields {
-        append(out, &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        encode_field(name.as_str().as_bytes(), value.as_bytes(), out);
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn append(out: &mut Vec<u8>, parts: &[&[u8]]) {
+/// Appends these parts.
+pub(in crate::proxy) fn append(out: &mut Vec<u8>, parts: &[&[u8]]) {
     out.reserve(parts.iter().map(|part| part.len()).sum());
     parts.iter().for_each(|part| out.extend_from_slice(part));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Framing, encode};
+    use super::{super::Framing, encode};
     use crate::proxy::own::Own;
     use http::{HeaderValue, Request};
 
@@ -81,9 +86,8 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).unwrap().into_parts();
         let mut out = Vec::new();
-        encode((&parts, own), framing, &mut out);
+        encode((&request.body(()).unwrap(), own), framing, &mut out);
         String::from_utf8(out).unwrap()
     }
 

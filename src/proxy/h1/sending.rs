@@ -1,27 +1,25 @@
-//! A request on its way out: head and body, as fast as the upstream takes them.
+//! A message on its way out: head and body, as fast as the other side takes them.
 //!
-//! One frame of the body is in hand at most, so a slow upstream slows its caller. Small pieces are
-//! joined, so that a small request is one `send`; large ones are not copied.
+//! One frame of the body is in hand at most, so a slow reader slows the writer behind. Small pieces
+//! are joined, so that a small message is one `send`; large ones are not copied.
 //!
 //! An upstream may answer in the middle of an upload and close, as many do that refuse it. The next
 //! write then fails while the answer waits to be read. So what cannot be written any more is thrown
-//! away, and the end is told by whoever reads: after the answer, or in place of it.
+//! away, and the end is told by whoever reads: after the answer, or in place of it. A caller that
+//! takes no more of its answer is gone.
 
 use std::{
-    io::{self, ErrorKind, IoSlice},
+    io::{self, ErrorKind, IoSlice, Write as _},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, Request};
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-use super::{
-    Broken,
-    head::{self, Framing},
-};
+use super::{Broken, Framing, head};
 use crate::proxy::own::Own;
 
 /// Up to so much is joined by copying it.
@@ -29,7 +27,7 @@ const SMALL: usize = 2 << 10;
 
 /// See the module's text.
 #[derive(Debug)]
-pub(super) struct Sending<B> {
+pub(in crate::proxy) struct Sending<B> {
     /// The head, sizes of chunks, and small data.
     joined: Vec<u8>,
     /// How much of that has been written.
@@ -37,10 +35,11 @@ pub(super) struct Sending<B> {
     /// Data to be written after that, and what comes behind it.
     data: Bytes,
     tail: &'static [u8],
-    body: B,
+    /// None once all of it is in hand or written.
+    body: Option<B>,
     framing: Framing,
-    stage: Stage,
-    /// How often the upstream took something.
+    kind: Kind,
+    /// How often the other side took something.
     taken: u64,
     /// What was written may wait in the stream: TLS keeps what its socket does not take.
     is_unflushed: bool,
@@ -48,64 +47,72 @@ pub(super) struct Sending<B> {
     is_gone: bool,
 }
 
+/// What the message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// The body has not been asked for.
-    New,
-    /// There is more of the body.
-    Open,
-    /// All of the body is in hand or written.
-    Complete,
+enum Kind {
+    Request,
+    /// An answer, to one who takes trailers or not.
+    Answer {
+        trailers: bool,
+    },
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
-    /// Begins with the head. `room` is for the bytes.
-    pub(super) fn new(request: (&Parts, Own<'_>), body: B, mut room: Vec<u8>) -> Self {
-        let (framing, stage) = if body.is_end_stream() {
-            (Framing::Nothing, Stage::Complete)
+    /// Begins a request with its head. `room` is for the bytes.
+    pub(super) fn request(request: (&Request<()>, Own<'_>), body: B, mut room: Vec<u8>) -> Self {
+        let (framing, body) = if body.is_end_stream() {
+            (Framing::Nothing, None)
         } else {
-            (body.size_hint().exact().map_or(Framing::Chunked, Framing::Length), Stage::New)
+            let length = body.size_hint().exact();
+            (length.map_or(Framing::Chunked, Framing::Length), Some(body))
         };
         room.clear();
         head::encode(request, framing, &mut room);
+        Self::new(room, framing, body, Kind::Request)
+    }
+
+    /// Begins an answer with its head. There is a body if the framing says so.
+    pub(in crate::proxy) const fn answer(
+        head: Vec<u8>,
+        framing: Framing,
+        body: Option<B>,
+        trailers: bool,
+    ) -> Self {
+        Self::new(head, framing, body, Kind::Answer { trailers })
+    }
+
+    const fn new(joined: Vec<u8>, framing: Framing, body: Option<B>, kind: Kind) -> Self {
         Self {
-            joined: room,
+            joined,
             written: 0,
             data: Bytes::new(),
             tail: b"",
             body,
             framing,
-            stage,
+            kind,
             taken: 0,
             is_unflushed: false,
             is_gone: false,
         }
     }
 
-    /// Gives the room back for the next request.
-    pub(super) fn into_room(self) -> Vec<u8> {
+    /// Gives the room back for the next message.
+    pub(in crate::proxy) fn into_room(self) -> Vec<u8> {
         self.joined
     }
 
     /// Writes until all is written.
     ///
     /// # Errors
-    /// The caller's body is broken, or the connection is for another reason than that the upstream
-    /// takes no more.
-    pub(super) fn poll(
+    /// The body is broken, or the connection is; for a request for another reason than that the
+    /// upstream takes no more.
+    pub(in crate::proxy) fn poll(
         &mut self,
         stream: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
         loop {
             let gathered = self.gather(cx)?;
-            if self.stage == Stage::New {
-                // hyper reads a body once it is asked for, and most bodies are there already. The
-                // head waits for that look, and goes in one piece with what it finds.
-                self.stage = Stage::Open;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             if self.has_more() {
                 ready!(self.poll_write(stream, cx))?;
             } else {
@@ -115,7 +122,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         }
     }
 
-    /// Whether there is something in hand that the upstream does not take.
+    /// Whether there is something in hand that the other side does not take.
     pub(super) fn is_held_up(&self) -> bool {
         self.has_more() || self.is_unflushed
     }
@@ -146,23 +153,25 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// Takes as much of the body as belongs into the next write. Ready when the body is complete.
     fn gather(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, Broken> {
-        if self.stage != Stage::Complete && self.written > 0 && self.written == self.joined.len() {
+        if self.body.is_some() && self.written > 0 && self.written == self.joined.len() {
             self.joined.clear();
             self.written = 0;
             self.is_gone = true;
         }
-        while self.stage != Stage::Complete && !self.has_data() && self.joined.len() < SMALL {
-            match Pin::new(&mut self.body).poll_frame(cx) {
+        while let Some(body) = &mut self.body {
+            if !self.data.is_empty() || !self.tail.is_empty() || self.joined.len() >= SMALL {
+                return Ok(Poll::Pending);
+            }
+            match Pin::new(body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => self.complete(None)?,
                 Poll::Ready(Some(frame)) => self.add(frame.map_err(|_| Broken::Request)?)?,
             }
         }
-        Ok(if self.stage == Stage::Complete { Poll::Ready(()) } else { Poll::Pending })
+        Ok(Poll::Ready(()))
     }
 
     fn add(&mut self, frame: Frame<Bytes>) -> Result<(), Broken> {
-        self.stage = Stage::Open;
         let data = match frame.into_data() {
             Ok(data) => data,
             // Trailers end a body.
@@ -172,17 +181,18 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         match &mut self.framing {
             Framing::Length(left) => *left = left.checked_sub(length).ok_or(Broken::Request)?,
             Framing::Chunked if length > 0 => {
-                self.joined.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+                write!(self.joined, "{length:x}\r\n").map_err(|_| Broken::Request)?;
                 self.tail = b"\r\n";
             }
             // An empty chunk would end the body.
-            Framing::Chunked | Framing::Nothing => {}
+            Framing::Chunked | Framing::Nothing | Framing::UntilClose => {}
         }
         self.data = data;
         if self.joined.len() + self.data.len() <= SMALL {
             self.join();
         }
-        if self.body.is_end_stream() { self.complete(None) } else { Ok(()) }
+        let is_over = self.body.as_ref().is_none_or(Body::is_end_stream);
+        if is_over { self.complete(None) } else { Ok(()) }
     }
 
     fn join(&mut self) {
@@ -192,7 +202,8 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
 
     /// The body has come to its end. Without chunks there is no place for trailers.
     fn complete(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Broken> {
-        self.stage = Stage::Complete;
+        self.body = None;
+        let trailers = trailers.filter(|_| self.kind != Kind::Answer { trailers: false });
         match self.framing {
             Framing::Length(left) if left > 0 => return Err(Broken::Request),
             Framing::Chunked if self.data.is_empty() => {
@@ -201,7 +212,7 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
                 head::encode_fields(trailers.unwrap_or(&none), &mut self.joined);
             }
             Framing::Chunked => self.tail = b"\r\n0\r\n\r\n",
-            Framing::Length(_) | Framing::Nothing => {}
+            Framing::Length(_) | Framing::Nothing | Framing::UntilClose => {}
         }
         Ok(())
     }
@@ -220,15 +231,19 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         } else {
             stream.poll_write(cx, joined)
         };
-        match ready!(polled) {
-            Ok(count) if count > 0 => {
+        let taken = ready!(polled).and_then(|count| match count {
+            0 => Err(ErrorKind::BrokenPipe.into()),
+            _ => Ok(count),
+        });
+        match taken {
+            Ok(count) => {
                 self.taken += 1;
                 self.is_unflushed = true;
                 self.advance(count);
             }
-            Err(error) if !takes_no_more(&error) => return Poll::Ready(Err(Broken::Connection)),
+            Err(error) if !self.forgives(&error) => return Poll::Ready(Err(Broken::Connection)),
             // The kernel says so again for every write to come.
-            Ok(_) | Err(_) => self.advance(usize::MAX),
+            Err(_) => self.advance(usize::MAX),
         }
         Poll::Ready(Ok(()))
     }
@@ -245,9 +260,15 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         let flushed = ready!(Pin::new(stream).poll_flush(cx));
         self.is_unflushed = false;
         Poll::Ready(match flushed {
-            Err(error) if !takes_no_more(&error) => Err(Broken::Connection),
+            Err(error) if !self.forgives(&error) => Err(Broken::Connection),
             Ok(()) | Err(_) => Ok(()),
         })
+    }
+
+    /// Whether the other side may take no more.
+    fn forgives(&self, error: &io::Error) -> bool {
+        self.kind == Kind::Request
+            && matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
     }
 
     /// So much has been written, joined pieces first.
@@ -260,11 +281,6 @@ impl<B: Body<Data = Bytes> + Unpin> Sending<B> {
         self.tail = &self.tail[of_tail..];
         self.is_gone |= of_data + of_tail > 0;
     }
-}
-
-/// Whether the upstream has closed its side for what is sent to it.
-fn takes_no_more(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::harness::{Connection, Fusebox, Headers, Received, ScriptedUpstream, S
 /// - `caller: half-closes` behind what it sent; else another call follows at once;
 /// - `interim`: the interim answers that the caller gets; none without;
 /// - `status`: the answers in their order, or `none`;
-/// - `error`: what Proxy-Status says of the first, where Fusebox made it and not hyper;
+/// - `error`: what Proxy-Status says of the first, where there was a head to be answered;
 /// - `then: closes` or `then: goes on`: what becomes of the connection;
 /// - `upstream`: the request line that the upstream receives; without, no request does, save the
 ///   beginning of one whose body is `never whole`;
