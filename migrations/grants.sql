@@ -26,6 +26,7 @@ grant select on fusebox_migration, task_total, failing_calls, recent_totals, slo
     service_map to :"role";
 grant select, insert, update on circuit_breaker_state, circuit_breaker_vote, sidecar_instance,
     journal_cursor to :"role";
+grant delete on circuit_breaker_vote to :"role";
 grant select, insert on circuit_breaker_event, task_history, task_rollup to :"role";
 grant execute on function fusebox_add_day(date, interval), fusebox_maintain(interval) to :"role";
 \endif

@@ -25,6 +25,7 @@ use crate::{
             Breaker, Mode, Observed, Permit, Policy, Receipt, Refusal, Scope, Shared, Snapshot,
             State, Transition,
         },
+        fleet::mind::{Local, Terms},
         order::Act,
     },
 };
@@ -140,6 +141,8 @@ pub struct Circuit {
     /// [`Breaker::awaits_endings`] as of the last time that it may have changed, so that the end of
     /// an ordinary body costs no lock. A stale value costs one lock, or one ending.
     awaits_endings: AtomicBool,
+    /// Calls were refused since somebody asked.
+    has_refused: AtomicBool,
     changes: broadcast::Sender<Change>,
 }
 
@@ -155,7 +158,8 @@ impl Circuit {
         let policy = Policy { mode, ..policy };
         let breaker = Breaker::new(policy.clone(), fastrand::u64(..), clock::now());
         let (breaker, awaits_endings) = (Mutex::new(breaker), AtomicBool::new(false));
-        Self { name, key, policy, enabled, breaker, awaits_endings, changes }
+        let has_refused = AtomicBool::new(false);
+        Self { name, key, policy, enabled, breaker, awaits_endings, has_refused, changes }
     }
 
     /// The name of its upstream, `upstream/route` for a route's own.
@@ -184,6 +188,9 @@ impl Circuit {
     /// The circuit refuses it; says why, and when to ask again.
     pub fn admit(self: &Arc<Self>, idempotent: bool, now: Instant) -> Result<Admission, Refusal> {
         let decision = self.change(|breaker| breaker.admit(idempotent, now));
+        if decision.is_err() {
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
         decision.map(|permit| Admission { held: Some((Arc::clone(self), permit)) })
     }
 
@@ -224,14 +231,29 @@ impl Circuit {
         });
     }
 
-    /// The fleet now knows its state under that epoch.
-    pub fn published(&self, epoch: u64) {
-        self.lock().published(epoch);
+    /// Tries an upstream on behalf of the fleet.
+    pub fn try_out(self: &Arc<Self>, now: Instant) {
+        self.change(|breaker| ((), breaker.try_out(now)));
     }
 
-    /// What it would tell the fleet now.
-    pub fn share(&self, now: Instant) -> Shared {
-        self.lock().share(now)
+    /// Gives up trying on behalf of the fleet.
+    pub fn stop_trying(self: &Arc<Self>, now: Instant) {
+        self.change(|breaker| ((), breaker.stop_trying(now)));
+    }
+
+    /// As the fleet's protocol looks at it.
+    pub fn local(&self, now: Instant) -> Local {
+        self.lock().local(now)
+    }
+
+    /// Whether calls were refused since this was last asked.
+    pub fn has_refused(&self) -> bool {
+        self.has_refused.swap(false, Ordering::Relaxed)
+    }
+
+    /// How the fleet decides about it.
+    pub fn terms(&self) -> Terms {
+        Terms::of(&self.policy)
     }
 
     /// The circuit at this moment.

@@ -82,7 +82,8 @@ fn a_probe_that_is_dropped_gives_its_slot_back() {
     let circuit = circuit(&breakers);
     open(circuit, now);
     // A drop reads the clock by itself, so the open time is ended here and not by a later `now`.
-    circuit.adopt(&Shared { epoch: 1, open_for: Duration::ZERO, ..circuit.share(now) }, now);
+    circuit.adopt(&Shared { epoch: 1, open_for: Duration::ZERO, ..circuit.local(now).shared }, now);
+    circuit.try_out(now);
     let admission = circuit.admit(true, now).unwrap();
     assert_eq!(admission.state(), State::HalfOpen);
     assert_eq!(circuit.admit(true, now).unwrap_err().state, State::HalfOpen);
@@ -255,13 +256,14 @@ fn what_the_fleet_decides_is_adopted_and_told() {
     let (breakers, now) = (breakers(true), clock::now());
     let (one, other) = (circuit(&breakers), breakers.of("music").unwrap());
     open(one, now);
-    one.published(1);
+    let decided = Shared { epoch: 1, ..one.local(now).shared };
+    one.adopt(&decided, now);
     let mut changes = breakers.changes();
-    other.adopt(&one.share(now), now);
+    other.adopt(&decided, now);
     assert_eq!(other.snapshot(now).state, State::Open);
     let news = changes.try_recv().unwrap();
     assert_eq!((news.circuit.name(), news.transition.cause), (other.name(), Cause::Fleet));
-    one.adopt(&other.share(now), now);
+    one.adopt(&other.local(now).shared, now);
     assert_eq!(changes.try_recv().unwrap_err(), TryRecvError::Empty, "its own news is no news");
 }
 

@@ -1,5 +1,5 @@
-//! The exchange of circuits with their rows: what others changed comes in, what changed here goes
-//! out, and the store's compare-and-set decides who was first.
+//! The exchange of circuits with their rows: what others decided comes in, what was seen here goes
+//! out.
 
 use std::{
     collections::HashMap,
@@ -11,15 +11,18 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 use tracing::{debug, warn};
 
-use super::status::Status;
+use super::{seat::Seat, status::Status};
 use crate::{
-    breakers::{Breakers, Change, Circuit},
+    breakers::{Breakers, Change},
     clock,
     domain::{
-        breaker::{Cause, Mode, Scope, Shared, State, Transition},
-        fleet::{Step, aged, reconcile},
+        breaker::{Mode, Scope},
+        fleet::{
+            mind::{Company, LEASE, Step},
+            poll_every,
+        },
     },
-    store::{Error, Move, Moved, StateStore},
+    store::{Error, Presence, StateStore},
 };
 
 /// How long the store may take to answer, connecting included.
@@ -29,17 +32,23 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// closed.
 const CLOSED_WITHIN: Duration = Duration::from_secs(300);
 
+/// As many steps at most are made at once about one circuit.
+const MOST_STEPS: usize = 8;
+
+/// As many instances try an upstream at once, about, when nobody can be asked who does.
+const ALONE_TRY: u32 = 2;
+
 /// See the module docs.
 pub(super) struct Exchange {
     /// Those that are shared.
-    circuits: Vec<Arc<Circuit>>,
+    seats: Vec<Seat>,
     store: Arc<dyn StateStore>,
-    /// The rows as last read or written, by key, and when.
-    rows: HashMap<String, (Shared, Instant)>,
-    /// The last transition that each circuit made by itself, for the numbers behind it.
-    moves: HashMap<Arc<str>, Transition>,
+    /// The number that this instance has drawn.
+    ballot: u32,
     /// Whether the store knew less than this instance when it was last read.
     is_behind: bool,
+    /// When it may next try upstreams without asking.
+    alone_at: Option<Instant>,
     status: watch::Sender<Status>,
 }
 
@@ -49,150 +58,128 @@ impl Exchange {
         store: Arc<dyn StateStore>,
         status: watch::Sender<Status>,
     ) -> Self {
-        let circuits = breakers.iter().filter(|circuit| is_shared(circuit)).map(Arc::clone);
-        let circuits = circuits.collect();
-        Self {
-            circuits,
-            store,
-            rows: HashMap::new(),
-            moves: HashMap::new(),
-            is_behind: false,
-            status,
-        }
+        let shared = breakers.iter().filter(|circuit| circuit.scope() == Scope::Fleet);
+        let seats = shared.map(|circuit| Seat::new(Arc::clone(circuit))).collect();
+        let (ballot, is_behind, alone_at) = (fastrand::u32(..), false, None);
+        Self { seats, store, ballot, is_behind, alone_at, status }
     }
 
     /// Whether no circuit is shared at all.
     pub(super) const fn is_idle(&self) -> bool {
-        self.circuits.is_empty()
+        self.seats.is_empty()
     }
 
-    /// Reads all rows; adopts what others changed, then publishes what they do not know.
+    /// Whether something is wrong with any circuit, so that there may be something to do at any time.
+    pub(super) fn is_busy(&self) -> bool {
+        let now = clock::now();
+        self.seats.iter().any(|seat| !seat.is_quiet(now))
+    }
+
+    /// Reads all rows, and does what is to be done about each.
     pub(super) async fn look(&mut self) -> Result<(), Error> {
+        let asked_at = clock::now();
         let rows = bounded(self.store.breakers(CLOSED_WITHIN)).await?;
-        let read_at = clock::now();
-        self.rows = rows.into_iter().map(|row| (row.key, (row.shared, read_at))).collect();
-        self.status.send_modify(|status| status.last_ok = Some(read_at));
-        self.circuits.iter().for_each(|circuit| self.adopt_if_newer(circuit));
-        self.notice_lost_epochs(read_at);
-        for circuit in self.circuits.clone() {
-            self.publish_if_newer(&circuit).await?;
+        self.status.send_modify(|status| status.last_ok = Some(clock::now()));
+        let mut rows: HashMap<_, _> =
+            rows.into_iter().map(|found| (found.key, found.row)).collect();
+        for seat in &mut self.seats {
+            let row = rows.remove(seat.circuit.key());
+            seat.read(row, asked_at);
+        }
+        self.notice_lost_epochs(asked_at);
+        self.alone_at = None;
+        self.act().await
+    }
+
+    /// Does what is to be done about each circuit.
+    pub(super) async fn act(&mut self) -> Result<(), Error> {
+        for at in 0..self.seats.len() {
+            self.attend(at).await?;
+        }
+        Ok(())
+    }
+
+    /// A circuit moved, here.
+    pub(super) async fn moved(&mut self, change: &Change) -> Result<(), Error> {
+        let is_it = |seat: &Seat| Arc::ptr_eq(&seat.circuit, &change.circuit);
+        match self.seats.iter().position(is_it) {
+            Some(at) => self.attend(at).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tries upstreams whose open time is over, now and then, while nobody can be asked who does. It
+    /// is for the whole fleet that cannot ask that this is rare.
+    pub(super) fn act_alone(&mut self) {
+        let now = clock::now();
+        if self.alone_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let is_first = self.alone_at.replace(now + LEASE).is_none();
+        let live = self.status.borrow().live.max(1);
+        for seat in &self.seats {
+            if !is_first && seat.waits_for_fleet(now) && fastrand::u32(..live) < ALONE_TRY {
+                seat.circuit.try_out(now);
+            }
+        }
+    }
+
+    /// Says that this instance lives; keeps how many do.
+    pub(super) async fn beat(&mut self, ttl: Duration) -> Result<(), Error> {
+        let keys = self.seats.iter().map(|seat| seat.circuit.key().to_owned()).collect();
+        let presence = Presence { ttl, keys, ballot: self.ballot };
+        let live = bounded(self.store.heartbeat(&presence)).await?;
+        self.status.send_modify(|status| status.live = live);
+        Ok(())
+    }
+
+    /// Does what is to be done about a circuit, step by step.
+    async fn attend(&mut self, at: usize) -> Result<(), Error> {
+        let company = self.company();
+        let Some(seat) = self.seats.get_mut(at) else { return Ok(()) };
+        for _ in 0..MOST_STEPS {
+            let now = clock::now();
+            let is_automatic = seat.circuit.snapshot(now).mode == Mode::Auto;
+            match seat.next(&company, now) {
+                Step::Rest => return Ok(()),
+                // What a circuit would do is not what it does: only in automatic mode is it news.
+                Step::Say(_) if !is_automatic => return Ok(()),
+                Step::Adopt => {
+                    seat.adopt(now);
+                    self.status.send_modify(|status| status.adopted += 1);
+                }
+                Step::TryOut => seat.circuit.try_out(now),
+                Step::StopTrying => seat.circuit.stop_trying(now),
+                Step::Say(word) => {
+                    let said = seat.said(word, now);
+                    let heard = bounded(self.store.say(&said)).await?;
+                    debug!(upstream = said.upstream, word = ?said.word, done = heard.is_done, "said");
+                    let moves = said.is_transition();
+                    self.status.send_modify(|status| {
+                        status.published += u64::from(heard.is_done && moves);
+                        status.lost += u64::from(!heard.is_done && moves);
+                    });
+                    seat.read(heard.row.map(|stored| stored.row), now);
+                }
+            }
         }
         Ok(())
     }
 
     /// Tells, once, that the store forgot what it had: restored from a backup, or failed over to a
-    /// copy that lagged. Circuits that it is behind with are on their own until it has caught up.
+    /// copy that lagged.
     fn notice_lost_epochs(&mut self, now: Instant) {
-        let is_behind = self.circuits.iter().any(|circuit| {
-            self.row(circuit, now).is_some_and(|row| row.epoch < circuit.share(now).epoch)
-        });
+        let is_behind = self.seats.iter().any(|seat| seat.is_ahead(now));
         if is_behind && !self.is_behind {
             warn!("the store has lost changes of breakers: some are not shared until a restart");
         }
         self.is_behind = is_behind;
     }
 
-    /// A circuit moved: publishes it, unless it was the fleet that moved it.
-    pub(super) async fn moved(&mut self, change: Change) -> Result<(), Error> {
-        self.remember(&change);
-        if is_shared(&change.circuit) {
-            self.publish_if_newer(&change.circuit).await?;
-        }
-        Ok(())
+    fn company(&self) -> Company {
+        let live = self.status.borrow().live.max(1);
+        Company { ballot: self.ballot, live, poll_every: poll_every(live, false) }
     }
-
-    /// Keeps the numbers of a move that cannot be published now.
-    pub(super) fn remember(&mut self, change: &Change) {
-        if change.transition.cause != Cause::Fleet {
-            let name = Arc::clone(change.circuit.name());
-            self.moves.insert(name, change.transition.clone());
-        }
-    }
-
-    /// Says that this instance lives; keeps how many do.
-    pub(super) async fn beat(&mut self, ttl: Duration) -> Result<(), Error> {
-        let live = bounded(self.store.heartbeat(ttl)).await?;
-        self.status.send_modify(|status| status.live = live);
-        Ok(())
-    }
-
-    fn adopt_if_newer(&self, circuit: &Arc<Circuit>) {
-        let now = clock::now();
-        let Some(row) = self.row(circuit, now) else { return };
-        if reconcile(&circuit.share(now), Some(&row)) == Step::Adopt {
-            circuit.adopt(&row, now);
-            self.status.send_modify(|status| status.adopted += 1);
-        }
-    }
-
-    async fn publish_if_newer(&mut self, circuit: &Arc<Circuit>) -> Result<(), Error> {
-        let now = clock::now();
-        let local = circuit.share(now);
-        let row = self.row(circuit, now);
-        // What a circuit would do is not what it does: only in automatic mode is it news.
-        let is_automatic = circuit.snapshot(now).mode == Mode::Auto;
-        if !is_automatic || reconcile(&local, row.as_ref()) != Step::Publish {
-            return Ok(());
-        }
-        let fleet = row.map_or(State::Closed, |row| row.state);
-        let wanted = self.wanted(circuit, &local, fleet);
-        let moved = bounded(self.store.transition(&wanted)).await?;
-        self.settle(circuit, local, moved);
-        Ok(())
-    }
-
-    /// Takes note of what became of a move.
-    fn settle(&mut self, circuit: &Arc<Circuit>, local: Shared, moved: Moved) {
-        let (key, now) = (circuit.key().to_owned(), clock::now());
-        match moved {
-            Moved::Made(epoch) => {
-                debug!(upstream = &**circuit.name(), epoch, "published the circuit's state");
-                circuit.published(epoch);
-                self.rows.insert(key, (Shared { epoch, ..local }, now));
-                self.status.send_modify(|status| status.published += 1);
-            }
-            Moved::Lost(row) => {
-                debug!(upstream = &**circuit.name(), "another instance was faster");
-                self.status.send_modify(|status| status.lost += 1);
-                match row {
-                    Some(row) => self.rows.insert(key, (row.shared, now)),
-                    None => self.rows.remove(&key),
-                };
-                self.adopt_if_newer(circuit);
-            }
-        }
-    }
-
-    /// The row of a circuit as it is by now.
-    fn row(&self, circuit: &Circuit, now: Instant) -> Option<Shared> {
-        let (row, read_at) = self.rows.get(circuit.key())?;
-        Some(aged(row, now.saturating_duration_since(*read_at)))
-    }
-
-    /// The move that makes the fleet's state the circuit's.
-    fn wanted(&self, circuit: &Circuit, local: &Shared, fleet: State) -> Move {
-        // Numbers of an older move say nothing about this state.
-        let made = self.moves.get(circuit.name()).filter(|made| made.to == local.state);
-        Move {
-            key: circuit.key().to_owned(),
-            upstream: circuit.name().to_string(),
-            from_epoch: local.epoch,
-            from: fleet,
-            to: local.state,
-            cause: made.map_or(local.cause, |made| made.cause),
-            open_for: local.open_for,
-            step: local.step,
-            failure_count: local.failure_count,
-            window_calls: made.map_or(0, |made| made.window_calls),
-            window_failures: made.map_or(0, |made| made.window_failures),
-            by_connection: local.by_connection,
-            task_ids: Vec::new(),
-        }
-    }
-}
-
-fn is_shared(circuit: &Circuit) -> bool {
-    circuit.scope() == Scope::Fleet
 }
 
 /// An answer of the store that does not come is an outage.

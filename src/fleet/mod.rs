@@ -1,11 +1,13 @@
 //! The fleet: breaker states to and from the store.
 //!
-//! One task. It publishes what changes here and adopts what changed elsewhere, by comparing states
-//! ([`crate::domain::fleet`]), never by replaying messages: a hint only says "look". Callers never
-//! wait for it: breakers act on their own, and while the store is away they do so alone.
+//! One task. It looks at what the circuits say and at what the store says, and does what the
+//! protocol ([`crate::domain::fleet`]) says next, never by replaying messages: a hint only says
+//! "look". Callers never wait for it: breakers act on their own, and while the store is away they do
+//! so alone.
 
 mod exchange;
 mod link;
+mod seat;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -41,6 +43,15 @@ use link::{Link, News};
 
 pub use status::{Status, SyncMode};
 
+/// How often circuits are looked at while something is wrong with any.
+const ATTEND_EVERY: Duration = Duration::from_millis(50);
+
+/// And while nothing is: changes and looks bring what there is to know.
+const AT_REST: Duration = Duration::from_secs(3_600);
+
+/// How often the store is polled while something is wrong.
+const BUSY_POLL: Duration = Duration::from_secs(1);
+
 /// How long a start may wait for the fleet's state.
 const START_BUDGET: Duration = Duration::from_millis(500);
 
@@ -70,6 +81,7 @@ pub struct Fleet {
     looked_at: Instant,
     look_at: Instant,
     beat_at: Instant,
+    attend_at: Instant,
 }
 
 impl Fleet {
@@ -92,6 +104,7 @@ impl Fleet {
             looked_at: now,
             look_at: now,
             beat_at: now,
+            attend_at: now,
         }
     }
 
@@ -132,8 +145,10 @@ impl Fleet {
                 change = self.changes.recv() => self.hear(change).await,
                 news = link.news() => self.heed(news, &link),
                 () = sleep_until(self.look_at.into()) => self.look(&mut link).await,
+                () = sleep_until(self.attend_at.into()) => self.attend().await,
                 () = sleep_until(self.beat_at.into()) => self.beat().await,
             }
+            self.plan();
         }
     }
 
@@ -152,9 +167,9 @@ impl Fleet {
     async fn hear(&mut self, change: Result<Change, RecvError>) {
         match change {
             // What the store cannot be told now, the first look after the outage tells it.
-            Ok(change) if self.outage.is_on() => self.exchange.remember(&change),
+            Ok(_) if self.outage.is_on() => {}
             Ok(change) => {
-                let told = self.exchange.moved(change).await;
+                let told = self.exchange.moved(&change).await;
                 if let Err(cause) = told {
                     self.looked(Err(cause));
                 }
@@ -162,6 +177,30 @@ impl Fleet {
             // States count, not messages: one look makes up for all that were missed.
             Err(RecvError::Lagged(_)) => self.look_at = clock::now(),
             Err(RecvError::Closed) => unreachable!("circuits hold the sending end"),
+        }
+    }
+
+    /// When circuits are looked at next.
+    fn plan(&mut self) {
+        let now = clock::now();
+        let is_busy = self.outage.is_on() || self.exchange.is_busy();
+        let wait = if is_busy { ATTEND_EVERY } else { AT_REST };
+        if !is_busy || self.attend_at > now + ATTEND_EVERY {
+            self.attend_at = now + wait;
+        }
+    }
+
+    /// Looks at the circuits, while something is wrong with any: what is next may be a matter of time.
+    async fn attend(&mut self) {
+        let now = clock::now();
+        self.attend_at = now + ATTEND_EVERY;
+        if self.outage.is_on() {
+            self.exchange.act_alone();
+        } else if self.exchange.is_busy() {
+            self.look_at = self.look_at.min(self.looked_at + BUSY_POLL);
+            if let Err(cause) = self.exchange.act().await {
+                self.looked(Err(cause));
+            }
         }
     }
 

@@ -93,12 +93,13 @@ pub fn sql() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The files for Postgres.
-const POSTGRES: [(&str, &str); 5] = [
+const POSTGRES: [(&str, &str); 6] = [
     ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
     ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
     ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
     ("004_history_at_scale.sql", include_str!("../../migrations/004_history_at_scale.sql")),
     ("005_journal.sql", include_str!("../../migrations/005_journal.sql")),
+    ("006_fleet.sql", include_str!("../../migrations/006_fleet.sql")),
 ];
 
 /// One file, ready to be applied.

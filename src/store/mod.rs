@@ -5,7 +5,6 @@
 //! did what it says or did not.
 
 pub mod migrate;
-mod moves;
 mod open;
 mod outage;
 mod past;
@@ -13,6 +12,7 @@ mod postgres;
 mod rows;
 mod sqlite;
 mod window;
+mod words;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::domain::{
-    breaker::{Cause, Shared, State},
+    breaker::{Cause, State},
+    fleet::{row::Row, word::Word},
     learn::rollup::{Rollup, RollupKey},
     outcome::{Outcome, Reason},
     task::{CallRecord, Origin, TaskId},
@@ -53,52 +54,51 @@ pub enum Error {
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One shared breaker as stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBreaker {
     /// The breaker's key, see [`crate::config::Upstream::breaker_key`].
     pub key: String,
     /// What it says.
-    pub shared: Shared,
+    pub row: Row,
 }
 
-/// A transition to be made by compare-and-set.
+/// A word about a shared breaker.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Move {
+pub struct Said {
     /// The breaker's key.
     pub key: String,
     /// The upstream's name, for people.
     pub upstream: String,
-    /// The epoch that the mover knows; zero when it knows no row.
-    pub from_epoch: u64,
-    /// The state that it leaves.
-    pub from: State,
-    /// The state that it enters.
-    pub to: State,
-    /// Why.
-    pub cause: Cause,
-    /// How long it stays open, counted by the store's clock from now.
-    pub open_for: Duration,
-    /// How many times in a row it has opened.
-    pub step: u32,
-    /// The failures in a row behind it.
-    pub failure_count: u32,
-    /// Calls in the mover's window.
+    /// The epoch that the word is meant for; zero where there is no row.
+    pub epoch: u64,
+    /// The word.
+    pub word: Word,
+    /// Calls in the speaker's window.
     pub window_calls: u32,
     /// Failures among them.
     pub window_failures: u32,
-    /// Whether a check may end it early.
-    pub by_connection: bool,
-    /// Ids of calls that caused it.
+    /// Ids of calls behind it.
     pub task_ids: Vec<TaskId>,
 }
 
-/// What became of a [`Move`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Moved {
-    /// It was made; the state now has this epoch.
-    Made(u64),
-    /// Another was faster; this is the state now. None when the row is gone.
-    Lost(Option<StoredBreaker>),
+/// What became of a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether it did what it says.
+    pub is_done: bool,
+    /// What the breaker says now; none where there is no row.
+    pub row: Option<StoredBreaker>,
+}
+
+/// What an instance says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// For how long it counts as alive.
+    pub ttl: Duration,
+    /// The breakers that it has.
+    pub keys: Vec<String>,
+    /// The number that it has drawn, see [`crate::domain::fleet::electorate`].
+    pub ballot: u32,
 }
 
 /// A past transition of a shared breaker.
@@ -159,12 +159,12 @@ pub trait StateStore: Send + Sync {
     /// The store is away or refuses.
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error>;
 
-    /// Makes a transition if nobody was faster, and its event row with it. Closing from epoch zero
-    /// a breaker that has no row is made without a trace: it is closed already, at epoch zero.
+    /// Does what a word says, if the breaker is in the epoch that it is meant for and its guards
+    /// hold (see [`crate::domain::fleet::entry`]); a transition has its event row.
     ///
     /// # Errors
     /// The store is away or refuses.
-    async fn transition(&self, wanted: &Move) -> Result<Moved, Error>;
+    async fn say(&self, said: &Said) -> Result<Heard, Error>;
 
     /// The last transitions of a breaker, newest first.
     ///
@@ -176,7 +176,7 @@ pub trait StateStore: Send + Sync {
     ///
     /// # Errors
     /// The store is away or refuses.
-    async fn heartbeat(&self, ttl: Duration) -> Result<u32, Error>;
+    async fn heartbeat(&self, presence: &Presence) -> Result<u32, Error>;
 
     /// Begins to listen for hints that shared state changed. None where there are none to be had:
     /// the store has one user, or a pooler stands in between and swallows them (found by a

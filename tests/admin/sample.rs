@@ -27,8 +27,8 @@ use fusebox::{
         units::Percent,
     },
     store::{
-        Batch, BreakerEvent, Error, Hints, HistoryStore, Move, Moved, RollupQuery, StateStore,
-        StoredBreaker, StoredTask, TaskQuery,
+        Batch, BreakerEvent, Error, Heard, Hints, HistoryStore, Presence, RollupQuery, Said,
+        StateStore, StoredBreaker, StoredTask, TaskQuery,
     },
 };
 use serde_json::json;
@@ -282,7 +282,7 @@ impl StateStore for Sample {
         unreachable!("the admin port reads breakers from the process")
     }
 
-    async fn transition(&self, _: &Move) -> Result<Moved, Error> {
+    async fn say(&self, _: &Said) -> Result<Heard, Error> {
         unreachable!("the admin port changes nothing")
     }
 
@@ -298,7 +298,7 @@ impl StateStore for Sample {
         }])
     }
 
-    async fn heartbeat(&self, _: Duration) -> Result<u32, Error> {
+    async fn heartbeat(&self, _: &Presence) -> Result<u32, Error> {
         unreachable!("the admin port changes nothing")
     }
 

@@ -15,11 +15,16 @@ use fusebox::{
     domain::{
         breaker::{Cause, State},
         correlation::{CorrelationId, TraceId},
+        fleet::word::{Opening, Vote, Word},
         learn::rollup::{Rollup, RollupKey},
         outcome::{Outcome, Reason, Verdict},
+        quorum::Quorum,
         task::{Attempt, CallRecord, CallSite, TaskId},
     },
-    store::{Advance, Batch, Error, HistoryStore, Identity, Kind, Move, Stores, migrate, open},
+    store::{
+        Advance, Batch, Error, Heard, HistoryStore, Identity, Kind, Presence, Said, StateStore,
+        Stores, migrate, open,
+    },
 };
 use http::Method;
 
@@ -102,23 +107,50 @@ pub(crate) fn identity(namespace: &str, instance: &str) -> Identity {
     }
 }
 
-/// A move of the breaker `payments`.
-pub(crate) fn moves(from_epoch: u64, to: State) -> Move {
-    Move {
+/// A word about the breaker `payments`.
+pub(crate) fn said(epoch: u64, word: Word) -> Said {
+    Said {
         key: "payments".into(),
         upstream: "pay".into(),
-        from_epoch,
-        from: State::Closed,
-        to,
-        cause: Cause::ConsecutiveFailures,
-        open_for: std::time::Duration::from_secs(60),
-        step: 2,
-        failure_count: 5,
+        epoch,
+        word,
         window_calls: 20,
         window_failures: 9,
-        by_connection: true,
         task_ids: vec![TaskId::mint(1_700_000_000_000_000, 1)],
     }
+}
+
+/// How it opens.
+pub(crate) const OPENING: Opening = Opening {
+    open_for: std::time::Duration::from_secs(60),
+    step: 2,
+    failure_count: 5,
+    cause: Cause::ConsecutiveFailures,
+    by_connection: true,
+};
+
+/// An instance that calls it and lives for so long.
+pub(crate) fn presence(ttl: std::time::Duration) -> Presence {
+    Presence { ttl, keys: vec!["payments".into()], ballot: 7 }
+}
+
+/// Opens it by the vote of one for a while; what the last word came to.
+pub(crate) async fn trip(state: &dyn StateStore, epoch: u64, opening: Opening) -> Heard {
+    let within = std::time::Duration::from_secs(60);
+    state.say(&said(epoch, Word::Suspect { within, opening })).await.expect("it answers");
+    state.say(&said(epoch, Word::Vote(Vote::Bad))).await.expect("it answers");
+    let quorum = Quorum::Majority;
+    state.say(&said(epoch, Word::Trip { quorum })).await.expect("it answers")
+}
+
+/// Closes it, as a prober whose probes succeed.
+pub(crate) async fn close(state: &dyn StateStore, epoch: u64) -> Heard {
+    let lease = fastrand::u128(..);
+    let ttl = std::time::Duration::from_secs(10);
+    let word = Word::Acquire { lease, ttl, is_early: true };
+    state.say(&said(epoch, word)).await.expect("it answers");
+    let ramp = std::time::Duration::ZERO;
+    state.say(&said(epoch + 1, Word::Pass { lease, ramp })).await.expect("it answers")
 }
 
 /// The first step of a cursor that nobody else moves.

@@ -17,3 +17,4 @@ mod state;
 mod totals;
 mod upkeep;
 mod views;
+mod words;

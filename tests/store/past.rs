@@ -1,5 +1,7 @@
 //! Reading history from its beginning, page by page.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 
 use fusebox::{
@@ -8,7 +10,7 @@ use fusebox::{
         replay::{Call, Span},
         task::CallRecord,
     },
-    store::{Batch, PastQuery, Stores, past},
+    store::{Batch, PastQuery, Said, Stores, past},
 };
 
 use crate::fixture::{Store, call, failed_call, first_step, identity, put, site};
@@ -33,11 +35,7 @@ async fn all(store: &Store, limit: u32, upstream: Option<&str>) -> Vec<Call> {
 }
 
 async fn fill(stores: &Stores, rows: &[CallRecord]) {
-    stores
-        .history
-        .maintain(std::time::Duration::from_secs(14 * 86_400))
-        .await
-        .expect("the store answers");
+    stores.history.maintain(Duration::from_secs(14 * 86_400)).await.expect("the store answers");
     put(&*stores.history, rows, &[]).await.expect("the store answers");
 }
 
@@ -107,23 +105,28 @@ async fn an_upstream_is_read_alone_and_other_namespaces_never() {
 
 #[tokio::test]
 async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_reopenings_are_not() {
-    use fusebox::{
-        domain::breaker::{Cause, State},
-        store::Move,
+    use crate::fixture::{OPENING, said, trip};
+    use fusebox::domain::{
+        breaker::Cause,
+        fleet::word::{Opening, Vote, Word},
+        quorum::Quorum,
     };
     for store in Store::both().await {
         let stores = store.open("me");
-        for (epoch, to, cause) in [
-            (0, State::Open, Cause::FailureRate),
-            (1, State::Open, Cause::ProbeFailed),
-            (2, State::Closed, Cause::ProbesSucceeded),
-        ] {
-            let base = crate::fixture::moves(epoch, to);
-            stores.state.transition(&Move { cause, ..base }).await.unwrap();
+        let opening = Opening { open_for: Duration::ZERO, cause: Cause::FailureRate, ..OPENING };
+        trip(&*stores.state, 0, opening).await;
+        let (lease, ttl) = (7, Duration::from_secs(60));
+        let acquire = Word::Acquire { lease, ttl, is_early: false };
+        for (epoch, word) in [(1, acquire), (2, Word::Fail { lease, opening })] {
+            assert!(stores.state.say(&said(epoch, word)).await.unwrap().is_done);
         }
-        let (key, upstream) = ("payments/charges".into(), "pay/charges".into());
-        let of_route = Move { key, upstream, ..crate::fixture::moves(0, State::Open) };
-        stores.state.transition(&of_route).await.unwrap();
+        let suspect = Word::Suspect { within: ttl, opening: OPENING };
+        let trip = Word::Trip { quorum: Quorum::Majority };
+        for word in [suspect, Word::Vote(Vote::Bad), trip] {
+            let (key, upstream) = ("payments/charges".into(), "pay/charges".into());
+            let of_route = Said { key, upstream, ..said(0, word) };
+            assert!(stores.state.say(&of_route).await.unwrap().is_done);
+        }
         let past = past(&store.database, store.data_dir(), identity("test", "reader")).unwrap();
         let span = Span { from_us: 0, to_us: fusebox::clock::wall_us() + 60_000_000 };
         let counts =

@@ -15,7 +15,9 @@ use fusebox::{
 };
 
 use crate::{
-    fixture::{Directory, Store, call, database, failed_call, first_step, identity, moves, put_at},
+    fixture::{
+        Directory, OPENING, Store, call, database, failed_call, first_step, identity, put_at, trip,
+    },
     local::{free_address, wait_until},
     postgres::{PASSWORD, Server, unprivileged},
 };
@@ -123,8 +125,8 @@ async fn breakers_are_shared_through_a_pooler_and_hints_are_not_relied_on() {
     let store = Store::new(Kind::Postgres).await;
     let pooler = Pooler::start();
     let [a, b] = ["a", "b"].map(|name| pooler.open(&store, name).state);
-    a.transition(&moves(0, State::Open)).await.unwrap();
+    trip(&*a, 0, OPENING).await;
     let seen = b.breakers(Duration::from_secs(60)).await.unwrap();
-    assert_eq!(seen[0].shared.state, State::Open);
+    assert_eq!(seen[0].row.state, State::Open);
     assert!(b.subscribe().await.unwrap().is_none(), "the pooler swallows notifications");
 }

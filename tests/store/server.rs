@@ -3,12 +3,12 @@
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
-    domain::{breaker::State, learn::rollup::deltas},
+    domain::learn::rollup::deltas,
     store::{Error, Kind, Stores, TaskQuery, migrate, open},
 };
 
 use crate::{
-    fixture::{Directory, Store, call, database, identity, moves, put},
+    fixture::{Directory, OPENING, Store, call, close, database, identity, presence, put, trip},
     postgres::{PASSWORD, Server},
 };
 
@@ -59,7 +59,7 @@ async fn a_server_that_comes_back_is_used_again_without_more_ado() {
     let url = server.database();
     migrate::up(&database(Some(url.clone())), &Directory::new().0).await.unwrap();
     let stores = connect(url).unwrap();
-    stores.state.transition(&moves(0, State::Open)).await.unwrap();
+    trip(&*stores.state, 0, OPENING).await;
     put(&*stores.history, &[call(0)], &[]).await.unwrap();
     let mut hints = stores.state.subscribe().await.unwrap().expect("nothing is in between");
 
@@ -71,7 +71,7 @@ async fn a_server_that_comes_back_is_used_again_without_more_ado() {
     assert!(matches!(stores.history.ping().await, Err(Error::Unavailable(_))));
 
     server.resume();
-    assert_eq!(stores.state.breakers(NOW).await.unwrap()[0].shared.epoch, 1);
+    assert_eq!(stores.state.breakers(NOW).await.unwrap()[0].row.epoch, 1);
     put(&*stores.history, &[call(0)], &[]).await.unwrap();
     stores.history.ping().await.unwrap();
     assert!(stores.state.subscribe().await.unwrap().is_some());
@@ -180,10 +180,10 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
         connect(url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@")).unwrap();
     runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
     put(&*runtime.history, &[call(0), call(3 * 86_400)], &[]).await.unwrap();
-    runtime.state.transition(&moves(0, State::Open)).await.unwrap();
-    runtime.state.transition(&moves(1, State::Closed)).await.unwrap();
-    runtime.state.heartbeat(NOW).await.unwrap();
-    assert_eq!(runtime.state.events("payments", 5).await.unwrap().len(), 2);
+    runtime.state.heartbeat(&presence(NOW)).await.unwrap();
+    assert!(trip(&*runtime.state, 0, OPENING).await.is_done);
+    assert!(close(&*runtime.state, 1).await.is_done);
+    assert_eq!(runtime.state.events("payments", 5).await.unwrap().len(), 3);
     assert!(runtime.state.subscribe().await.unwrap().is_some());
     let mut as_runtime = store.database.clone();
     as_runtime.url = Some(fusebox::config::Secret::new(url));

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use fusebox::{
-    domain::breaker::{Cause, State},
-    store::{Kind, Moved, StoredBreaker},
+    domain::{
+        breaker::{Cause, State},
+        fleet::word::{Opening, Vote, Word},
+        quorum::Quorum,
+    },
+    store::{Kind, StateStore, StoredBreaker},
 };
+use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::fixture::{Store, moves};
+use crate::fixture::{OPENING, Store, close, presence, said, trip};
 
 const EVER: Duration = Duration::from_secs(3_600);
 
@@ -24,18 +29,18 @@ async fn a_fresh_store_knows_no_breaker() {
 #[tokio::test]
 async fn an_open_breaker_is_seen_by_others_and_after_a_restart() {
     for store in Store::both().await {
-        let made = store.open("a").state.transition(&moves(0, State::Open)).await.unwrap();
-        assert_eq!(made, Moved::Made(1));
+        assert!(trip(&*store.open("a").state, 0, OPENING).await.is_done);
         let breakers = store.open("b").state.breakers(Duration::ZERO).await.unwrap();
-        let [StoredBreaker { key, shared }] = &breakers[..] else {
+        let [StoredBreaker { key, row }] = &breakers[..] else {
             panic!("one breaker: {breakers:?}");
         };
         assert_eq!(key, "payments");
-        assert_eq!((shared.epoch, shared.state), (1, State::Open));
-        assert_eq!((shared.step, shared.failure_count, shared.by_connection), (2, 5, true));
-        assert_eq!(shared.cause, Cause::ConsecutiveFailures);
+        assert_eq!((row.epoch, row.state), (1, State::Open));
+        assert_eq!((row.step, row.failure_count, row.by_connection), (2, 5, true));
+        assert_eq!(row.cause, Cause::ConsecutiveFailures);
         let left = Duration::from_secs(50)..=Duration::from_secs(60);
-        assert!(left.contains(&shared.open_for), "{:?}", shared.open_for);
+        assert!(left.contains(&row.open_for), "{:?}", row.open_for);
+        assert_eq!((row.round, row.hold, row.doubt), (None, None, None));
     }
 }
 
@@ -43,71 +48,109 @@ async fn an_open_breaker_is_seen_by_others_and_after_a_restart() {
 async fn the_open_time_ends_at_zero() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        let mut wanted = moves(0, State::Open);
-        wanted.open_for = Duration::ZERO;
-        state.transition(&wanted).await.unwrap();
-        assert_eq!(state.breakers(EVER).await.unwrap()[0].shared.open_for, Duration::ZERO);
+        trip(&*state, 0, Opening { open_for: Duration::ZERO, ..OPENING }).await;
+        assert_eq!(state.breakers(EVER).await.unwrap()[0].row.open_for, Duration::ZERO);
     }
 }
 
 #[tokio::test]
-async fn one_of_fifty_contenders_makes_the_move() {
-    for store in Store::both().await {
-        let instances: Vec<_> = (0..50).map(|n| store.open(&n.to_string()).state).collect();
-        // Each connects beforehand: fifty that do at once take a busy machine longer than one
-        // statement may.
-        for state in &instances {
-            assert_eq!(state.breakers(EVER).await.unwrap(), []);
-        }
-        for (epoch, to) in [(0, State::Open), (1, State::Ramping), (2, State::Open)] {
-            let wanted = moves(epoch, to);
-            let attempts = instances.iter().map(|state| state.transition(&wanted));
-            let results = futures_util::future::join_all(attempts).await;
-            let results: Vec<Moved> = results.into_iter().collect::<Result<_, _>>().unwrap();
-            let made = results.iter().filter(|moved| **moved == Moved::Made(epoch + 1)).count();
-            assert_eq!(made, 1, "{results:?}");
-            let lost = |moved: &&Moved| matches!(moved, Moved::Lost(Some(now)) if now.shared.epoch == epoch + 1);
-            assert_eq!(results.iter().filter(lost).count(), 49, "{results:?}");
-        }
-        let events = instances[0].events("payments", 10).await.unwrap();
-        let epochs: Vec<u64> = events.iter().map(|event| event.epoch).collect();
-        assert_eq!(epochs, [3, 2, 1], "one event a move, newest first");
+async fn of_many_one_opens_and_one_probes() {
+    let store = Store::new(Kind::Postgres).await;
+    let instances: Vec<_> = (0..50).map(|n| store.open(&n.to_string()).state).collect();
+    // Each connects beforehand: fifty that do at once take a busy machine longer than one statement
+    // may.
+    for state in &instances {
+        state.heartbeat(&presence(EVER)).await.unwrap();
     }
+    let opening = Opening { open_for: Duration::ZERO, ..OPENING };
+    let heard = join_all(instances.iter().map(|state| trip(&**state, 0, opening))).await;
+    assert_eq!(heard.iter().filter(|heard| heard.is_done).count(), 1, "{heard:?}");
+    let won = join_all(instances.iter().map(|state| acquire(&**state, 1))).await;
+    let probers: Vec<usize> = (0..50).filter(|&at| won[at].1).collect();
+    let [prober] = probers[..] else { panic!("one prober: {probers:?}") };
+    let pass = said(2, Word::Pass { lease: won[prober].0, ramp: Duration::ZERO });
+    let passed = join_all(instances.iter().map(|state| state.say(&pass))).await;
+    let passed = passed.into_iter().filter(|heard| heard.as_ref().unwrap().is_done);
+    assert_eq!(passed.count(), 1, "the lease is the prober's alone");
+    let events = instances[0].events("payments", 10).await.unwrap();
+    let epochs: Vec<u64> = events.iter().map(|event| event.epoch).collect();
+    assert_eq!(epochs, [3, 2, 1], "one event for each, newest first");
+}
+
+async fn acquire(state: &dyn StateStore, epoch: u64) -> (u128, bool) {
+    let lease = fastrand::u128(..);
+    let word = Word::Acquire { lease, ttl: EVER, is_early: false };
+    (lease, state.say(&said(epoch, word)).await.expect("it answers").is_done)
 }
 
 #[tokio::test]
-async fn a_move_from_an_epoch_that_is_gone_changes_nothing() {
-    for store in Store::both().await {
-        let state = store.open("a").state;
-        let wanted = moves(7, State::Open);
-        assert_eq!(state.transition(&wanted).await.unwrap(), Moved::Lost(None));
-        assert_eq!(state.breakers(EVER).await.unwrap(), []);
-    }
-}
-
-#[tokio::test]
-async fn closing_what_was_never_stored_is_made_without_a_trace() {
+async fn a_word_for_an_epoch_that_is_gone_changes_nothing() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        assert_eq!(state.transition(&moves(0, State::Closed)).await.unwrap(), Moved::Made(0));
+        let heard = trip(&*state, 7, OPENING).await;
+        assert!(!heard.is_done);
         assert_eq!(state.breakers(EVER).await.unwrap(), []);
         assert_eq!(state.events("payments", 10).await.unwrap(), []);
-        state.transition(&moves(0, State::Open)).await.unwrap();
-        let lost = state.transition(&moves(0, State::Closed)).await.unwrap();
-        assert!(matches!(lost, Moved::Lost(Some(now)) if now.shared.state == State::Open));
     }
+}
+
+#[tokio::test]
+async fn who_votes_good_keeps_the_fleet_closed_and_may_change_its_mind() {
+    let store = Store::new(Kind::Postgres).await;
+    let [a, b] = ["a", "b"].map(|instance| store.open(instance).state);
+    for state in [&a, &b] {
+        state.heartbeat(&presence(EVER)).await.unwrap();
+    }
+    assert!(!trip(&*a, 0, OPENING).await.is_done, "b has not said anything");
+    let quorum = Quorum::Majority;
+    for (vote, opens) in [(Vote::Good, false), (Vote::Abstain, true)] {
+        assert!(b.say(&said(0, Word::Vote(vote))).await.unwrap().is_done);
+        assert_eq!(b.say(&said(0, Word::Trip { quorum })).await.unwrap().is_done, opens);
+    }
+    let events = a.events("payments", 1).await.unwrap();
+    let votes = |name: &str| events[0].detail[name].clone();
+    assert_eq!([votes("bad"), votes("good"), votes("abstained")], [json!(1), json!(0), json!(1)]);
+    assert_eq!((votes("electorate"), votes("reporters")), (json!(2), json!(["host"])));
+}
+
+#[tokio::test]
+async fn a_failed_probe_needs_the_opinion_of_another() {
+    let store = Store::new(Kind::Postgres).await;
+    let [a, b] = ["a", "b"].map(|instance| store.open(instance).state);
+    for state in [&a, &b] {
+        state.heartbeat(&presence(EVER)).await.unwrap();
+    }
+    let opening = Opening { open_for: Duration::ZERO, ..OPENING };
+    trip(&*a, 0, opening).await;
+    b.say(&said(0, Word::Vote(Vote::Abstain))).await.unwrap();
+    assert!(a.say(&said(0, Word::Trip { quorum: Quorum::Majority })).await.unwrap().is_done);
+    let (lease, won) = acquire(&*a, 1).await;
+    assert!(won && !acquire(&*b, 2).await.1, "one at a time");
+    let again = Opening { step: 3, ..OPENING };
+    let fail = |lease| Word::Fail { lease, opening: again };
+    assert!(!b.say(&said(2, fail(lease))).await.unwrap().is_done, "it is not b's lease");
+    let heard = a.say(&said(2, fail(lease))).await.unwrap();
+    let row = heard.row.unwrap().row;
+    assert!(heard.is_done && row.doubt.unwrap().is_mine && row.open_for.is_zero());
+    assert_eq!((row.epoch, row.state, row.step), (3, State::Open, 2));
+    assert!(!acquire(&*a, 3).await.1, "another has to confirm it");
+    let (lease, won) = acquire(&*b, 3).await;
+    assert!(won && b.say(&said(4, fail(lease))).await.unwrap().is_done);
+    let row = b.breakers(EVER).await.unwrap()[0].row.clone();
+    assert_eq!((row.epoch, row.state, row.step, row.doubt), (5, State::Open, 3, None));
+    assert!(row.open_for > Duration::from_secs(50));
 }
 
 #[tokio::test]
 async fn a_closed_breaker_is_listed_only_for_a_while() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        state.transition(&moves(0, State::Open)).await.unwrap();
-        state.transition(&moves(1, State::Closed)).await.unwrap();
+        trip(&*state, 0, OPENING).await;
+        assert!(close(&*state, 1).await.is_done);
         let recent = state.breakers(EVER).await.unwrap();
-        assert_eq!((recent[0].shared.epoch, recent[0].shared.state), (2, State::Closed));
+        assert_eq!((recent[0].row.epoch, recent[0].row.state), (3, State::Closed));
         assert_eq!(state.breakers(Duration::ZERO).await.unwrap(), []);
-        assert_eq!(state.transition(&moves(2, State::Open)).await.unwrap(), Moved::Made(3));
+        assert!(trip(&*state, 3, OPENING).await.is_done);
     }
 }
 
@@ -115,11 +158,16 @@ async fn a_closed_breaker_is_listed_only_for_a_while() {
 async fn a_ramp_has_an_age() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        state.transition(&moves(0, State::Ramping)).await.unwrap();
-        let ramp_age = || async { state.breakers(EVER).await.unwrap()[0].shared.ramp_age };
+        trip(&*state, 0, Opening { open_for: Duration::ZERO, ..OPENING }).await;
+        let (lease, _) = acquire(&*state, 1).await;
+        state.say(&said(2, Word::Pass { lease, ramp: EVER })).await.unwrap();
+        let ramp_age = || async { state.breakers(EVER).await.unwrap()[0].row.ramp_age };
         let first = ramp_age().await;
         let later = ramp_age().await;
         assert!(first < later && later < Duration::from_secs(30), "{first:?}, {later:?}");
+        assert!(!state.say(&said(3, Word::Close { ramp: EVER })).await.unwrap().is_done);
+        let over = Word::Close { ramp: Duration::ZERO };
+        assert!(state.say(&said(3, over)).await.unwrap().is_done);
     }
 }
 
@@ -127,18 +175,24 @@ async fn a_ramp_has_an_age() {
 async fn an_event_tells_who_did_what_and_why() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        let wanted = moves(0, State::Open);
-        state.transition(&wanted).await.unwrap();
+        trip(&*state, 0, OPENING).await;
         let events = state.events("payments", 10).await.unwrap();
         let [event] = &events[..] else { panic!("one event: {events:?}") };
         assert_eq!((event.from, event.to, event.epoch), (State::Closed, State::Open, 1));
         assert_eq!((&*event.instance, event.cause), ("a", Cause::ConsecutiveFailures));
         assert!(fusebox::clock::wall_us().abs_diff(event.at_us) < 30_000_000);
-        let expected = json!({
-            "failureCount": 5, "windowCalls": 20, "windowFailures": 9, "step": 2,
-            "openForMs": 60_000, "byConnection": true, "taskIds": [wanted.task_ids[0].to_string()],
-        });
-        assert_eq!(event.detail, expected);
+        let ids = json!([said(0, Word::Vote(Vote::Bad)).task_ids[0].to_string()]);
+        for (name, value) in [
+            ("windowCalls", json!(20)),
+            ("windowFailures", json!(9)),
+            ("failureCount", json!(5)),
+            ("step", json!(2)),
+            ("openForMs", json!(60_000)),
+            ("byConnection", json!(true)),
+            ("taskIds", ids),
+        ] {
+            assert_eq!(event.detail[name], value, "{name}: {}", event.detail);
+        }
         assert_eq!(state.events("payments", 0).await.unwrap(), []);
         assert_eq!(state.events("other", 10).await.unwrap(), []);
     }
@@ -148,11 +202,11 @@ async fn an_event_tells_who_did_what_and_why() {
 async fn namespaces_do_not_see_each_other() {
     for store in Store::both().await {
         let (here, there) = (store.open_in("x", "a").state, store.open_in("y", "b").state);
-        here.transition(&moves(0, State::Open)).await.unwrap();
+        trip(&*here, 0, OPENING).await;
         assert_eq!(there.breakers(EVER).await.unwrap(), []);
-        assert_eq!(there.transition(&moves(0, State::Open)).await.unwrap(), Moved::Made(1));
-        assert_eq!(there.heartbeat(EVER).await.unwrap(), 1);
-        assert_eq!(here.heartbeat(EVER).await.unwrap(), 1);
+        assert!(trip(&*there, 0, OPENING).await.is_done);
+        assert_eq!(there.heartbeat(&presence(EVER)).await.unwrap(), 1);
+        assert_eq!(here.heartbeat(&presence(EVER)).await.unwrap(), 1);
     }
 }
 
@@ -160,10 +214,10 @@ async fn namespaces_do_not_see_each_other() {
 async fn a_heartbeat_counts_the_living() {
     let store = Store::new(Kind::Postgres).await;
     let [a, b, c] = ["a", "b", "c"].map(|instance| store.open(instance).state);
-    assert_eq!(a.heartbeat(EVER).await.unwrap(), 1);
-    assert_eq!(a.heartbeat(EVER).await.unwrap(), 1);
-    assert_eq!(b.heartbeat(Duration::ZERO).await.unwrap(), 2);
-    assert_eq!(c.heartbeat(EVER).await.unwrap(), 2, "b has died at once");
+    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap(), 1);
+    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap(), 1);
+    assert_eq!(b.heartbeat(&presence(Duration::ZERO)).await.unwrap(), 2);
+    assert_eq!(c.heartbeat(&presence(EVER)).await.unwrap(), 2, "b has died at once");
 }
 
 #[tokio::test]
@@ -171,11 +225,15 @@ async fn a_hint_arrives_when_another_instance_moves_a_breaker() {
     let store = Store::new(Kind::Postgres).await;
     let (mover, listener) = (store.open("a").state, store.open("b").state);
     let mut hints = listener.subscribe().await.unwrap().expect("nothing is in between");
-    for (epoch, to) in [(0, State::Open), (1, State::Closed)] {
-        mover.transition(&moves(epoch, to)).await.unwrap();
+    for epoch in [0, 1] {
+        let heard = match epoch {
+            0 => trip(&*mover, epoch, OPENING).await,
+            _ => close(&*mover, epoch).await,
+        };
         let hint = tokio::time::timeout(Duration::from_secs(5), hints.recv()).await;
         assert_eq!(hint.expect("it arrives"), Some(()));
-        assert_eq!(listener.breakers(EVER).await.unwrap()[0].shared.state, to);
+        let seen = listener.breakers(EVER).await.unwrap();
+        assert_eq!(seen[0].row.state, heard.row.unwrap().row.state);
     }
 }
 
@@ -184,5 +242,5 @@ async fn a_store_with_one_user_gives_no_hints() {
     let store = Store::new(Kind::Sqlite).await;
     let state = store.open("a").state;
     assert!(state.subscribe().await.unwrap().is_none());
-    assert_eq!(state.heartbeat(EVER).await.unwrap(), 1);
+    assert_eq!(state.heartbeat(&presence(EVER)).await.unwrap(), 1);
 }

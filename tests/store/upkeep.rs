@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fusebox::store::{Advance, Batch, Kind, RollupQuery, TaskQuery};
 
-use crate::fixture::{Store, call, failed_call, identity, put};
+use crate::fixture::{Store, call, failed_call, identity, presence, put};
 
 const DAYS: Duration = Duration::from_secs(14 * 86_400);
 
@@ -100,7 +100,7 @@ async fn a_question_that_fails_leaves_its_connection_usable() {
 async fn cursors_of_old_go_and_those_of_a_journal_in_use_stay() {
     for store in Store::both().await {
         let stores = store.open("me");
-        stores.state.heartbeat(DAYS).await.unwrap();
+        stores.state.heartbeat(&presence(DAYS)).await.unwrap();
         let origin = identity("test", "me").origin();
         let advances = [Advance { worker: 0, from: 0, to: 7 }];
         for journal_id in ["journal", "gone"] {

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::{
     Observed, Policy,
     backoff::Backoff,
-    phase::{Outage, Phase},
-    probe::Trial,
-    state::{Cause, Generation, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
+    phase::{Outage, Phase, Whose},
+    probe::{Trial, WAIT_FOR_PROBE},
+    state::{
+        Cause, Evidence, Generation, Mode, Permit, Receipt, Refusal, Shared, State, Transition,
+    },
 };
 use crate::domain::{outcome::Verdict, window::Counts};
 
@@ -25,12 +27,34 @@ pub(super) struct Machine {
     pub(super) cause: Option<Cause>,
     pub(super) generation: Generation,
     pub(super) backoff: Backoff,
+    /// When a call or a check last said something about the upstream.
+    pub(super) heard_at: Option<Instant>,
+    /// The fleet, which keeps the circuit open, has somebody try the upstream.
+    pub(super) is_tried: bool,
+    /// When a check succeeded last, and when the latest outage began.
+    pub(super) connected_at: Option<Instant>,
+    pub(super) outage_began: Instant,
 }
+
+/// What is older says nothing about an upstream now.
+const FRESH: Duration = Duration::from_secs(30);
 
 impl Machine {
     pub(super) fn new(policy: Policy, seed: u64, now: Instant) -> Self {
         let (phase, backoff) = (Phase::closed(&policy, now), Backoff::new(seed));
-        Self { policy, phase, entered: now, cause: None, generation: 1, backoff }
+        Self {
+            policy,
+            phase,
+            entered: now,
+            cause: None,
+            generation: 1,
+            backoff,
+            heard_at: None,
+            is_tried: false,
+
+            connected_at: None,
+            outage_began: now,
+        }
     }
 
     pub(super) fn admit(
@@ -43,7 +67,12 @@ impl Machine {
         let permit = |ticket, state| Permit { generation, ticket, state };
         let decision = match &mut self.phase {
             Phase::Closed { .. } => Ok(permit(0, State::Closed)),
-            Phase::Open { until, outage } => Err(outage.refusal(State::Open, *until - now)),
+            Phase::Open { until, outage } => {
+                let left = until.saturating_duration_since(now);
+                // The fleet's prober takes a moment.
+                let wait = if left.is_zero() { WAIT_FOR_PROBE } else { left };
+                Err(outage.refusal(State::Open, wait))
+            }
             Phase::HalfOpen(trial) => trial
                 .admit(idempotent, policy.probe_lease, now)
                 .map(|ticket| permit(ticket, State::HalfOpen))
@@ -64,6 +93,9 @@ impl Machine {
     ) -> (Receipt, Option<Transition>) {
         if permit.generation != self.generation {
             return (Receipt::FINAL, None);
+        }
+        if observed.verdict != Verdict::Neutral {
+            self.heard_at = Some(now);
         }
         if let Phase::HalfOpen(trial) = &mut self.phase {
             let in_time = trial.take_back(permit.ticket, now);
@@ -118,13 +150,22 @@ impl Machine {
     /// The result of a health check.
     pub(super) fn check(&mut self, ok: bool, now: Instant) -> Option<Transition> {
         let passed = self.tick(now);
+        self.heard_at = Some(now);
+        self.connected_at = ok.then_some(now);
         let decided = match (&mut self.phase, ok) {
-            (Phase::Open { outage, .. }, true) if outage.by_connection => {
+            (Phase::Open { outage, .. }, true)
+                if outage.by_connection && outage.whose == Whose::Own =>
+            {
                 let trial = Trial::new(*outage, now);
                 let tried = self.enter(Phase::HalfOpen(trial), Cause::CheckSucceeded, now);
                 Transition::joined(Some(tried), self.probe_succeeded(now))
             }
-            (Phase::Open { .. }, _) => None,
+            // One that cannot connect now may be what ends the outage when it can.
+            (Phase::Open { outage, .. }, false) => {
+                outage.by_connection = true;
+                None
+            }
+            (Phase::Open { .. }, true) => None,
             (Phase::HalfOpen(trial), true) => {
                 trial.checked(now);
                 self.probe_succeeded(now)
@@ -141,7 +182,7 @@ impl Machine {
     /// What time alone has changed.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Transition> {
         match &self.phase {
-            Phase::Open { until, outage } if now >= *until => {
+            Phase::Open { until, outage } if now >= outage.tried_from(*until) => {
                 let trial = Trial::new(*outage, *until);
                 Some(self.enter(Phase::HalfOpen(trial), Cause::OpenTimeOver, now))
             }
@@ -159,8 +200,10 @@ impl Machine {
             failure_count: shared.failure_count,
             window: Counts::default(),
             by_connection: shared.by_connection,
+            whose: Whose::Fleet,
         };
         let open_for = if shared.state == State::Open { shared.open_for } else { Duration::ZERO };
+        self.is_tried = shared.state == State::HalfOpen;
         let next = match shared.state {
             State::Closed => Phase::closed(&self.policy, now),
             State::Ramping => Phase::recovering(&self.policy, outage, shared.ramp_age, now),
@@ -168,6 +211,63 @@ impl Machine {
         };
         self.backoff.adopt(shared.step);
         self.enter(next, Cause::Fleet, now)
+    }
+
+    /// Tries an upstream that the fleet keeps the circuit open for: this instance is the prober, or
+    /// cannot ask who is. Nothing where there is nothing to try.
+    pub(super) fn try_out(&mut self, now: Instant) -> Option<Transition> {
+        match &self.phase {
+            Phase::Open { until, outage } if outage.whose == Whose::Fleet => {
+                let trial = Trial::new(*outage, (*until).min(now));
+                let has_connected = self.has_connected();
+                let tried = self.enter(Phase::HalfOpen(trial), Cause::OpenTimeOver, now);
+                // The check that makes it worth a try is the first probe.
+                let decided = if has_connected { self.probe_succeeded(now) } else { None };
+                Transition::joined(Some(tried), decided)
+            }
+            _ => None,
+        }
+    }
+
+    /// Gives up being the prober: whoever is may say how the upstream is.
+    pub(super) fn stop_trying(&mut self, now: Instant) -> Option<Transition> {
+        match &self.phase {
+            Phase::HalfOpen(trial) if trial.outage.whose == Whose::Fleet => {
+                let outage = trial.outage;
+                Some(self.enter(Phase::Open { until: now, outage }, Cause::Fleet, now))
+            }
+            _ => None,
+        }
+    }
+
+    /// What this instance can say about the upstream from what it has seen itself.
+    pub(super) fn evidence(&self, now: Instant) -> Evidence {
+        let is_own = |outage: &Outage| outage.whose == Whose::Own;
+        match &self.phase {
+            Phase::Open { outage, .. } if is_own(outage) => Evidence::Bad,
+            Phase::HalfOpen(trial) if is_own(&trial.outage) => Evidence::Bad,
+            _ if self.heard_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH) => {
+                Evidence::Good
+            }
+            _ => Evidence::Abstains,
+        }
+    }
+
+    /// How long ago something came to try the upstream with, as far as it was not refused.
+    pub(super) fn wanted(&self, now: Instant) -> Option<Duration> {
+        let is_probing = matches!(&self.phase, Phase::HalfOpen(trial) if trial.is_held(now));
+        let at = if is_probing { Some(now) } else { self.heard_at };
+        at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Whether the last check since the circuit opened succeeded.
+    pub(super) fn has_connected(&self) -> bool {
+        self.connected_at.is_some_and(|at| at >= self.outage_began)
+    }
+
+    /// Whether it tries the upstream for the fleet.
+    pub(super) fn is_trying(&self) -> bool {
+        matches!(&self.phase, Phase::HalfOpen(trial) if trial.outage.whose == Whose::Fleet)
     }
 
     /// Closes it, whatever it was, and forgets what it had counted.
@@ -244,6 +344,9 @@ impl Machine {
     /// The only change of phase.
     fn enter(&mut self, next: Phase, cause: Cause, now: Instant) -> Transition {
         let (from, window) = (self.phase.state(), self.phase.counts(now));
+        if from == State::Closed && next.state() == State::Open {
+            self.outage_began = now;
+        }
         self.phase = next;
         self.entered = now;
         self.cause = Some(cause);

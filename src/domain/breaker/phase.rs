@@ -31,9 +31,30 @@ pub(super) struct Outage {
     pub(super) failure_count: u32,
     pub(super) window: Counts,
     pub(super) by_connection: bool,
+    pub(super) whose: Whose,
 }
 
+/// Who keeps a circuit open, and so decides when it is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This instance, by what it has seen itself.
+    Own,
+    /// The fleet, which has one prober at a time.
+    Fleet,
+}
+
+/// The fleet is waited for so long beyond its open time: then nobody there seems to try.
+const FLEET_IS_SILENT: Duration = Duration::from_secs(120);
+
 impl Outage {
+    /// From when a circuit that was to be open until then is tried by the instance itself.
+    pub(super) fn tried_from(&self, until: Instant) -> Instant {
+        match self.whose {
+            Whose::Own => until,
+            Whose::Fleet => until.checked_add(FLEET_IS_SILENT).unwrap_or(until),
+        }
+    }
+
     pub(super) const fn refusal(&self, state: State, retry_after: Duration) -> Refusal {
         Refusal { state, retry_after, failure_count: self.failure_count, cause: self.cause }
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::phase::Outage;
 
 /// How long callers are told to wait while a probe is under way: it takes a moment, not its lease.
-const WAIT_FOR_PROBE: Duration = Duration::from_secs(1);
+pub(super) const WAIT_FOR_PROBE: Duration = Duration::from_secs(1);
 
 /// A call that may not be repeated is tried only when nothing better came for so long.
 const WAIT_FOR_IDEMPOTENT: Duration = Duration::from_secs(30);
@@ -73,6 +73,11 @@ impl Trial {
             }
             _ => false,
         }
+    }
+
+    /// Whether a probe is under way.
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        matches!(self.slot, Slot::Held { until, .. } if now < until)
     }
 
     /// A probe or a check succeeded: how many have, in a row.

@@ -254,6 +254,17 @@ pub struct Shared {
     pub by_connection: bool,
 }
 
+/// What an instance can say about an upstream from what it has seen itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Its own rules are broken.
+    Bad,
+    /// They are not, and it has heard from the upstream lately.
+    Good,
+    /// It has not heard from the upstream lately.
+    Abstains,
+}
+
 /// How a breaker is steered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Mode {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::{
     Observed, Policy,
     machine::Machine,
-    state::{Cause, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
+    state::{Cause, Evidence, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
     tally::Tally,
 };
-use crate::domain::order::Order;
+use crate::domain::{fleet::mind::Local, order::Order};
 
 /// The circuit breaker of one upstream. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +191,44 @@ impl Breaker {
         let moved = self.machine.adopt(shared, now);
         let news = moved.from != State::Closed || moved.to != State::Closed;
         Transition::joined(ended, self.reported(news.then_some(moved)))
+    }
+
+    /// Tries an upstream on behalf of the fleet, which keeps the circuit open until somebody has.
+    pub fn try_out(&mut self, now: Instant) -> Option<Transition> {
+        let transition = self.machine.try_out(now);
+        self.reported(transition)
+    }
+
+    /// Gives up trying on behalf of the fleet.
+    pub fn stop_trying(&mut self, now: Instant) -> Option<Transition> {
+        let transition = self.machine.stop_trying(now);
+        self.reported(transition)
+    }
+
+    /// What this instance can say about the upstream from what it has seen itself.
+    pub fn evidence(&self, now: Instant) -> Evidence {
+        self.machine.evidence(now)
+    }
+
+    /// The circuit as the fleet's protocol looks at it.
+    pub fn local(&self, now: Instant) -> Local {
+        Local {
+            shared: self.share(now),
+            evidence: self.machine.evidence(now),
+            is_trying: self.machine.is_trying(),
+            wanted: self.machine.wanted(now),
+            has_connected: self.machine.has_connected(),
+        }
+    }
+
+    /// Its rules.
+    pub const fn policy(&self) -> &Policy {
+        &self.machine.policy
+    }
+
+    /// Whether it tries the upstream for the fleet.
+    pub fn is_trying(&self) -> bool {
+        self.machine.is_trying()
     }
 
     /// The fleet now knows this state under that epoch.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Observed, Policy,
-    phase::Outage,
+    phase::{Outage, Whose},
     state::Cause,
     streak::{Place, Streak},
 };
@@ -102,6 +102,7 @@ impl Tally {
             failure_count: self.streak.length(),
             window: self.counts(now),
             by_connection: self.streak.by_connection(),
+            whose: Whose::Own,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Breaker,
-    phase::Phase,
+    phase::{Phase, Whose},
     state::{Cause, Ordered, Shared, Snapshot, State},
     steering::Steering,
     tally::Tally,
@@ -102,6 +102,11 @@ impl Breaker {
     fn automatic(&self, now: Instant) -> Standing {
         let (machine, ramp_length) = (&self.machine, self.machine.policy.ramp);
         let (state, began, cause) = match &machine.phase {
+            // The fleet's is open until somebody tries it.
+            Phase::Open { outage, .. } if outage.whose == Whose::Fleet => {
+                let state = if machine.is_tried { State::HalfOpen } else { State::Open };
+                (state, machine.entered, machine.cause)
+            }
             Phase::Open { until, .. } if now >= *until => {
                 (State::HalfOpen, *until, Some(Cause::OpenTimeOver))
             }

@@ -1,4 +1,4 @@
-//! A store in memory that really compares and sets, hints, and can be away.
+//! A store in memory that keeps the protocol's rules, hints, and can be away.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,13 @@ use tokio::sync::mpsc;
 use crate::{
     clock,
     domain::{
-        breaker::{Shared, State},
-        fleet::aged,
+        breaker::State,
+        fleet::{
+            entry::{Entry, Moment, Speaker},
+            row::Row,
+        },
     },
-    store::{BreakerEvent, Error, Hints, Move, Moved, StateStore, StoredBreaker},
+    store::{BreakerEvent, Error, Heard, Hints, Presence, Said, StateStore, StoredBreaker},
 };
 
 /// How the store behaves now.
@@ -30,28 +33,39 @@ pub(super) enum Mood {
     Stuck,
 }
 
-struct Row {
-    shared: Shared,
-    changed_at: Instant,
+/// A word that made a transition, and from where to where.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    pub(super) said: Said,
+    pub(super) from: State,
+    pub(super) to: State,
 }
 
 pub(super) struct Store {
     mood: Mutex<Mood>,
     gives_hints: bool,
-    rows: Mutex<BTreeMap<String, Row>>,
-    moves: Mutex<Vec<Move>>,
+    began: Instant,
+    entries: Mutex<BTreeMap<String, (Entry, Instant)>>,
+    made: Mutex<Vec<Made>>,
+    /// Ballots of those who live, and until when.
+    members: Mutex<BTreeMap<u32, Instant>>,
     listeners: Mutex<Vec<mpsc::Sender<()>>>,
     pub(super) reads: AtomicUsize,
     pub(super) beats: AtomicUsize,
 }
+
+/// The store as one instance has it.
+pub(super) struct Handle(pub(super) Arc<Store>, pub(super) String);
 
 impl Store {
     pub(super) fn new(gives_hints: bool) -> Arc<Self> {
         Arc::new(Self {
             mood: Mutex::new(Mood::Well),
             gives_hints,
-            rows: Mutex::default(),
-            moves: Mutex::default(),
+            began: clock::now(),
+            entries: Mutex::default(),
+            made: Mutex::default(),
+            members: Mutex::default(),
             listeners: Mutex::default(),
             reads: AtomicUsize::new(0),
             beats: AtomicUsize::new(0),
@@ -78,11 +92,18 @@ impl Store {
         }
     }
 
+    fn now(&self) -> Moment {
+        1_000_000 + Moment::try_from((clock::now() - self.began).as_micros()).unwrap()
+    }
+
+    fn members(&self) -> Vec<u32> {
+        let members = self.members.lock().unwrap();
+        members.iter().filter(|(_, until)| clock::now() < **until).map(|(m, _)| *m).collect()
+    }
+
     /// The row as the store's clock has it now.
-    pub(super) fn row(&self, key: &str) -> Option<Shared> {
-        let rows = self.rows.lock().unwrap();
-        let row = rows.get(key)?;
-        Some(aged(&row.shared, clock::now() - row.changed_at))
+    pub(super) fn row(&self, key: &str) -> Option<Row> {
+        self.entries.lock().unwrap().get(key).map(|(entry, _)| entry.row("nobody", self.now()))
     }
 
     /// Tells everybody to look.
@@ -91,78 +112,78 @@ impl Store {
         self.listeners.lock().unwrap().retain(is_there);
     }
 
-    /// All moves that were made.
-    pub(super) fn all_moves(&self) -> Vec<Move> {
-        self.moves.lock().unwrap().clone()
+    /// All transitions.
+    pub(super) fn made(&self) -> Vec<Made> {
+        self.made.lock().unwrap().clone()
     }
 
-    /// From and to of all moves that were made.
+    /// From and to of all transitions.
     pub(super) fn moves(&self) -> Vec<(State, State)> {
-        self.moves.lock().unwrap().iter().map(|made| (made.from, made.to)).collect()
+        self.made().iter().map(|made| (made.from, made.to)).collect()
     }
 }
 
 #[async_trait]
-impl StateStore for Store {
+impl StateStore for Handle {
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
-        self.reads.fetch_add(1, Relaxed);
-        self.answer().await?;
-        let is_listed = |row: &Row| {
-            row.shared.state != State::Closed || clock::now() - row.changed_at < closed_within
-        };
-        let rows = self.rows.lock().unwrap();
-        let keys: Vec<_> =
-            rows.iter().filter(|(_, row)| is_listed(row)).map(|(key, _)| key.clone()).collect();
-        drop(rows);
-        let stored = |key: String| Some(StoredBreaker { shared: self.row(&key)?, key });
-        Ok(keys.into_iter().filter_map(stored).collect())
+        let Self(store, me) = self;
+        store.reads.fetch_add(1, Relaxed);
+        store.answer().await?;
+        let entries = store.entries.lock().unwrap();
+        let listed = entries.iter().filter(|(_, (entry, changed_at))| {
+            let is_recent = clock::now() - *changed_at < closed_within;
+            is_recent || entry.state != State::Closed || entry.round.is_some()
+        });
+        let now = store.now();
+        Ok(listed
+            .map(|(key, (entry, _))| StoredBreaker { key: key.clone(), row: entry.row(me, now) })
+            .collect())
     }
 
-    async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
-        self.answer().await?;
-        let current = self.row(&wanted.key);
-        if current.as_ref().map_or(0, |row| row.epoch) != wanted.from_epoch {
-            let key = wanted.key.clone();
-            return Ok(Moved::Lost(current.map(|shared| StoredBreaker { key, shared })));
+    async fn say(&self, said: &Said) -> Result<Heard, Error> {
+        let Self(store, me) = self;
+        store.answer().await?;
+        let (members, now) = (store.members(), store.now());
+        let mut entries = store.entries.lock().unwrap();
+        let (entry, changed_at) =
+            entries.entry(said.key.clone()).or_insert_with(|| (Entry::default(), clock::now()));
+        let (from, epoch) = (entry.state, entry.epoch);
+        let by = Speaker { instance: me, members: &members, now };
+        let is_done = entry.hear(said.epoch, &said.word, by);
+        let row = entry.row(me, now);
+        if entry.epoch != epoch {
+            *changed_at = clock::now();
+            let made = Made { said: said.clone(), from, to: entry.state };
+            store.made.lock().unwrap().push(made);
         }
-        let epoch = wanted.from_epoch + 1;
-        let shared = Shared {
-            epoch,
-            state: wanted.to,
-            open_for: wanted.open_for,
-            ramp_age: Duration::ZERO,
-            step: wanted.step,
-            failure_count: wanted.failure_count,
-            cause: wanted.cause,
-            by_connection: wanted.by_connection,
-        };
-        let row = Row { shared, changed_at: clock::now() };
-        self.rows.lock().unwrap().insert(wanted.key.clone(), row);
-        self.moves.lock().unwrap().push(wanted.clone());
-        self.listeners
-            .lock()
-            .unwrap()
-            .retain(|line| line.try_send(()).is_ok() || !line.is_closed());
-        Ok(Moved::Made(epoch))
+        drop(entries);
+        if is_done {
+            store.hint();
+        }
+        Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row }) })
     }
 
     async fn events(&self, _: &str, _: u32) -> Result<Vec<BreakerEvent>, Error> {
         unreachable!("the fleet does not read events")
     }
 
-    async fn heartbeat(&self, _: Duration) -> Result<u32, Error> {
-        self.answer().await?;
-        self.beats.fetch_add(1, Relaxed);
-        Ok(7)
+    async fn heartbeat(&self, presence: &Presence) -> Result<u32, Error> {
+        let Self(store, _) = self;
+        store.answer().await?;
+        store.beats.fetch_add(1, Relaxed);
+        let until = clock::now() + presence.ttl;
+        store.members.lock().unwrap().insert(presence.ballot, until);
+        Ok(u32::try_from(store.members().len()).unwrap())
     }
 
     async fn subscribe(&self) -> Result<Option<Hints>, Error> {
-        self.answer().await?;
-        if !self.gives_hints {
+        let Self(store, _) = self;
+        store.answer().await?;
+        if !store.gives_hints {
             return Ok(None);
         }
         let (line, hints) = mpsc::channel(1);
-        self.listeners.lock().unwrap().push(line);
+        store.listeners.lock().unwrap().push(line);
         Ok(Some(hints))
     }
 }

@@ -20,6 +20,7 @@ mod state;
 mod tables;
 mod tls;
 mod url;
+mod words;
 mod write;
 
 use std::{
@@ -35,7 +36,7 @@ use async_trait::async_trait;
 
 use self::{connection::Connector, pool::Pool, session::Session, tables::Tables};
 use super::{
-    Batch, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
+    Batch, BreakerEvent, Error, Heard, Hints, HistoryStore, Identity, Presence, RollupQuery, Said,
     StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::domain::learn::rollup::{Rollup, RollupKey};
@@ -87,17 +88,17 @@ impl StateStore for Postgres {
         state::breakers(self, closed_within).await
     }
 
-    async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
-        state::transition(self, wanted).await
+    async fn say(&self, said: &Said) -> Result<Heard, Error> {
+        words::say(self, said).await
     }
 
     async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
         state::events(self, key, limit).await
     }
 
-    async fn heartbeat(&self, ttl: Duration) -> Result<u32, Error> {
+    async fn heartbeat(&self, presence: &Presence) -> Result<u32, Error> {
         self.reads.close_idle();
-        state::heartbeat(self, ttl).await
+        state::heartbeat(self, presence).await
     }
 
     async fn subscribe(&self) -> Result<Option<Hints>, Error> {

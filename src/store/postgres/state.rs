@@ -3,108 +3,65 @@
 use std::time::Duration;
 
 use tokio_postgres::{
-    Row,
+    Row as PgRow,
     types::{ToSql, Type},
 };
 use uuid::Uuid;
 
-use super::{Postgres, listen};
+use super::{Postgres, session::Lease};
 use crate::{
-    domain::breaker::{Cause, Shared, State},
-    store::{
-        BreakerEvent, Error, Move, Moved, StoredBreaker,
-        rows::{signed, unsigned},
+    domain::{
+        breaker::{Cause, State},
+        fleet::{
+            electorate::Electorate,
+            row::{Doubt, Hold, Round, Row},
+        },
     },
+    store::{BreakerEvent, Error, Presence, StoredBreaker, rows::unsigned},
 };
 
-/// The columns of a [`StoredBreaker`]. What is left of the open time is cut to what it was at
-/// first, in case the clock of a new primary is behind.
+/// The columns of a [`StoredBreaker`]. A span that begins later than now is over: then the clock was
+/// set back.
 const BREAKER: &str = "
     key, epoch, state, cause, step, failure_count, by_connection,
-    coalesce(1000000 * extract(epoch from greatest(interval '0',
-        least(open_until - clock_timestamp(), open_until - opened_at))), 0)::bigint,
-    coalesce(1000000 * extract(epoch from greatest(interval '0',
-        clock_timestamp() - ramp_started_at)), 0)::bigint
-    from @circuit_breaker_state where namespace = $1";
+    case when opened_at <= now then greatest(0, (1000000 * extract(epoch from open_until - now))::bigint)
+        else 0 end,
+    case when ramp_started_at > now then 9000000000000000
+        else coalesce((1000000 * extract(epoch from now - ramp_started_at))::bigint, 0) end,
+    vote_round,
+    case when vote_from <= now then (1000000 * extract(epoch from vote_until - now))::bigint end,
+    electorate, electorate_below, lease_id, lease_by,
+    case when lease_from <= now then (1000000 * extract(epoch from lease_until - now))::bigint end,
+    probe_failed_by[1],
+    case when probe_failed_at > now then 9000000000000000
+        else (1000000 * extract(epoch from now - probe_failed_at))::bigint end
+    from (select *, clock_timestamp() as now from @circuit_breaker_state where namespace = $1) b";
 
 pub(super) async fn breakers(
     store: &Postgres,
     closed_within: Duration,
 ) -> Result<Vec<StoredBreaker>, Error> {
     let statement = store.tables.name(format!(
-        "select {BREAKER} and (state <> 'closed'
-            or changed_at > clock_timestamp() - $2 * interval '1 microsecond')"
+        "select {BREAKER} where state <> 'closed' or vote_until is not null or override is not null
+            or changed_at > clock_timestamp() - $2 * interval '1 microsecond'"
     ));
     let within = micros(closed_within);
     let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&within, Type::INT8)];
     let lease = store.sync.lease().await?;
     let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-    Ok(rows.iter().filter_map(stored_breaker).collect())
+    Ok(rows.iter().filter_map(|row| stored_breaker(store, row)).collect())
 }
 
-/// Compare-and-set on the epoch, the event and the hint to others, in one statement.
-const MOVE: &str = "
-    with made as (
-        insert into @circuit_breaker_state as breaker (
-            namespace, key, upstream, epoch, state, cause, step, failure_count, by_connection,
-            opened_at, open_until, ramp_started_at, changed_at, changed_by)
-        select $1, $2, $3, $4 + 1, $6, $7, $8, $9, $10,
-            case when $6 = 'open' then clock.now end,
-            case when $6 = 'open' then clock.now + $11 * interval '1 microsecond' end,
-            case when $6 = 'ramping' then clock.now end,
-            clock.now, $12
-        from (select clock_timestamp() as now) clock
-        where ($4 = 0 and $6 <> 'closed') or exists (
-            select from @circuit_breaker_state where namespace = $1 and key = $2 and epoch = $4)
-        on conflict (namespace, key) do update set
-            upstream = excluded.upstream, epoch = excluded.epoch, state = excluded.state,
-            cause = excluded.cause, step = excluded.step, failure_count = excluded.failure_count,
-            by_connection = excluded.by_connection, opened_at = excluded.opened_at,
-            open_until = excluded.open_until, ramp_started_at = excluded.ramp_started_at,
-            changed_at = excluded.changed_at, changed_by = excluded.changed_by
-        where breaker.epoch = $4
-        returning epoch, changed_at
-    ), event as (
-        insert into @circuit_breaker_event (
-            at, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail,
-            task_ids)
-        select changed_at, $1, $2, $3, epoch, $5, $6, $7, $12, $13, $14 from made
-    )
-    select epoch, pg_notify($15, left($2, 256)) from made";
-
-pub(super) async fn transition(store: &Postgres, wanted: &Move) -> Result<Moved, Error> {
-    let from_epoch = signed(wanted.from_epoch);
-    let step = small(wanted.step);
-    let failure_count = small(wanted.failure_count);
-    let open_for = micros(wanted.open_for);
-    let task_ids: Vec<Uuid> =
-        wanted.task_ids.iter().map(|id| Uuid::from_u128(id.as_u128())).collect();
-    let params: [Param<'_>; 15] = [
-        (&store.identity.namespace, Type::TEXT),
-        (&wanted.key, Type::TEXT),
-        (&wanted.upstream, Type::TEXT),
-        (&from_epoch, Type::INT8),
-        (&wanted.from.as_str(), Type::TEXT),
-        (&wanted.to.as_str(), Type::TEXT),
-        (&wanted.cause.as_str(), Type::TEXT),
-        (&step, Type::INT4),
-        (&failure_count, Type::INT4),
-        (&wanted.by_connection, Type::BOOL),
-        (&open_for, Type::INT8),
-        (&store.identity.instance, Type::TEXT),
-        (&wanted.detail(), Type::JSONB),
-        (&task_ids, Type::UUID_ARRAY),
-        (&listen::channel(&store.identity.namespace), Type::TEXT),
-    ];
-    let statement = store.tables.name(MOVE);
-    let lease = store.sync.lease().await?;
-    let made = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-    if let Some(row) = made.first() {
-        return Ok(Moved::Made(unsigned(row.get(0))));
-    }
-    let current = store.tables.name(format!("select {BREAKER} and key = $2"));
-    let rows = lease.within(LIMIT, |db| db.query_typed(&current, &params[..2])).await?;
-    Ok(wanted.lost_to(rows.first().and_then(stored_breaker)))
+/// One of them.
+pub(super) async fn stored(
+    store: &Postgres,
+    lease: &Lease<'_>,
+    key: &str,
+) -> Result<Option<StoredBreaker>, Error> {
+    let statement = store.tables.name(format!("select {BREAKER} where key = $2"));
+    let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&key, Type::TEXT)];
+    let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
+    Ok(rows.first().and_then(|row| stored_breaker(store, row)))
 }
 
 pub(super) async fn events(
@@ -129,18 +86,20 @@ pub(super) async fn events(
 const HEARTBEAT: &str = "
     with me as (
         insert into @sidecar_instance (
-            namespace, instance, service, version, journal_id, display_name, alive_until)
-        values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 microsecond')
+            namespace, instance, service, version, journal_id, display_name, alive_until,
+            breaker_keys, ballot)
+        values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 microsecond', $8, $9)
         on conflict (namespace, instance) do update set
-            seen_at = clock_timestamp(), alive_until = excluded.alive_until
+            seen_at = clock_timestamp(), alive_until = excluded.alive_until,
+            breaker_keys = excluded.breaker_keys, ballot = excluded.ballot
     )
     select 1 + count(*) from @sidecar_instance
     where namespace = $1 and instance <> $2 and alive_until > clock_timestamp()";
 
-pub(super) async fn heartbeat(store: &Postgres, ttl: Duration) -> Result<u32, Error> {
+pub(super) async fn heartbeat(store: &Postgres, presence: &Presence) -> Result<u32, Error> {
     let me = &store.identity;
-    let ttl = micros(ttl);
-    let params: [Param<'_>; 7] = [
+    let (ttl, ballot) = (micros(presence.ttl), i64::from(presence.ballot));
+    let params: [Param<'_>; 9] = [
         (&me.namespace, Type::TEXT),
         (&me.instance, Type::TEXT),
         (&me.service, Type::TEXT),
@@ -148,6 +107,8 @@ pub(super) async fn heartbeat(store: &Postgres, ttl: Duration) -> Result<u32, Er
         (&me.journal_id, Type::TEXT),
         (&me.display_name, Type::TEXT),
         (&ttl, Type::INT8),
+        (&presence.keys, Type::TEXT_ARRAY),
+        (&ballot, Type::INT8),
     ];
     let statement = store.tables.name(HEARTBEAT);
     let lease = store.sync.lease().await?;
@@ -160,22 +121,35 @@ pub(super) async fn heartbeat(store: &Postgres, ttl: Duration) -> Result<u32, Er
 pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// None for a state that a newer version has made up: it is not ours to act on.
-fn stored_breaker(row: &Row) -> Option<StoredBreaker> {
+fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
     let cause: &str = row.get(3);
-    let shared = Shared {
+    let left = |column: usize| row.get::<_, Option<i64>>(column).filter(|left| *left > 0).map(span);
+    let is_me = |name: Option<&str>| name == Some(&store.identity.instance);
+    let electorate = Electorate {
+        size: row.get::<_, Option<i32>>(11).map_or(0, count),
+        below: row.get::<_, Option<i64>>(12).map_or(0, unsigned),
+    };
+    let number = row.get::<_, Option<i64>>(9).map_or(0, unsigned);
+    let lease = row.get::<_, Option<Uuid>>(13).map_or(0, |lease| lease.as_u128());
+    let (is_mine, doubter): (bool, Option<&str>) = (is_me(row.get(14)), row.get(16));
+    let fleet = Row {
         epoch: unsigned(row.get(1)),
         state: State::parse(row.get(2))?,
         cause: Cause::parse(cause).unwrap_or(Cause::Fleet),
         step: count(row.get(4)),
         failure_count: count(row.get(5)),
         by_connection: row.get(6),
-        open_for: Duration::from_micros(unsigned(row.get(7))),
-        ramp_age: Duration::from_micros(unsigned(row.get(8))),
+        open_for: left(7).unwrap_or_default(),
+        ramp_age: left(8).unwrap_or_default(),
+        round: left(10).map(|left| Round { number, left, electorate }),
+        hold: left(15).map(|left| Hold { lease, is_mine, left }),
+        doubt: doubter
+            .map(|name| Doubt { is_mine: is_me(Some(name)), age: left(17).unwrap_or_default() }),
     };
-    Some(StoredBreaker { key: row.get(0), shared })
+    Some(StoredBreaker { key: row.get(0), row: fleet })
 }
 
-fn breaker_event(row: &Row) -> Option<BreakerEvent> {
+fn breaker_event(row: &PgRow) -> Option<BreakerEvent> {
     let cause: &str = row.get(4);
     Some(BreakerEvent {
         at_us: row.get(0),
@@ -188,12 +162,16 @@ fn breaker_event(row: &Row) -> Option<BreakerEvent> {
     })
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn small(number: u32) -> i32 {
+pub(super) fn small(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn span(micros: i64) -> Duration {
+    Duration::from_micros(unsigned(micros))
 }
 
 fn count(number: i32) -> u32 {

@@ -25,8 +25,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    Batch, BoxError, BreakerEvent, Error, Hints, HistoryStore, Identity, Move, Moved, RollupQuery,
-    StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Batch, BoxError, BreakerEvent, Error, Heard, Hints, HistoryStore, Identity, Presence,
+    RollupQuery, Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::{
     clock,
@@ -40,6 +40,7 @@ pub(super) struct Sqlite {
     /// For breakers, which must not wait for a long question to the history.
     state: Shared,
     reader: Shared,
+    entries: Arc<Mutex<state::Entries>>,
 }
 
 /// A connection that blocking threads take turns at. A plain mutex: no one holds it across an
@@ -57,6 +58,7 @@ impl Sqlite {
             writer: shared(writer),
             state: shared(connect(data_dir)?),
             reader: shared(connect(data_dir)?),
+            entries: Arc::default(),
         })
     }
 }
@@ -97,13 +99,14 @@ impl StateStore for Sqlite {
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
         let me = Arc::clone(&self.identity);
         let now_us = clock::wall_us();
-        on(&self.state, move |db| state::breakers(db, &me, closed_within, now_us)).await
+        let entries = Arc::clone(&self.entries);
+        on(&self.state, move |db| state::breakers(db, &me, &entries, (closed_within, now_us))).await
     }
 
-    async fn transition(&self, wanted: &Move) -> Result<Moved, Error> {
-        let (me, wanted) = (Arc::clone(&self.identity), wanted.clone());
-        let now_us = clock::wall_us();
-        on(&self.writer, move |db| state::transition(db, &me, &wanted, now_us)).await
+    async fn say(&self, said: &Said) -> Result<Heard, Error> {
+        let (me, said) = (Arc::clone(&self.identity), said.clone());
+        let (entries, now_us) = (Arc::clone(&self.entries), clock::wall_us());
+        on(&self.writer, move |db| state::say(db, &me, &entries, (&said, now_us))).await
     }
 
     async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
@@ -112,7 +115,7 @@ impl StateStore for Sqlite {
     }
 
     /// There is but one instance, and it is alive.
-    async fn heartbeat(&self, _ttl: Duration) -> Result<u32, Error> {
+    async fn heartbeat(&self, _presence: &Presence) -> Result<u32, Error> {
         Ok(1)
     }
 

@@ -1,107 +1,145 @@
 //! Breakers in SQLite, timed by the host's clock.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
 use serde_json::Value;
 
 use crate::{
-    domain::breaker::{Cause, Shared, State},
+    domain::{
+        breaker::{Cause, State},
+        fleet::{
+            entry::{Entry, Span, Speaker},
+            word::Word,
+        },
+    },
     store::{
-        BreakerEvent, Identity, Move, Moved, StoredBreaker,
+        BreakerEvent, Heard, Identity, Said, StoredBreaker,
         rows::{signed, unsigned},
+        words::put_opening,
     },
 };
 
-/// The columns of a [`StoredBreaker`]. What is left of the open time is cut to what it was at
-/// first, in case the clock was set back.
+/// What is known of breakers beyond their rows: rounds, votes and leases, which do not outlive the
+/// process that they are about.
+pub(super) type Entries = HashMap<String, Entry>;
+
+/// The columns of an [`Entry`].
 const BREAKER: &str = "
-    select key, epoch, state, cause, step, failure_count, by_connection,
-        coalesce(max(0, min(open_until_us - :now, open_until_us - opened_at_us)), 0),
-        coalesce(max(0, :now - ramp_started_at_us), 0)
+    select key, epoch, state, cause, step, failure_count, by_connection, opened_at_us,
+        open_until_us, ramp_started_at_us
     from circuit_breaker_state where namespace = :namespace";
 
 pub(super) fn breakers(
     db: &Connection,
     me: &Identity,
-    closed_within: Duration,
-    now_us: i64,
+    entries: &Mutex<Entries>,
+    (closed_within, now_us): (Duration, i64),
 ) -> Result<Vec<StoredBreaker>, rusqlite::Error> {
     let statement = format!("{BREAKER} and (state <> 'closed' or changed_at_us > :since)");
     let mut statement = db.prepare_cached(&statement)?;
     let since = now_us.saturating_sub(micros(closed_within));
-    let params = named_params! { ":namespace": me.namespace, ":now": now_us, ":since": since };
-    let rows = statement.query_map(params, stored_breaker)?;
-    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let rows = statement
+        .query_map(named_params! { ":namespace": me.namespace, ":since": since }, entry)?
+        .collect::<Result<Vec<_>, _>>()?;
+    let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let stored = |(key, entry): (String, Entry)| {
+        let row = known(&entries, &key, entry).row(&me.instance, now_us);
+        StoredBreaker { key, row }
+    };
+    Ok(rows.into_iter().flatten().map(stored).collect())
 }
 
-/// The compare-and-set. No row is epoch zero.
-const MOVE: &str = "
-    insert into circuit_breaker_state as breaker (
+/// Writes the durable part of an entry.
+const SAVE: &str = "
+    insert into circuit_breaker_state (
         namespace, key, upstream, epoch, state, cause, step, failure_count, by_connection,
         opened_at_us, open_until_us, ramp_started_at_us, changed_at_us, changed_by)
-    select :namespace, :key, :upstream, :epoch + 1, :to, :cause, :step, :failure_count,
-        :by_connection,
-        case :to when 'open' then :now end, case :to when 'open' then :now + :open_for end,
-        case :to when 'ramping' then :now end, :now, :instance
-    where (:epoch = 0 and :to <> 'closed') or exists (
-        select 1 from circuit_breaker_state
-        where namespace = :namespace and key = :key and epoch = :epoch)
+    values (:namespace, :key, :upstream, :epoch, :state, :cause, :step, :failure_count,
+        :by_connection, :opened_at, :open_until, :ramp_started_at, :now, :instance)
     on conflict (namespace, key) do update set
         upstream = excluded.upstream, epoch = excluded.epoch, state = excluded.state,
         cause = excluded.cause, step = excluded.step, failure_count = excluded.failure_count,
         by_connection = excluded.by_connection, opened_at_us = excluded.opened_at_us,
         open_until_us = excluded.open_until_us,
         ramp_started_at_us = excluded.ramp_started_at_us,
-        changed_at_us = excluded.changed_at_us, changed_by = excluded.changed_by
-    where breaker.epoch = :epoch
-    returning epoch";
+        changed_at_us = excluded.changed_at_us, changed_by = excluded.changed_by";
 
-pub(super) fn transition(
+pub(super) fn say(
     db: &mut Connection,
     me: &Identity,
-    wanted: &Move,
-    now_us: i64,
-) -> Result<Moved, rusqlite::Error> {
+    entries: &Mutex<Entries>,
+    (said, now_us): (&Said, i64),
+) -> Result<Heard, rusqlite::Error> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let params = named_params! { ":namespace": me.namespace, ":key": said.key };
+    let stored = tx.query_row(&format!("{BREAKER} and key = :key"), params, entry).optional()?;
+    let stored = stored.flatten().map(|(_, entry)| entry).unwrap_or_default();
+    let before = known(&entries, &said.key, stored);
+    let mut after = before.clone();
+    // This is the only instance that there is.
+    let by = Speaker { instance: &me.instance, members: &[0], now: now_us };
+    let is_done = after.hear(said.epoch, &said.word, by);
+    if after.epoch != before.epoch {
+        save(&tx, me, said, &after, now_us)?;
+        record(&tx, me, said, (&before, &after), now_us)?;
+    }
+    tx.commit()?;
+    let row = after.row(&me.instance, now_us);
+    entries.insert(said.key.clone(), after);
+    Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row }) })
+}
+
+/// A stored entry with what is known of it beyond its row.
+fn known(entries: &Entries, key: &str, stored: Entry) -> Entry {
+    entries.get(key).filter(|entry| entry.epoch == stored.epoch).cloned().unwrap_or(stored)
+}
+
+fn save(
+    db: &Connection,
+    me: &Identity,
+    said: &Said,
+    entry: &Entry,
+    now_us: i64,
+) -> Result<(), rusqlite::Error> {
     let params = named_params! {
         ":namespace": me.namespace,
-        ":key": wanted.key,
-        ":upstream": wanted.upstream,
-        ":epoch": signed(wanted.from_epoch),
-        ":to": wanted.to.as_str(),
-        ":cause": wanted.cause.as_str(),
-        ":step": wanted.step,
-        ":failure_count": wanted.failure_count,
-        ":by_connection": wanted.by_connection,
-        ":open_for": micros(wanted.open_for),
+        ":key": said.key,
+        ":upstream": said.upstream,
+        ":epoch": signed(entry.epoch),
+        ":state": entry.state.as_str(),
+        ":cause": entry.cause.as_str(),
+        ":step": entry.step,
+        ":failure_count": entry.failure_count,
+        ":by_connection": entry.by_connection,
+        ":opened_at": entry.opened.map(|opened| opened.from),
+        ":open_until": entry.opened.map(|opened| opened.until),
+        ":ramp_started_at": entry.ramp_started_at,
         ":now": now_us,
         ":instance": me.instance,
     };
-    let made: Option<i64> =
-        tx.prepare_cached(MOVE)?.query_row(params, |row| row.get(0)).optional()?;
-    let Some(epoch) = made else {
-        let params =
-            named_params! { ":namespace": me.namespace, ":now": now_us, ":key": wanted.key };
-        let statement = format!("{BREAKER} and key = :key");
-        let current = tx.query_row(&statement, params, stored_breaker).optional()?;
-        return Ok(wanted.lost_to(current.flatten()));
-    };
-    record(&tx, me, wanted, epoch, now_us)?;
-    tx.commit()?;
-    Ok(Moved::Made(unsigned(epoch)))
+    db.prepare_cached(SAVE)?.execute(params)?;
+    Ok(())
 }
 
-/// Writes the event of a move.
+/// Writes the event of a transition.
 fn record(
     db: &Connection,
     me: &Identity,
-    wanted: &Move,
-    epoch: i64,
+    said: &Said,
+    (from, to): (&Entry, &Entry),
     now_us: i64,
 ) -> Result<(), rusqlite::Error> {
-    let mut detail = wanted.detail();
-    let task_ids = wanted.task_ids.iter().map(|id| Value::from(id.to_string()));
+    let mut detail = said.detail();
+    if let (Word::Trip { .. }, Some(round)) = (&said.word, &from.round) {
+        put_opening(&mut detail, &round.opening);
+    }
+    let task_ids = said.task_ids.iter().map(|id| Value::from(id.to_string()));
     detail["taskIds"] = task_ids.collect();
     db.execute(
         "insert into circuit_breaker_event (
@@ -110,12 +148,12 @@ fn record(
         (
             now_us,
             &me.namespace,
-            &wanted.key,
-            &wanted.upstream,
-            epoch,
-            wanted.from.as_str(),
-            wanted.to.as_str(),
-            wanted.cause.as_str(),
+            &said.key,
+            &said.upstream,
+            signed(to.epoch),
+            from.state.as_str(),
+            to.state.as_str(),
+            to.cause.as_str(),
             &me.instance,
             detail.to_string(),
         ),
@@ -137,20 +175,23 @@ pub(super) fn events(
     Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// None for a state that a newer version has made up: it is not ours to act on.
-fn stored_breaker(row: &Row<'_>) -> Result<Option<StoredBreaker>, rusqlite::Error> {
+/// The durable part of an entry. None for a state that a newer version has made up: it is not ours
+/// to act on.
+fn entry(row: &Row<'_>) -> Result<Option<(String, Entry)>, rusqlite::Error> {
     let Some(state) = State::parse(row.get_ref(2)?.as_str()?) else { return Ok(None) };
-    let shared = Shared {
+    let (from, until): (Option<i64>, Option<i64>) = (row.get(7)?, row.get(8)?);
+    let entry = Entry {
         epoch: unsigned(row.get(1)?),
         state,
         cause: Cause::parse(row.get_ref(3)?.as_str()?).unwrap_or(Cause::Fleet),
         step: row.get(4)?,
         failure_count: row.get(5)?,
         by_connection: row.get(6)?,
-        open_for: Duration::from_micros(unsigned(row.get(7)?)),
-        ramp_age: Duration::from_micros(unsigned(row.get(8)?)),
+        opened: from.zip(until).map(|(from, until)| Span { from, until }),
+        ramp_started_at: row.get(9)?,
+        ..Entry::default()
     };
-    Ok(Some(StoredBreaker { key: row.get(0)?, shared }))
+    Ok(Some((row.get(0)?, entry)))
 }
 
 fn breaker_event(row: &Row<'_>) -> Result<Option<BreakerEvent>, rusqlite::Error> {

@@ -19,8 +19,8 @@ use crate::domain::{
 /// Time passes and calls succeed; nothing that was under way ever reports. True when the circuit
 /// closes.
 fn closes(world: &mut World) -> bool {
-    // The longest open time with its jitter; a lease is shorter.
-    world.now += s(721);
+    // The longest open time with its jitter, and the wait for the fleet's prober; a lease is shorter.
+    world.now += s(721 + 120);
     // Three successes at most are asked for; before them an unrepeatable call may have to wait for
     // something better, after them comes the ramp.
     for _ in 0..4 {

@@ -1,7 +1,7 @@
 //! What a breaker takes over from the fleet, and what it tells it.
 
 use super::script::{Bench, s, steer};
-use crate::domain::breaker::{Cause, Mode, Policy, Shared, State};
+use crate::domain::breaker::{Cause, Evidence, Mode, Policy, Shared, State};
 
 fn row(epoch: u64, state: State) -> Shared {
     Shared {
@@ -21,6 +21,11 @@ fn adopt(bench: &mut Bench, shared: &Shared) {
     bench.transitions.extend(moved);
 }
 
+fn try_out(bench: &mut Bench) {
+    let moved = bench.breaker.try_out(bench.now);
+    bench.transitions.extend(moved);
+}
+
 #[test]
 fn an_idle_instance_adopts_an_open_circuit_with_what_is_left_of_its_time() {
     let mut bench = Bench::new(Policy::default());
@@ -33,14 +38,48 @@ fn an_idle_instance_adopts_an_open_circuit_with_what_is_left_of_its_time() {
         (Some(Cause::Fleet), Some(row(1, State::Open).cause))
     );
     assert!(!bench.transitions[0].is_shared(), "the fleet knows");
-    assert_eq!(bench.run("29+1++10+"), "oHRC");
+    assert_eq!(bench.run("29+1++"), "ooo", "the fleet has one prober");
+    try_out(&mut bench);
+    assert_eq!(bench.run("++10+"), "HRC");
 }
 
 #[test]
-fn an_open_row_whose_time_is_over_may_be_probed_at_once() {
+fn the_prober_may_try_at_once_and_gives_up_without_a_trace() {
     let mut bench = Bench::new(Policy::default());
-    adopt(&mut bench, &Shared { open_for: s(0), ..row(1, State::Open) });
-    assert_eq!(bench.run("++"), "HR");
+    try_out(&mut bench);
+    assert_eq!(bench.run("+"), "C", "there is nothing to try");
+    adopt(&mut bench, &row(1, State::Open));
+    try_out(&mut bench);
+    assert!(bench.breaker.is_trying());
+    assert_eq!(bench.run("+"), "H");
+    bench.breaker.stop_trying(bench.now);
+    assert_eq!(bench.run("++"), "oo");
+    assert!(!bench.breaker.is_trying());
+    try_out(&mut bench);
+    assert_eq!(bench.run("-+"), "Oo");
+}
+
+#[test]
+fn a_fleet_that_does_not_try_for_long_is_not_waited_for() {
+    let mut bench = Bench::new(Policy::default());
+    adopt(&mut bench, &row(1, State::Open));
+    assert_eq!(bench.run("149+1++"), "oHR");
+}
+
+#[test]
+fn an_instance_says_what_it_has_seen_itself() {
+    let mut bench = Bench::new(Policy::default());
+    let mut said = Vec::new();
+    for part in ["", "+", "----", "-", "30 31", "60+", "6+"] {
+        bench.run(part);
+        said.push(bench.breaker.evidence(bench.now));
+    }
+    use Evidence::{Abstains, Bad, Good};
+    assert_eq!(said, [Abstains, Good, Good, Bad, Bad, Bad, Good]);
+    adopt(&mut bench, &row(1, State::Open));
+    assert_eq!(bench.breaker.evidence(bench.now), Good, "what others say is not its own");
+    bench.run("31");
+    assert_eq!(bench.breaker.evidence(bench.now), Abstains);
 }
 
 #[test]
@@ -82,7 +121,9 @@ fn a_ramp_is_joined_at_its_age() {
 fn an_adopted_outage_keeps_its_step_and_its_kind() {
     let mut bench = Bench::new(Policy::default());
     adopt(&mut bench, &Shared { step: 3, by_connection: true, ..row(1, State::Open) });
-    assert_eq!(bench.run("k-"), "HO");
+    assert_eq!(bench.run("k"), "O", "a check is for the fleet to use");
+    try_out(&mut bench);
+    assert_eq!(bench.run("-"), "O");
     assert_eq!(bench.transitions.last().unwrap().step, 4);
 }
 
@@ -94,7 +135,9 @@ fn the_fleet_moves_the_automatic_state_under_an_override() {
     assert_eq!(bench.run("+"), "C");
     assert!(bench.transitions.is_empty());
     steer(&mut bench.breaker, Mode::Auto, bench.now);
-    assert_eq!(bench.run("+30+"), "oH");
+    assert_eq!(bench.run("+"), "o");
+    try_out(&mut bench);
+    assert_eq!(bench.run("+"), "H");
 }
 
 #[test]

@@ -1,0 +1,176 @@
+//! A schedule: what happens, in which order, and what must be true all the while.
+
+use std::time::Duration;
+
+use super::{
+    node::Node,
+    world::{Dice, World},
+};
+use crate::domain::breaker::State;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// See the module's text.
+pub(super) struct Schedule {
+    world: World,
+    dice: Dice,
+    /// Instances that were started after the first.
+    births: usize,
+    /// Nothing has happened yet that may leave a second probe at the upstream.
+    is_orderly: bool,
+    /// Those that make calls.
+    callers: usize,
+}
+
+impl Schedule {
+    pub(super) fn new(seed: u64) -> Self {
+        let world = World::new(seed);
+        let callers = world.nodes.len();
+        Self { world, dice: Dice(!seed), births: 0, is_orderly: true, callers }
+    }
+
+    /// A while of everyday life.
+    pub(super) fn warm_up(&mut self) {
+        for _ in 0..10 {
+            self.second();
+        }
+    }
+
+    /// One second in which every instance makes calls and everything works as it does.
+    fn second(&mut self) {
+        for _ in 0..2 {
+            let world = &mut self.world;
+            world.pass(SECOND / 2);
+            world.beat();
+            for at in 0..world.nodes.len() {
+                for _ in 0..if at < self.callers { 3 } else { 0 } {
+                    let _passed = world.nodes[at].call(world.now);
+                    world.end_call(at, false);
+                }
+                world.look(at);
+                world.act(at, false);
+            }
+            self.check();
+        }
+    }
+
+    /// Anything may happen.
+    pub(super) fn trouble(&mut self, steps: usize) {
+        self.is_orderly = false;
+        for _ in 0..steps {
+            self.step();
+            self.check();
+        }
+    }
+
+    fn step(&mut self) {
+        let at = self.dice.below(self.world.nodes.len());
+        let world = &mut self.world;
+        match self.dice.below(40) {
+            0 => world.is_up = !world.is_up,
+            1 => world.nodes[at].is_sick = !world.nodes[at].is_sick,
+            2 => world.nodes[at].is_cut_off = !world.nodes[at].is_cut_off,
+            3 => {
+                // Killed, with its calls, and started anew.
+                self.births += 1;
+                let name = format!("born-{}", self.births);
+                world.nodes[at] = Node::new(name, self.dice.ballot(), world.now);
+            }
+            4 if self.dice.one_in(4) => {
+                let hour = 3_600_000_000;
+                world.clock += if self.dice.one_in(2) { hour } else { -hour };
+            }
+            5 | 6 => world.pass(SECOND * self.dice.count(90)),
+            7..=12 => world.pass(SECOND / 10 * self.dice.count(30)),
+            13..=21 => {
+                let _passed = world.nodes[at].call(world.now);
+            }
+            22..=27 => world.end_call(at, false),
+            28 => world.end_call(at, true),
+            29 => world.beat(),
+            30 => world.say_late(),
+            31..=34 => world.look(at),
+            _ => world.act(at, true),
+        }
+    }
+
+    /// What always holds; epochs, events and legal transitions are looked at word by word.
+    fn check(&self) {
+        let probes = self.world.probes();
+        assert!(!self.is_orderly || probes <= 1, "{probes} probes at once");
+    }
+
+    /// Only one instance makes calls.
+    pub(super) fn only_one_calls(&mut self) {
+        self.callers = 1;
+    }
+
+    /// All works again, and is used.
+    pub(super) fn heal(&mut self) {
+        self.callers = self.world.nodes.len();
+        self.world.is_up = true;
+        for node in &mut self.world.nodes {
+            (node.is_sick, node.is_cut_off) = (false, false);
+        }
+    }
+
+    pub(super) fn recovers(&mut self) {
+        for _ in 0..1_200 {
+            self.second();
+            let world = &self.world;
+            let is_closed = |node: &Node| node.breaker.snapshot(world.now).state == State::Closed;
+            if world.entry.state == State::Closed && world.nodes.iter().all(is_closed) {
+                return;
+            }
+        }
+        let World { entry, nodes, .. } = &self.world;
+        panic!("after 20 minutes: {entry:?} with {nodes:#?}");
+    }
+
+    pub(super) fn outage(&mut self) {
+        self.world.is_up = false;
+    }
+
+    pub(super) fn opens(&mut self) {
+        for _ in 0..10 {
+            self.second();
+            if self.world.entry.state == State::Open {
+                return;
+            }
+        }
+        panic!("after 10 seconds: {:?}", self.world.entry);
+    }
+
+    pub(super) fn minority_falls_sick(&mut self) {
+        let count = self.world.nodes.len();
+        let sick = (count - 1) / 2;
+        for node in &mut self.world.nodes[..sick] {
+            node.is_sick = true;
+        }
+    }
+
+    pub(super) fn stays_closed(&mut self, seconds: usize) {
+        for _ in 0..seconds {
+            self.second();
+            assert_eq!(self.world.entry.state, State::Closed, "{:?}", self.world.entry);
+        }
+    }
+
+    pub(super) fn store_goes_away(&mut self) {
+        self.world.nodes.iter_mut().for_each(|node| node.is_cut_off = true);
+    }
+
+    /// Calls while the store is away: none is refused for the fleet's sake.
+    pub(super) fn trouble_alone(&mut self, calls: usize) {
+        for _ in 0..calls {
+            let world = &mut self.world;
+            world.pass(SECOND / 5);
+            let at = self.dice.below(world.nodes.len());
+            let passed = world.nodes[at].call(world.now);
+            assert!(passed.is_ok(), "{passed:?}");
+            world.end_call(at, false);
+            world.act(at, true);
+        }
+        assert_eq!(self.world.row().state, State::Closed);
+    }
+}

@@ -1,0 +1,64 @@
+//! What is decided together: votes, and one prober at a time.
+
+use tokio::time::sleep;
+
+use super::{MS, Node, SECOND, store::Store};
+use crate::domain::breaker::State;
+
+#[tokio::test(start_paused = true)]
+async fn one_that_fails_alone_stays_open_alone() {
+    let store = Store::new(true);
+    let (sick, well) = (Node::start(&store).await, Node::start(&store).await);
+    for _ in 0..60 {
+        sick.check(false, 1);
+        well.check(true, 1);
+        sleep(SECOND).await;
+    }
+    assert_eq!((sick.state(), well.state()), (State::Open, State::Closed));
+    assert_eq!(store.moves(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_most_fail_the_others_open_too() {
+    let store = Store::new(true);
+    let nodes = [Node::start(&store).await, Node::start(&store).await, Node::start(&store).await];
+    nodes[2].check(true, 1);
+    sleep(SECOND).await;
+    nodes[0].trip();
+    sleep(SECOND).await;
+    assert_eq!(nodes[2].state(), State::Closed);
+    nodes[1].trip();
+    sleep(100 * MS).await;
+    assert_eq!(nodes.each_ref().map(Node::state), [State::Open; 3]);
+    assert_eq!(store.moves(), [(State::Closed, State::Open)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_opinion_may_be_a_better_one() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    one.trip();
+    sleep(64 * SECOND).await;
+    one.check(false, 1);
+    sleep(SECOND).await;
+    for _ in 0..3 {
+        other.check(true, 1);
+        sleep(SECOND).await;
+    }
+    assert_eq!((one.state(), other.state()), (State::Closed, State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prober_that_dies_is_followed_by_another() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    one.trip();
+    sleep(64 * SECOND).await;
+    assert!(store.row("payments-key").unwrap().hold.is_some());
+    drop(one);
+    for _ in 0..15 {
+        other.check(true, 1);
+        sleep(SECOND).await;
+    }
+    assert_eq!(other.state(), State::Closed);
+}
