@@ -13,13 +13,14 @@ use tracing::{debug, warn};
 
 use super::{seat::Seat, status::Status};
 use crate::{
-    breakers::{Breakers, Change},
+    breakers::{Breakers, Change, Steered},
     clock,
     domain::{
         breaker::{Mode, Scope},
         fleet::{
             mind::{Company, LEASE, Step},
             poll_every,
+            word::Word,
         },
     },
     store::{Error, Presence, StateStore},
@@ -81,7 +82,7 @@ impl Exchange {
         let rows = bounded(self.store.breakers(CLOSED_WITHIN)).await?;
         self.status.send_modify(|status| status.last_ok = Some(clock::now()));
         let mut rows: HashMap<_, _> =
-            rows.into_iter().map(|found| (found.key, found.row)).collect();
+            rows.into_iter().map(|found| (found.key.clone(), found)).collect();
         for seat in &mut self.seats {
             let row = rows.remove(seat.circuit.key());
             seat.read(row, asked_at);
@@ -89,6 +90,16 @@ impl Exchange {
         self.notice_lost_epochs(asked_at);
         self.alone_at = None;
         self.act().await
+    }
+
+    /// Somebody steered a circuit here.
+    pub(super) async fn steered(&mut self, steered: Steered) -> Result<(), Error> {
+        let is_it = |seat: &Seat| Arc::ptr_eq(&seat.circuit, &steered.circuit);
+        let Some(at) = self.seats.iter().position(is_it) else { return Ok(()) };
+        if steered.reach == Scope::Fleet {
+            self.seats[at].steered(steered.act);
+        }
+        self.attend(at).await
     }
 
     /// Does what is to be done about each circuit.
@@ -137,6 +148,14 @@ impl Exchange {
     async fn attend(&mut self, at: usize) -> Result<(), Error> {
         let company = self.company();
         let Some(seat) = self.seats.get_mut(at) else { return Ok(()) };
+        if let Some(decree) = seat.decree(clock::now()) {
+            bounded(self.store.decree(&decree)).await?;
+            if seat.told() {
+                let said = seat.said(Word::Reset, clock::now());
+                let heard = bounded(self.store.say(&said)).await?;
+                seat.read(heard.row, clock::now());
+            }
+        }
         for _ in 0..MOST_STEPS {
             let now = clock::now();
             let is_automatic = seat.circuit.snapshot(now).mode == Mode::Auto;
@@ -159,7 +178,7 @@ impl Exchange {
                         status.published += u64::from(heard.is_done && moves);
                         status.lost += u64::from(!heard.is_done && moves);
                     });
-                    seat.read(heard.row.map(|stored| stored.row), now);
+                    seat.read(heard.row, now);
                 }
             }
         }

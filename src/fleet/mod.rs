@@ -29,7 +29,7 @@ use tokio::{
 use tracing::debug;
 
 use crate::{
-    breakers::{Breakers, Change},
+    breakers::{Breakers, Change, Steered},
     clock,
     domain::{
         fleet::{beat_every, poll_every},
@@ -75,6 +75,7 @@ pub struct Fleet {
     exchange: Exchange,
     store: Arc<dyn StateStore>,
     changes: broadcast::Receiver<Change>,
+    orders: broadcast::Receiver<Steered>,
     status: watch::Sender<Status>,
     outage: Outage,
     away: Backoff,
@@ -98,6 +99,7 @@ impl Fleet {
             exchange,
             store,
             changes,
+            orders: breakers.orders(),
             status,
             outage: Outage::new(CONSEQUENCE),
             away: AWAY,
@@ -143,6 +145,7 @@ impl Fleet {
         loop {
             tokio::select! {
                 change = self.changes.recv() => self.hear(change).await,
+                steered = self.orders.recv() => self.steered(steered).await,
                 news = link.news() => self.heed(news, &link),
                 () = sleep_until(self.look_at.into()) => self.look(&mut link).await,
                 () = sleep_until(self.attend_at.into()) => self.attend().await,
@@ -201,6 +204,14 @@ impl Fleet {
             if let Err(cause) = self.exchange.act().await {
                 self.looked(Err(cause));
             }
+        }
+    }
+
+    /// Somebody steered a circuit, here. What the store cannot be told now it is told later.
+    async fn steered(&mut self, steered: Result<Steered, RecvError>) {
+        let Ok(steered) = steered else { return };
+        if let Err(cause) = self.exchange.steered(steered).await {
+            self.looked(Err(cause));
         }
     }
 

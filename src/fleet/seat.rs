@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
+use tracing::warn;
+
 use crate::{
     breakers::Circuit,
     domain::{
@@ -11,8 +13,9 @@ use crate::{
             row::Row,
             word::Word,
         },
+        order::{Act, Order, OrderError, Signature, Wish},
     },
-    store::Said,
+    store::{Decree, Said, StoredBreaker, StoredOrder},
 };
 
 /// See the module docs.
@@ -25,17 +28,85 @@ pub(super) struct Seat {
     row: Option<(Row, Instant)>,
     /// When calls were refused last.
     refused_at: Option<Instant>,
+    /// The fleet's order that was obeyed last.
+    obeyed: Option<StoredOrder>,
+    /// What was ordered here and the store does not know yet.
+    untold: Option<Act>,
 }
 
 impl Seat {
     pub(super) fn new(circuit: Arc<Circuit>) -> Self {
         let terms = circuit.terms();
-        Self { circuit, terms, mind: Mind::default(), row: None, refused_at: None }
+        Self {
+            circuit,
+            terms,
+            mind: Mind::default(),
+            row: None,
+            refused_at: None,
+            obeyed: None,
+            untold: None,
+        }
     }
 
     /// The store says so.
-    pub(super) fn read(&mut self, row: Option<Row>, asked_at: Instant) {
+    pub(super) fn read(&mut self, stored: Option<StoredBreaker>, asked_at: Instant) {
+        let (row, order) = stored.map(|stored| (stored.row, stored.order)).unzip();
         self.row = row.map(|row| (row, asked_at));
+        if self.untold.is_none() {
+            self.obey(order.flatten(), asked_at);
+        }
+    }
+
+    /// Obeys the fleet's order where it is another than before.
+    fn obey(&mut self, order: Option<StoredOrder>, now: Instant) {
+        let is_same = |(a, b): (&StoredOrder, &StoredOrder)| {
+            (a.mode, &a.by, &a.reason, a.until_us) == (b.mode, &b.by, &b.reason, b.until_us)
+        };
+        match (&order, &self.obeyed) {
+            (None, None) => return,
+            (Some(order), Some(obeyed)) if is_same((order, obeyed)) => return,
+            (Some(order), _) => match act_of(order, now) {
+                Ok(act) => self.circuit.steer(&act, now),
+                Err(error) => {
+                    let name = &**self.circuit.name();
+                    warn!(upstream = name, %error, "an order in the store cannot be obeyed");
+                }
+            },
+            (None, Some(_)) => {
+                if let Ok(signature) = Signature::new(None, "the order in the store is gone") {
+                    self.circuit.steer(&Act::Lift(signature), now);
+                }
+            }
+        }
+        self.obeyed = order;
+    }
+
+    /// Somebody steered the circuit here, for all.
+    pub(super) fn steered(&mut self, act: Act) {
+        self.untold = Some(act);
+    }
+
+    /// What the store is to be told of that.
+    pub(super) fn decree(&self, now: Instant) -> Option<Decree> {
+        let act = self.untold.as_ref()?;
+        let Signature { by, reason } = act.signature();
+        let (mode, ttl) = match act {
+            Act::Order(order) => (Some(order.mode()), order.left(now)),
+            Act::Lift(_) | Act::Reset(_) => (None, None),
+        };
+        Some(Decree {
+            key: self.circuit.key().to_owned(),
+            upstream: self.circuit.name().to_string(),
+            mode,
+            by: by.to_string(),
+            reason: reason.to_string(),
+            ttl,
+        })
+    }
+
+    /// The store knows. Returns whether the circuit was reset besides.
+    pub(super) fn told(&mut self) -> bool {
+        matches!(self.untold.take(), Some(Act::Reset(_)))
     }
 
     /// The row by now. None says that it is closed.
@@ -94,4 +165,11 @@ impl Seat {
         let epoch = self.circuit.local(now).shared.epoch;
         self.row.as_ref().is_some_and(|(row, _)| row.epoch < epoch)
     }
+}
+
+/// What an order in the store asks for. Plain SQL may have put it there, so it is checked.
+fn act_of(order: &StoredOrder, now: Instant) -> Result<Act, OrderError> {
+    let StoredOrder { mode, by, reason, left, .. } = order;
+    let by = Some(by.as_str()).filter(|by| !by.is_empty());
+    Order::new(Wish { mode: *mode, reason, by, ttl: *left }, now).map(Act::Order)
 }

@@ -4,6 +4,7 @@
 //! for a fleet, SQLite both for one instance. Nothing here decides anything: a statement either
 //! did what it says or did not.
 
+mod decree;
 pub mod migrate;
 mod open;
 mod outage;
@@ -29,6 +30,7 @@ use crate::domain::{
     task::{CallRecord, Origin, TaskId},
 };
 
+pub use decree::{Decree, StoredOrder};
 pub use open::{Kind, Stores, open, reader};
 pub use outage::{Outage, causes};
 pub use past::{Opening, PastPage, PastQuery, PastStore, past};
@@ -60,6 +62,8 @@ pub struct StoredBreaker {
     pub key: String,
     /// What it says.
     pub row: Row,
+    /// The order that is in force, beside the automatic state.
+    pub order: Option<StoredOrder>,
 }
 
 /// A word about a shared breaker.
@@ -165,6 +169,12 @@ pub trait StateStore: Send + Sync {
     /// # Errors
     /// The store is away or refuses.
     async fn say(&self, said: &Said) -> Result<Heard, Error>;
+
+    /// Gives an order to all instances, or lifts the one that is in force. The last one wins.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn decree(&self, decree: &Decree) -> Result<(), Error>;
 
     /// The last transitions of a breaker, newest first.
     ///

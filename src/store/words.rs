@@ -48,6 +48,7 @@ impl Said {
             Word::Fail { .. } | Word::Confirm { .. } => (State::Open, Cause::ProbeFailed),
             Word::Release { .. } => (State::Open, Cause::OpenTimeOver),
             Word::Close { .. } => (State::Closed, Cause::RampOver),
+            Word::Reset => (State::Closed, Cause::Override),
         })
     }
 }

@@ -27,8 +27,8 @@ use fusebox::{
         units::Percent,
     },
     store::{
-        Batch, BreakerEvent, Error, Heard, Hints, HistoryStore, Presence, RollupQuery, Said,
-        StateStore, StoredBreaker, StoredTask, TaskQuery,
+        Batch, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Presence, RollupQuery,
+        Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
     },
 };
 use serde_json::json;
@@ -280,6 +280,10 @@ impl Sample {
 impl StateStore for Sample {
     async fn breakers(&self, _: Duration) -> Result<Vec<StoredBreaker>, Error> {
         unreachable!("the admin port reads breakers from the process")
+    }
+
+    async fn decree(&self, _: &Decree) -> Result<(), Error> {
+        unreachable!("orders go through the breakers")
     }
 
     async fn say(&self, _: &Said) -> Result<Heard, Error> {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use fusebox::{
     domain::{
-        breaker::{Cause, State},
+        breaker::{Cause, Mode, State},
         fleet::word::{Opening, Vote, Word},
         quorum::Quorum,
     },
-    store::{Kind, StateStore, StoredBreaker},
+    store::{Decree, Kind, StateStore, StoredBreaker},
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn an_open_breaker_is_seen_by_others_and_after_a_restart() {
     for store in Store::both().await {
         assert!(trip(&*store.open("a").state, 0, OPENING).await.is_done);
         let breakers = store.open("b").state.breakers(Duration::ZERO).await.unwrap();
-        let [StoredBreaker { key, row }] = &breakers[..] else {
+        let [StoredBreaker { key, row, order: None }] = &breakers[..] else {
             panic!("one breaker: {breakers:?}");
         };
         assert_eq!(key, "payments");
@@ -243,4 +243,42 @@ async fn a_store_with_one_user_gives_no_hints() {
     let state = store.open("a").state;
     assert!(state.subscribe().await.unwrap().is_none());
     assert_eq!(state.heartbeat(&presence(EVER)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_last_order_is_in_force_until_it_ends_or_is_lifted() {
+    for store in Store::both().await {
+        let state = store.open("a").state;
+        let order = |mode, ttl| Decree {
+            key: "payments".into(),
+            upstream: "pay".into(),
+            mode,
+            by: "ann".into(),
+            reason: "the ledger's move".into(),
+            ttl,
+        };
+        let in_force = || async {
+            let breakers = store.open("b").state.breakers(EVER).await.unwrap();
+            breakers.into_iter().next().and_then(|stored| stored.order)
+        };
+        state.decree(&order(Some(Mode::ForcedOpen), None)).await.unwrap();
+        let found = in_force().await.unwrap();
+        assert_eq!((found.mode, found.left), (Mode::ForcedOpen, None));
+        assert_eq!((&*found.by, &*found.reason), ("ann", "the ledger's move"));
+        state.decree(&order(Some(Mode::Disabled), Some(EVER))).await.unwrap();
+        let found = in_force().await.unwrap();
+        assert_eq!(found.mode, Mode::Disabled);
+        assert!(found.left.unwrap() > EVER / 2 && found.left.unwrap() <= EVER);
+        state.decree(&order(Some(Mode::Shadow), Some(Duration::ZERO))).await.unwrap();
+        assert_eq!(in_force().await, None, "it is over");
+        state.decree(&order(Some(Mode::ForcedOpen), None)).await.unwrap();
+        state.decree(&order(None, None)).await.unwrap();
+        assert_eq!(in_force().await, None, "it is lifted");
+        let events = state.events("payments", 10).await.unwrap();
+        assert_eq!(events.len(), 5);
+        assert_eq!((events[0].cause, events[0].epoch), (Cause::Override, 0));
+        assert_eq!(events[4].detail["by"], json!("ann"));
+        // The automatic state is untouched, and begins as ever.
+        assert!(trip(&*state, 0, OPENING).await.is_done);
+    }
 }

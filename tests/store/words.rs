@@ -96,6 +96,7 @@ fn any_word(dice: &mut fastrand::Rng, entry: &Entry) -> Word {
         11 => Word::Renew { lease, ttl: LONG },
         12 => Word::Pass { lease, ramp: span(dice) },
         13 => Word::Fail { lease, opening },
+        14 if dice.u8(..8) == 0 => Word::Reset,
         14 if dice.bool() => Word::Confirm { opening, after: span(dice) },
         14 => Word::Release { lease },
         _ => Word::Close { ramp: span(dice) },

@@ -133,6 +133,7 @@ impl Entry {
             Word::Confirm { opening, after } => self.confirm(opening, *after, by),
             Word::Release { lease } => self.release(*lease, by),
             Word::Close { ramp } => self.close(*ramp, by),
+            Word::Reset => self.reset(),
         }
     }
 
@@ -296,6 +297,16 @@ impl Entry {
         self.by_connection = opening.by_connection;
         (self.lease, self.doubt, self.ramp_started_at) = (None, None, None);
         self.enter(State::Open, cause);
+    }
+
+    fn reset(&mut self) -> bool {
+        if self.state == State::Closed {
+            return false;
+        }
+        self.end_outage();
+        (self.step, self.ramp_started_at) = (0, None);
+        self.enter(State::Closed, Cause::Override);
+        true
     }
 
     fn end_outage(&mut self) {

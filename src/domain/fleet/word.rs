@@ -103,6 +103,8 @@ pub enum Word {
         /// Its lease.
         lease: LeaseId,
     },
+    /// Somebody closes it, whatever it is.
+    Reset,
     /// The ramp is over.
     Close {
         /// How long it was to be.

@@ -24,6 +24,7 @@ use crate::{
     domain::{
         breaker::{Cause, Mode, Policy, Scope, State},
         fleet::word::Word,
+        order::{Act, Order, Signature, Wish},
         quorum::Quorum,
     },
 };
@@ -34,6 +35,7 @@ const MS: Duration = Duration::from_millis(1);
 
 /// One instance with one circuit.
 struct Node {
+    breakers: Arc<Breakers>,
     circuit: Arc<Circuit>,
     knew_the_fleet: bool,
     status: watch::Receiver<Status>,
@@ -58,11 +60,28 @@ impl Node {
         let knew_the_fleet = fleet.adopt_at_start().await;
         let (_stop, stopped) = oneshot::channel();
         tokio::spawn(fleet.run(async { drop::<Result<(), _>>(stopped.await) }));
-        Self { circuit, knew_the_fleet, status, _stop }
+        Self { breakers, circuit, knew_the_fleet, status, _stop }
     }
 
     fn check(&self, ok: bool, times: u32) {
         (0..times).for_each(|_| self.circuit.check(ok, clock::now()));
+    }
+
+    fn steer(&self, act: Act, reach: Scope) {
+        self.breakers.steer(&self.circuit, act, reach, clock::now()).unwrap();
+    }
+
+    fn order(&self, mode: Mode, reach: Scope) {
+        let wish = Wish { mode, reason: "the ledger moves", by: Some("ann"), ttl: None };
+        self.steer(Act::Order(Order::new(wish, clock::now()).unwrap()), reach);
+    }
+
+    fn lift(&self) {
+        self.steer(Act::Lift(Signature::new(None, "done").unwrap()), Scope::Fleet);
+    }
+
+    fn reset(&self) {
+        self.steer(Act::Reset(Signature::new(None, "done").unwrap()), Scope::Fleet);
     }
 
     /// Checks succeed, one after the other.

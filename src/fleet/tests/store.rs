@@ -21,7 +21,10 @@ use crate::{
             row::Row,
         },
     },
-    store::{BreakerEvent, Error, Heard, Hints, Presence, Said, StateStore, StoredBreaker},
+    store::{
+        BreakerEvent, Decree, Error, Heard, Hints, Presence, Said, StateStore, StoredBreaker,
+        StoredOrder,
+    },
 };
 
 /// How the store behaves now.
@@ -46,6 +49,7 @@ pub(super) struct Store {
     gives_hints: bool,
     began: Instant,
     entries: Mutex<BTreeMap<String, (Entry, Instant)>>,
+    orders: Mutex<BTreeMap<String, StoredOrder>>,
     made: Mutex<Vec<Made>>,
     /// Ballots of those who live, and until when.
     members: Mutex<BTreeMap<u32, Instant>>,
@@ -64,6 +68,7 @@ impl Store {
             gives_hints,
             began: clock::now(),
             entries: Mutex::default(),
+            orders: Mutex::default(),
             made: Mutex::default(),
             members: Mutex::default(),
             listeners: Mutex::default(),
@@ -106,6 +111,11 @@ impl Store {
         self.entries.lock().unwrap().get(key).map(|(entry, _)| entry.row("nobody", self.now()))
     }
 
+    fn stored(&self, key: &str, row: Row) -> StoredBreaker {
+        let order = self.orders.lock().unwrap().get(key).cloned();
+        StoredBreaker { key: key.to_owned(), row, order }
+    }
+
     /// Tells everybody to look.
     pub(super) fn hint(&self) {
         let is_there = |line: &mpsc::Sender<()>| line.try_send(()).is_ok() || !line.is_closed();
@@ -130,14 +140,13 @@ impl StateStore for Handle {
         store.reads.fetch_add(1, Relaxed);
         store.answer().await?;
         let entries = store.entries.lock().unwrap();
-        let listed = entries.iter().filter(|(_, (entry, changed_at))| {
+        let listed = entries.iter().filter(|(key, (entry, changed_at))| {
             let is_recent = clock::now() - *changed_at < closed_within;
-            is_recent || entry.state != State::Closed || entry.round.is_some()
+            let is_quiet = entry.state == State::Closed && entry.round.is_none();
+            is_recent || !is_quiet || store.orders.lock().unwrap().contains_key(*key)
         });
         let now = store.now();
-        Ok(listed
-            .map(|(key, (entry, _))| StoredBreaker { key: key.clone(), row: entry.row(me, now) })
-            .collect())
+        Ok(listed.map(|(key, (entry, _))| store.stored(key, entry.row(me, now))).collect())
     }
 
     async fn say(&self, said: &Said) -> Result<Heard, Error> {
@@ -160,7 +169,27 @@ impl StateStore for Handle {
         if is_done {
             store.hint();
         }
-        Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row }) })
+        Ok(Heard { is_done, row: Some(store.stored(&said.key, row)) })
+    }
+
+    async fn decree(&self, decree: &Decree) -> Result<(), Error> {
+        let Self(store, _) = self;
+        store.answer().await?;
+        let entry = (Entry::default(), clock::now());
+        store.entries.lock().unwrap().entry(decree.key.clone()).or_insert(entry);
+        let mut orders = store.orders.lock().unwrap();
+        match decree.mode {
+            None => drop(orders.remove(&decree.key)),
+            Some(mode) => {
+                let Decree { by, reason, ttl, .. } = decree.clone();
+                let until_us = ttl.map(|ttl| i64::try_from(ttl.as_micros()).unwrap());
+                let order = StoredOrder { mode, by, reason, left: ttl, until_us };
+                orders.insert(decree.key.clone(), order);
+            }
+        }
+        drop(orders);
+        store.hint();
+        Ok(())
     }
 
     async fn events(&self, _: &str, _: u32) -> Result<Vec<BreakerEvent>, Error> {

@@ -2,8 +2,14 @@
 
 use tokio::time::sleep;
 
-use super::{MS, Node, SECOND, store::Store};
-use crate::domain::breaker::State;
+use super::{
+    MS, Node, SECOND,
+    store::{Mood, Store},
+};
+use crate::{
+    clock,
+    domain::breaker::{Mode, Scope, State},
+};
 
 #[tokio::test(start_paused = true)]
 async fn one_that_fails_alone_stays_open_alone() {
@@ -61,4 +67,58 @@ async fn a_prober_that_dies_is_followed_by_another() {
         sleep(SECOND).await;
     }
     assert_eq!(other.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_reaches_all_instances_and_its_end_too() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    one.order(Mode::ForcedOpen, Scope::Fleet);
+    sleep(100 * MS).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Open));
+    let order = other.circuit.snapshot(clock::now()).order.expect("it is told");
+    let signature = order.signature;
+    assert_eq!((&*signature.by, &*signature.reason), ("ann", "the ledger moves"));
+    let late = Node::start(&store).await;
+    assert_eq!(late.state(), State::Open, "one that starts later knows it before it is ready");
+    other.lift();
+    sleep(100 * MS).await;
+    assert_eq!([&one, &other, &late].map(Node::state), [State::Closed; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_for_one_instance_is_nobody_elses() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    one.order(Mode::ForcedOpen, Scope::Instance);
+    sleep(10 * SECOND).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Closed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_the_store_could_not_be_told_is_told_when_it_is_back() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    store.be(Mood::Away);
+    one.order(Mode::ForcedOpen, Scope::Fleet);
+    sleep(10 * SECOND).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Closed));
+    store.be(Mood::Well);
+    sleep(10 * SECOND).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_closes_the_circuit_everywhere() {
+    let store = Store::new(true);
+    let (one, other) = (Node::start(&store).await, Node::start(&store).await);
+    one.trip();
+    sleep(SECOND).await;
+    assert_eq!(other.state(), State::Open);
+    other.reset();
+    sleep(100 * MS).await;
+    assert_eq!((one.state(), other.state()), (State::Closed, State::Closed));
+    assert_eq!(store.moves().last(), Some(&(State::Open, State::Closed)));
 }

@@ -12,6 +12,7 @@ mod error;
 mod listen;
 mod literal;
 pub(super) mod migrate;
+mod orders;
 mod past;
 mod pool;
 mod read;
@@ -36,8 +37,8 @@ use async_trait::async_trait;
 
 use self::{connection::Connector, pool::Pool, session::Session, tables::Tables};
 use super::{
-    Batch, BreakerEvent, Error, Heard, Hints, HistoryStore, Identity, Presence, RollupQuery, Said,
-    StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Batch, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Identity, Presence,
+    RollupQuery, Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::domain::learn::rollup::{Rollup, RollupKey};
 
@@ -86,6 +87,10 @@ impl Postgres {
 impl StateStore for Postgres {
     async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
         state::breakers(self, closed_within).await
+    }
+
+    async fn decree(&self, decree: &Decree) -> Result<(), Error> {
+        orders::decree(self, decree).await
     }
 
     async fn say(&self, said: &Said) -> Result<Heard, Error> {

@@ -11,13 +11,13 @@ use uuid::Uuid;
 use super::{Postgres, session::Lease};
 use crate::{
     domain::{
-        breaker::{Cause, State},
+        breaker::{Cause, Mode, State},
         fleet::{
             electorate::Electorate,
             row::{Doubt, Hold, Round, Row},
         },
     },
-    store::{BreakerEvent, Error, Presence, StoredBreaker, rows::unsigned},
+    store::{BreakerEvent, Error, Presence, StoredBreaker, StoredOrder, rows::unsigned},
 };
 
 /// The columns of a [`StoredBreaker`]. A span that begins later than now is over: then the clock was
@@ -34,7 +34,11 @@ const BREAKER: &str = "
     case when lease_from <= now then (1000000 * extract(epoch from lease_until - now))::bigint end,
     probe_failed_by[1],
     case when probe_failed_at > now then 9000000000000000
-        else (1000000 * extract(epoch from now - probe_failed_at))::bigint end
+        else (1000000 * extract(epoch from now - probe_failed_at))::bigint end,
+    case when override_until is null or override_until > now then override end,
+    coalesce(override_by, ''), coalesce(override_reason, ''),
+    (1000000 * extract(epoch from override_until - now))::bigint,
+    (1000000 * extract(epoch from override_until))::bigint
     from (select *, clock_timestamp() as now from @circuit_breaker_state where namespace = $1) b";
 
 pub(super) async fn breakers(
@@ -146,7 +150,16 @@ fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
         doubt: doubter
             .map(|name| Doubt { is_mine: is_me(Some(name)), age: left(17).unwrap_or_default() }),
     };
-    Some(StoredBreaker { key: row.get(0), row: fleet })
+    // A mode that a newer version has made up is not ours to obey.
+    let mode = row.get::<_, Option<&str>>(18).and_then(Mode::parse);
+    let order = mode.map(|mode| StoredOrder {
+        mode,
+        by: row.get(19),
+        reason: row.get(20),
+        left: row.get::<_, Option<i64>>(21).map(span),
+        until_us: row.get(22),
+    });
+    Some(StoredBreaker { key: row.get(0), row: fleet, order })
 }
 
 fn breaker_event(row: &PgRow) -> Option<BreakerEvent> {

@@ -116,6 +116,20 @@ const OPENS_AS_VOTED: &str = "opened_at = clock.now,
     lease_id = null, lease_by = null, lease_from = null, lease_until = null,
     probe_failed_by = '{}', probe_failed_at = null, ramp_started_at = null";
 
+/// What comes of a failed probe: the second opinion, or the only one there can be, opens it again.
+const FAILED: &str = "
+    opened_at = case when is_final then clock.now else b.opened_at end,
+    open_until = case when is_final
+        then clock.now + $11 * interval '1 microsecond' else b.open_until end,
+    step = case when is_final then $8 else b.step end,
+    failure_count = case when is_final then $9 else b.failure_count end,
+    by_connection = case when is_final then $10 else b.by_connection end,
+    probe_failed_by = case when is_final then '{}' else array[$4] end,
+    probe_failed_at = case when is_final then null else clock.now end";
+/// How the vote went, for its event.
+const VOTES: &str = "b.vote_opening || jsonb_build_object('bad', tally.bad, 'good', tally.good,
+    'abstained', tally.abstained, 'electorate', b.electorate, 'reporters', tally.reporters)";
+
 /// A transition: its guard, what it sets, and what its event tells besides the speaker's numbers.
 struct Transition {
     /// Its cause.
@@ -147,9 +161,7 @@ impl Transition {
                     reached(*quorum)
                 ),
                 sets: OPENS_AS_VOTED.to_owned(),
-                told: "b.vote_opening || jsonb_build_object('bad', tally.bad, 'good', tally.good,
-                    'abstained', tally.abstained, 'electorate', b.electorate,
-                    'reporters', tally.reporters)",
+                told: VOTES,
             },
             Word::Acquire { is_early, .. } => Self::plain(
                 format!(
@@ -176,17 +188,7 @@ impl Transition {
                         as is_final
                     from @circuit_breaker_state where namespace = $1 and key = $2) verdict",
                 guard: IS_HELD.to_owned(),
-                sets: format!(
-                    "{FREED},
-                    opened_at = case when is_final then clock.now else b.opened_at end,
-                    open_until = case when is_final
-                        then clock.now + $11 * interval '1 microsecond' else b.open_until end,
-                    step = case when is_final then $8 else b.step end,
-                    failure_count = case when is_final then $9 else b.failure_count end,
-                    by_connection = case when is_final then $10 else b.by_connection end,
-                    probe_failed_by = case when is_final then '{{}}' else array[$4] end,
-                    probe_failed_at = case when is_final then null else clock.now end"
-                ),
+                sets: format!("{FREED}, {FAILED}"),
                 told: "jsonb_build_object('isConfirmed', is_final)",
             },
             Word::Confirm { .. } => Self::plain(
@@ -198,6 +200,13 @@ impl Transition {
                 OPENS,
             ),
             Word::Release { .. } => Self::plain(IS_HELD, FREED),
+            Word::Reset => Self::plain(
+                "b.state <> 'closed'",
+                format!(
+                    "{FREED}, opened_at = null, open_until = null, step = 0,
+                    probe_failed_by = '{{}}', probe_failed_at = null, ramp_started_at = null"
+                ),
+            ),
             Word::Close { .. } => Self::plain(
                 "b.state = 'ramping'
                     and (b.ramp_started_at + $13 * interval '1 microsecond' <= clock.now
@@ -339,7 +348,7 @@ impl Numbers {
             Word::Fail { lease, opening } => (micros(opening.open_for), *lease, 0),
             Word::Confirm { opening, after } => (micros(opening.open_for), 0, micros(*after)),
             Word::Close { ramp } => (0, 0, micros(*ramp)),
-            Word::Trip { .. } | Word::Vote(_) => (0, 0, 0),
+            Word::Trip { .. } | Word::Vote(_) | Word::Reset => (0, 0, 0),
         };
         Self {
             to,

@@ -8,6 +8,7 @@
 mod error;
 mod history;
 pub(super) mod migrate;
+mod orders;
 mod past;
 mod read;
 mod state;
@@ -25,7 +26,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    Batch, BoxError, BreakerEvent, Error, Heard, Hints, HistoryStore, Identity, Presence,
+    Batch, BoxError, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Identity, Presence,
     RollupQuery, Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
 };
 use crate::{
@@ -101,6 +102,12 @@ impl StateStore for Sqlite {
         let now_us = clock::wall_us();
         let entries = Arc::clone(&self.entries);
         on(&self.state, move |db| state::breakers(db, &me, &entries, (closed_within, now_us))).await
+    }
+
+    async fn decree(&self, decree: &Decree) -> Result<(), Error> {
+        let (me, decree) = (Arc::clone(&self.identity), decree.clone());
+        let now_us = clock::wall_us();
+        on(&self.writer, move |db| orders::decree(db, &me, &decree, now_us)).await
     }
 
     async fn say(&self, said: &Said) -> Result<Heard, Error> {

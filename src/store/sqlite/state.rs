@@ -9,6 +9,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
 use serde_json::Value;
 
+use super::orders;
 use crate::{
     domain::{
         breaker::{Cause, State},
@@ -40,7 +41,9 @@ pub(super) fn breakers(
     entries: &Mutex<Entries>,
     (closed_within, now_us): (Duration, i64),
 ) -> Result<Vec<StoredBreaker>, rusqlite::Error> {
-    let statement = format!("{BREAKER} and (state <> 'closed' or changed_at_us > :since)");
+    let statement = format!(
+        "{BREAKER} and (state <> 'closed' or override is not null or changed_at_us > :since)"
+    );
     let mut statement = db.prepare_cached(&statement)?;
     let since = now_us.saturating_sub(micros(closed_within));
     let rows = statement
@@ -49,9 +52,10 @@ pub(super) fn breakers(
     let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
     let stored = |(key, entry): (String, Entry)| {
         let row = known(&entries, &key, entry).row(&me.instance, now_us);
-        StoredBreaker { key, row }
+        let order = orders::of(db, me, &key, now_us)?;
+        Ok(StoredBreaker { key, row, order })
     };
-    Ok(rows.into_iter().flatten().map(stored).collect())
+    rows.into_iter().flatten().map(stored).collect()
 }
 
 /// Writes the durable part of an entry.
@@ -92,7 +96,8 @@ pub(super) fn say(
     tx.commit()?;
     let row = after.row(&me.instance, now_us);
     entries.insert(said.key.clone(), after);
-    Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row }) })
+    let order = orders::of(db, me, &said.key, now_us)?;
+    Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row, order }) })
 }
 
 /// A stored entry with what is known of it beyond its row.

@@ -1,0 +1,54 @@
+//! Orders about shared breakers: beside the automatic state, so that their end returns to it.
+
+use tokio_postgres::types::Type;
+
+use super::{
+    Postgres, listen,
+    state::{LIMIT, Param, micros},
+};
+use crate::store::{Decree, Error};
+
+/// The last order wins. It leaves an event under the epoch that it finds.
+const DECREE: &str = "
+    with clock as (select clock_timestamp() as now), made as (
+        insert into @circuit_breaker_state as b (
+            namespace, key, upstream, epoch, state, cause, changed_by,
+            override, override_by, override_reason, override_until)
+        select $1, $2, $3, 0, 'closed', 'override', $4, $5, $6, $7,
+            clock.now + $8 * interval '1 microsecond'
+        from clock
+        on conflict (namespace, key) do update set
+            override = excluded.override, override_by = excluded.override_by,
+            override_reason = excluded.override_reason, override_until = excluded.override_until,
+            changed_at = clock_timestamp(), changed_by = excluded.changed_by
+        returning epoch, state
+    ), event as (
+        insert into @circuit_breaker_event (
+            at, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail)
+        select clock.now, $1, $2, $3, epoch, state, state, 'override', $4, $9 from made, clock
+    )
+    select pg_notify($10, left($2, 256)) from made";
+
+pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Error> {
+    let me = &store.identity;
+    let (mode, ttl) = (decree.mode.map(|mode| mode.as_str()), decree.ttl.map(micros));
+    // Who lifts an order stands in the event alone.
+    let by = decree.mode.map(|_| &*decree.by);
+    let reason = decree.mode.map(|_| &*decree.reason);
+    let params: [Param<'_>; 10] = [
+        (&me.namespace, Type::TEXT),
+        (&decree.key, Type::TEXT),
+        (&decree.upstream, Type::TEXT),
+        (&me.instance, Type::TEXT),
+        (&mode, Type::TEXT),
+        (&by, Type::TEXT),
+        (&reason, Type::TEXT),
+        (&ttl, Type::INT8),
+        (&decree.detail(), Type::JSONB),
+        (&listen::channel(&me.namespace), Type::TEXT),
+    ];
+    let statement = store.tables.name(DECREE);
+    let lease = store.sync.lease().await?;
+    lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
+    Ok(())
+}
