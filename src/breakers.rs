@@ -251,6 +251,11 @@ impl Circuit {
         self.has_refused.swap(false, Ordering::Relaxed)
     }
 
+    /// Whether the fleet keeps it open, and not this instance alone.
+    pub fn is_agreed(&self) -> bool {
+        self.lock().is_agreed()
+    }
+
     /// How the fleet decides about it.
     pub fn terms(&self) -> Terms {
         Terms::of(&self.policy)

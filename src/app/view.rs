@@ -16,11 +16,15 @@ use crate::{
         BreakerView, HistoryView, LastResult, ServiceView, StatusView, StoreView, SyncMode,
         TrafficView, View,
     },
-    breakers::Breakers,
+    breakers::{Breakers, Circuit},
     checks::HealthBoard,
     clock,
     config::{Config, Listen},
-    domain::breaker::{Mode, Scope, State},
+    domain::{
+        breaker::{Mode, Scope, State},
+        explain::{FleetFacts, Sync},
+        fleet::poll_every,
+    },
     fleet,
     history::Recorder,
     proxy::plane::{NOWHERE, TrafficBoard},
@@ -106,15 +110,16 @@ impl Process {
 impl View for Process {
     fn breakers(&self) -> Vec<BreakerView> {
         let now = clock::now();
-        let live = self.parts.fleet.borrow().live.max(1);
-        let view = |circuit: &Arc<crate::breakers::Circuit>| BreakerView {
+        let status = self.parts.fleet.borrow().clone();
+        let live = status.live.max(1);
+        let view = |circuit: &Arc<Circuit>| BreakerView {
             name: Arc::clone(circuit.name()),
             key: circuit.key().to_owned(),
             scope: circuit.scope(),
             snapshot: circuit.snapshot(now),
             policy: circuit.policy().clone(),
             reporters: if circuit.scope() == Scope::Fleet { live } else { 1 },
-            fleet: None,
+            fleet: (circuit.scope() == Scope::Fleet).then(|| facts(circuit, &status, now)),
         };
         self.parts.breakers.iter().map(view).collect()
     }
@@ -200,5 +205,24 @@ impl View for Process {
 
     fn config(&self) -> Arc<Config> {
         Arc::clone(&self.parts.config)
+    }
+}
+
+/// What other instances have to do with a circuit.
+fn facts(circuit: &Circuit, status: &fleet::Status, now: Instant) -> FleetFacts {
+    let because = status.last_error.clone();
+    let sync = match status.mode {
+        _ if status.live <= 1 && !status.is_away => Sync::Alone,
+        _ if status.is_away => Sync::Away { since: status.lag(now).unwrap_or_default(), because },
+        fleet::SyncMode::Listen => Sync::Listening,
+        fleet::SyncMode::Poll => Sync::Polling { every: poll_every(status.live, false), because },
+        fleet::SyncMode::Off => Sync::Alone,
+    };
+    FleetFacts {
+        is_agreed: circuit.is_agreed(),
+        epoch: circuit.snapshot(now).epoch,
+        live: status.live,
+        sync,
+        ..FleetFacts::default()
     }
 }

@@ -12,7 +12,8 @@ use super::{
     phase::{Outage, Phase, Whose},
     probe::{Trial, WAIT_FOR_PROBE},
     state::{
-        Cause, Evidence, Generation, Mode, Permit, Receipt, Refusal, Shared, State, Transition,
+        Cause, Evidence, Generation, Heard, Mode, Permit, Receipt, Refusal, Shared, State,
+        Transition,
     },
 };
 use crate::domain::{outcome::Verdict, window::Counts};
@@ -29,6 +30,8 @@ pub(super) struct Machine {
     pub(super) backoff: Backoff,
     /// When a call or a check last said something about the upstream.
     pub(super) heard_at: Option<Instant>,
+    /// When it last said that the upstream fails, and that it does not.
+    pub(super) heard: Heard,
     /// The fleet, which keeps the circuit open, has somebody try the upstream.
     pub(super) is_tried: bool,
     /// When a check succeeded last, and when the latest outage began.
@@ -50,6 +53,7 @@ impl Machine {
             generation: 1,
             backoff,
             heard_at: None,
+            heard: Heard::default(),
             is_tried: false,
 
             connected_at: None,
@@ -96,6 +100,7 @@ impl Machine {
         }
         if observed.verdict != Verdict::Neutral {
             self.heard_at = Some(now);
+            self.heard.note(observed.verdict == Verdict::Failure, now);
         }
         if let Phase::HalfOpen(trial) = &mut self.phase {
             let in_time = trial.take_back(permit.ticket, now);
@@ -151,6 +156,7 @@ impl Machine {
     pub(super) fn check(&mut self, ok: bool, now: Instant) -> Option<Transition> {
         let passed = self.tick(now);
         self.heard_at = Some(now);
+        self.heard.note(!ok, now);
         self.connected_at = ok.then_some(now);
         let decided = match (&mut self.phase, ok) {
             (Phase::Open { outage, .. }, true)

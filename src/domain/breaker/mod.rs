@@ -43,7 +43,7 @@ mod tests;
 
 pub use policy::{Policy, RateRule, Scope, SlowRule};
 pub use state::{
-    Cause, Evidence, Generation, Mode, Observed, Ordered, Permit, Receipt, Refusal, Shared,
+    Cause, Evidence, Generation, Heard, Mode, Observed, Ordered, Permit, Receipt, Refusal, Shared,
     Snapshot, State, Transition,
 };
 pub use steering::Breaker;

@@ -1,6 +1,6 @@
 //! The words of the breaker: its states, the tokens that it hands out and what it reports.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::streak::Place;
 use crate::domain::{order::Signature, outcome::Verdict, units::Percent, window::Tick};
@@ -263,6 +263,30 @@ pub enum Evidence {
     Good,
     /// It has not heard from the upstream lately.
     Abstains,
+}
+
+/// When an instance last heard how the upstream does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heard {
+    failure: Option<Instant>,
+    success: Option<Instant>,
+}
+
+impl Heard {
+    /// A verdict came.
+    pub(super) const fn note(&mut self, is_failure: bool, now: Instant) {
+        if is_failure {
+            self.failure = Some(now);
+        } else {
+            self.success = Some(now);
+        }
+    }
+
+    /// Whether all that came since then were failures, and one at least.
+    pub fn only_failures_since(&self, moment: Instant) -> bool {
+        let is_since = |at: Option<Instant>| at.is_some_and(|at| at >= moment);
+        is_since(self.failure) && !is_since(self.success)
+    }
 }
 
 /// How a breaker is steered.

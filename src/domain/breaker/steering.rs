@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::{
     Observed, Policy,
     machine::Machine,
+    phase::Whose,
     state::{Cause, Evidence, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
     tally::Tally,
 };
@@ -215,10 +216,16 @@ impl Breaker {
         Local {
             shared: self.share(now),
             evidence: self.machine.evidence(now),
+            heard: self.machine.heard,
             is_trying: self.machine.is_trying(),
             wanted: self.machine.wanted(now),
             has_connected: self.machine.has_connected(),
         }
+    }
+
+    /// Whether the fleet keeps the circuit open, and not this instance alone.
+    pub fn is_agreed(&self) -> bool {
+        self.machine.phase.outage().is_some_and(|outage| outage.whose == Whose::Fleet)
     }
 
     /// Its rules.

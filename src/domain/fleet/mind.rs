@@ -11,7 +11,7 @@ use super::{
     word::{LeaseId, Opening, Vote, Word},
 };
 use crate::domain::{
-    breaker::{Cause, Evidence, Policy, Shared, State},
+    breaker::{Cause, Evidence, Heard, Policy, Shared, State},
     quorum::Quorum,
 };
 
@@ -55,6 +55,8 @@ pub struct Local {
     pub shared: Shared,
     /// What it has seen itself.
     pub evidence: Evidence,
+    /// When it last heard how the upstream does.
+    pub heard: Heard,
     /// It tries the upstream for the fleet.
     pub is_trying: bool,
     /// How long ago something came to try the upstream with, a call or a check.
@@ -96,6 +98,8 @@ pub struct Mind {
     suspect: Option<(Instant, Duration)>,
     /// Its vote: epoch, round and what.
     voted: Option<(u64, u64, Vote)>,
+    /// The round that it knows of, by epoch and number, and since when.
+    round: Option<(u64, u64, Instant)>,
     /// Votes are to be counted.
     is_count_due: bool,
     probing: Option<Probing>,
@@ -152,7 +156,7 @@ impl Mind {
             self.suspect = None;
         }
         if let Some(round) = row.round {
-            return self.in_round(terms, company, local, (row.epoch, round));
+            return self.in_round((terms, company), local, (row.epoch, round), now);
         }
         if local.evidence == Evidence::Bad {
             return self.doubt(company, terms.opening(&local.shared), now);
@@ -175,14 +179,22 @@ impl Mind {
         Step::Say(Word::Suspect { within, opening })
     }
 
+    /// Votes as its own circuit says; one that hears of nothing but failures since others doubt does
+    /// not wait for all that it takes to open its own.
     fn in_round(
         &mut self,
-        terms: &Terms,
-        company: &Company,
+        (terms, company): (&Terms, &Company),
         local: &Local,
         (epoch, round): (u64, Round),
+        now: Instant,
     ) -> Step {
+        let since = match self.round {
+            Some((of, number, since)) if (of, number) == (epoch, round.number) => since,
+            _ => now,
+        };
+        self.round = Some((epoch, round.number, since));
         let vote = match local.evidence {
+            _ if local.heard.only_failures_since(since) => Vote::Bad,
             Evidence::Bad => Vote::Bad,
             Evidence::Good => Vote::Good,
             Evidence::Abstains => Vote::Abstain,

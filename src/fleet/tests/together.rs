@@ -40,6 +40,24 @@ async fn when_most_fail_the_others_open_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_asked_needs_one_failure_to_agree_and_one_success_not_to() {
+    for (heard, expected) in [(&[false][..], State::Open), (&[true, false], State::Closed)] {
+        let store = Store::new(true);
+        let (first, asked) = (Node::start(&store).await, Node::start(&store).await);
+        asked.check(true, 1);
+        sleep(SECOND).await;
+        first.trip();
+        sleep(SECOND).await;
+        assert_eq!(asked.state(), State::Closed, "it was well when it last heard");
+        for &ok in heard {
+            asked.check(ok, 1);
+            sleep(200 * MS).await;
+        }
+        assert_eq!(asked.state(), expected, "{heard:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_opinion_may_be_a_better_one() {
     let store = Store::new(true);
     let (one, other) = (Node::start(&store).await, Node::start(&store).await);
