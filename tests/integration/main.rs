@@ -28,6 +28,7 @@ mod commands;
 mod concurrency;
 mod deadlines;
 mod fallbacks;
+mod fleet;
 mod forwarding;
 mod hostile;
 mod http2;
