@@ -4,10 +4,11 @@ use std::{thread, time::Duration};
 
 use serde_json::Value;
 
-use super::{Caller, guests::GuestBook, wait_for_hearts};
+use super::{Caller, guests::GuestBook};
 use crate::{
     harness::{Database, Fusebox, PATIENCE, ScriptedUpstream, Setup, status},
     local::wait_until,
+    pooler::Pooler,
     postgres::Server,
 };
 
@@ -21,6 +22,8 @@ const ROUNDS: Duration = Duration::from_secs(40);
 
 /// With LISTEN: five times what is promised, for this machine runs other tests meanwhile.
 const TOLD: Duration = Duration::from_millis(250);
+/// Without: one poll interval with its jitter, and what the look itself may take here.
+const POLLED: Duration = Duration::from_millis(1_200 + 300);
 
 /// All instances; the first alone at first, for it makes the tables.
 fn start(upstream: &ScriptedUpstream, url: &str) -> Vec<Fusebox> {
@@ -46,6 +49,13 @@ fn wait_until_ready(fleet: &[Fusebox], sync_mode: &str) {
     }
 }
 
+/// Calls through each, all the time. The upstream has heard of them when this returns.
+fn call_through_all(fleet: &[Fusebox], upstream: &ScriptedUpstream) -> Vec<Caller> {
+    let callers = fleet.iter().map(Caller::of).collect();
+    wait_until("all make calls", PATIENCE, || (upstream.hits() > 5 * INSTANCES).then_some(()));
+    callers
+}
+
 /// When an instance took over that the fleet is open, in microseconds of the wall clock.
 fn adopted_at(fusebox: &Fusebox) -> i64 {
     let line = fusebox.wait_for_line("the fleet's opening", |line| {
@@ -59,9 +69,11 @@ fn micros(timestamp: &Value) -> i64 {
     at.as_microsecond()
 }
 
-/// From the deciding vote, by the database's clock, until each instance had heard of it. One host,
-/// one clock.
-fn delays(fleet: &[Fusebox], database: &Database<'_>) -> Vec<Duration> {
+/// Waits until all have opened. The median and the longest time from the deciding vote, by the
+/// database's clock, until an instance had heard of it. One host, one clock.
+fn delays(fleet: &[Fusebox], database: &Database<'_>) -> [Duration; 2] {
+    database.wait_for("select count(*) from circuit_breaker_event where epoch = 1", "1");
+    wait_until_all_read(fleet, "OPEN", PATIENCE);
     let at = "select (extract(epoch from at) * 1000000)::bigint from circuit_breaker_event \
               where epoch = 1";
     let decided: i64 = database.query(at).parse().expect("there is one");
@@ -69,7 +81,9 @@ fn delays(fleet: &[Fusebox], database: &Database<'_>) -> Vec<Duration> {
     let mut delays: Vec<_> =
         fleet.iter().map(|fusebox| Duration::from_micros(delay(fusebox))).collect();
     delays.sort();
-    delays
+    let [median, most] = [INSTANCES / 2, INSTANCES - 1].map(|at| delays[at]);
+    eprintln!("from the deciding vote to all {INSTANCES}: median {median:?}, max {most:?}");
+    [median, most]
 }
 
 fn wait_until_all_read(fleet: &[Fusebox], state: &str, limit: Duration) {
@@ -102,18 +116,12 @@ fn twenty_instances_open_at_once_try_one_at_a_time_and_close() {
     let (server, mut upstream) = (Server::start(), ScriptedUpstream::start());
     let database = Database::on(&server);
     let fleet = start(&upstream, &database.url);
-    wait_for_hearts(&database, INSTANCES);
     wait_until_ready(&fleet, "listen");
-    let _callers: Vec<_> = fleet.iter().map(Caller::of).collect();
-    wait_until("all make calls", PATIENCE, || (upstream.hits() > 5 * INSTANCES).then_some(()));
+    let _callers = call_through_all(&fleet, &upstream);
 
     upstream.stop();
-    database.wait_for("select count(*) from circuit_breaker_event where epoch = 1", "1");
-    wait_until_all_read(&fleet, "OPEN", PATIENCE);
-    let delays = delays(&fleet, &database);
-    let (median, most) = (delays[INSTANCES / 2], delays[INSTANCES - 1]);
-    eprintln!("from the deciding vote to all {INSTANCES}: median {median:?}, max {most:?}");
-    assert!(median < TOLD, "{delays:?}");
+    let [median, _] = delays(&fleet, &database);
+    assert!(median < TOLD, "{median:?}");
 
     let book = GuestBook::default();
     upstream.answer(book.answer(500));
@@ -129,4 +137,19 @@ fn twenty_instances_open_at_once_try_one_at_a_time_and_close() {
     assert_eq!(guests.most, 1, "{guests:?}: {}", told(&database));
     assert_one_event_each(&database);
     eprintln!("{}", told(&database));
+}
+
+#[test]
+fn behind_a_pooler_all_open_within_a_poll() {
+    let (server, mut upstream) = (Server::start(), ScriptedUpstream::start());
+    let (database, pooler) = (Database::on(&server), Pooler::of(&server));
+    let fleet = start(&upstream, &pooler.url(&database.url));
+    wait_until_ready(&fleet, "poll");
+    let _callers = call_through_all(&fleet, &upstream);
+    upstream.stop();
+    let [_, most] = delays(&fleet, &database);
+    assert!(most < POLLED, "{most:?}");
+    let opened = "select count(*) from circuit_breaker_event where to_state = 'open' and \
+                  from_state = 'closed'";
+    assert_eq!(database.query(opened), "1", "{}", told(&database));
 }
