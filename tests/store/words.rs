@@ -61,7 +61,7 @@ async fn the_database_follows_the_rules() {
 fn shape(row: &Row) -> impl PartialEq + std::fmt::Debug + use<> {
     (
         (row.epoch, row.state, row.cause, row.step, row.failure_count, row.by_connection),
-        row.open_for.is_zero(),
+        (row.open_for.is_zero(), row.electorate),
         row.round.map(|round| round.electorate),
         row.hold.map(|hold| (hold.lease, hold.is_mine)),
         row.doubt.map(|doubt| doubt.is_mine),

@@ -78,6 +78,8 @@ pub struct Entry {
     pub ramp_started_at: Option<Moment>,
     /// The latest round of voting.
     pub round: Option<Voting>,
+    /// How many could vote in the last one that was opened.
+    pub electorate: u32,
     /// The prober: its lease, its name and for how long.
     pub lease: Option<(LeaseId, String, Span)>,
     /// Who said that the probe failed, and when; another has to confirm it.
@@ -98,6 +100,7 @@ impl Default for Entry {
             opened: None,
             ramp_started_at: None,
             round: None,
+            electorate: 0,
             lease: None,
             doubt: None,
             votes: BTreeMap::new(),
@@ -151,6 +154,7 @@ impl Entry {
             by_connection: self.by_connection,
             open_for: opened.map_or(Duration::ZERO, |span| span.left(now)),
             ramp_age: self.ramp_started_at.map_or(Duration::ZERO, |from| age(from, now)),
+            electorate: self.electorate,
             round: round.map(|round| Round {
                 number: round.number,
                 left: round.span.left(now),
@@ -179,6 +183,7 @@ impl Entry {
         }
         let number = self.round.map_or(0, |round| round.number) + 1;
         let electorate = Electorate::of(by.members, self.epoch);
+        self.electorate = electorate.size;
         self.round = Some(Voting { number, span: Span::new(by.now, within), electorate, opening });
         true
     }

@@ -15,6 +15,8 @@ use crate::domain::{
     quorum::Quorum,
 };
 
+/// An electorate as small as this is no sample.
+const ALL_VOTE: u32 = 40;
 /// How long a prober's lease holds when it is not renewed.
 pub const LEASE: Duration = Duration::from_secs(10);
 /// How often it is renewed.
@@ -74,6 +76,15 @@ pub struct Company {
     pub live: u32,
     /// How long a look at the store may be old.
     pub poll_every: Duration,
+}
+
+impl Company {
+    /// How many of them have this breaker, as far as that is known: a vote in a small fleet counts
+    /// them, one in a large fleet takes a sample.
+    fn having(&self, row: &Row) -> u32 {
+        let is_all = (1..ALL_VOTE).contains(&row.electorate);
+        if is_all { row.electorate } else { self.live }
+    }
 }
 
 /// What to do.
@@ -225,9 +236,10 @@ impl Mind {
     ) -> Step {
         (self.voted, self.is_count_due, self.suspect) = (None, false, None);
         if let Some(probing) = self.probing {
+            let has_others = company.having(row) > 1;
             return match row.hold {
                 Some(hold) if hold.is_mine && hold.lease == probing.lease => {
-                    self.probe((terms, company), local, (hold, probing), now)
+                    self.probe((terms, has_others), local, (hold, probing), now)
                 }
                 _ => {
                     self.probing = None;
@@ -251,10 +263,11 @@ impl Mind {
         let is_own_doubt = row.doubt.is_some_and(|doubt| doubt.is_mine);
         let is_wanted = local.wanted.is_some_and(|ago| ago <= CALLS_WITHIN);
         if (is_wanted || has_recovered) && !is_own_doubt {
+            let live = company.having(row);
             let delay = match local.wanted {
-                _ if company.live <= 1 => Duration::ZERO,
-                Some(ago) if ago <= CALLS_NOW => turn(company.live, dice),
-                _ => LATER + turn(company.live, dice),
+                _ if live <= 1 => Duration::ZERO,
+                Some(ago) if ago <= CALLS_NOW => turn(live, dice),
+                _ => LATER + turn(live, dice),
             };
             let step = self.stand_for_prober(delay, row.epoch, is_early, (now, dice));
             if let Some(probing) = &mut self.probing {
@@ -290,7 +303,7 @@ impl Mind {
     /// This instance is the prober.
     fn probe(
         &mut self,
-        (terms, company): (&Terms, &Company),
+        (terms, has_others): (&Terms, bool),
         local: &Local,
         (hold, probing): (Hold, Probing),
         now: Instant,
@@ -306,7 +319,7 @@ impl Mind {
         if local.is_trying {
             let had_calls = local.wanted.is_some_and(|ago| ago <= NO_CALLS);
             let has_waited = now.saturating_duration_since(since) >= NO_CALLS;
-            if company.live > 1 && !had_calls && has_waited {
+            if has_others && !had_calls && has_waited {
                 return Step::Say(Word::Release { lease });
             }
             if now >= probing.renew_at {

@@ -24,6 +24,8 @@ pub struct Row {
     pub open_for: Duration,
     /// How long it has been ramping.
     pub ramp_age: Duration,
+    /// How many could vote when it was last voted on; zero when that is not known.
+    pub electorate: u32,
     /// The round of voting that is open.
     pub round: Option<Round>,
     /// Who probes.
@@ -75,6 +77,7 @@ impl Row {
             by_connection: false,
             open_for: Duration::ZERO,
             ramp_age: Duration::ZERO,
+            electorate: 0,
             round: None,
             hold: None,
             doubt: None,

@@ -145,6 +145,7 @@ fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
         by_connection: row.get(6),
         open_for: left(7).unwrap_or_default(),
         ramp_age: left(8).unwrap_or_default(),
+        electorate: electorate.size,
         round: left(10).map(|left| Round { number, left, electorate }),
         hold: left(15).map(|left| Hold { lease, is_mine, left }),
         doubt: doubter
