@@ -7,6 +7,9 @@
 
 #[path = "../support/local.rs"]
 mod local;
+#[cfg(feature = "long-tests")]
+#[path = "../support/pooler.rs"]
+mod pooler;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod postgres;
@@ -28,6 +31,7 @@ mod commands;
 mod concurrency;
 mod deadlines;
 mod fallbacks;
+mod fleet;
 mod forwarding;
 mod hostile;
 mod http2;

@@ -7,6 +7,8 @@ mod history;
 #[expect(dead_code, reason = "shared with other tests, which need more of it")]
 mod local;
 mod past;
+mod pooled;
+#[path = "../support/pooler.rs"]
 mod pooler;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "shared with tests that need more of it")]

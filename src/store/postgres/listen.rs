@@ -35,11 +35,14 @@ pub(super) async fn subscribe(store: &Postgres) -> Result<Option<Hints>, Error> 
         return Err(Error::too_slow());
     };
     lease.within(LIMIT, |db| db.batch_execute(&listen)).await?;
-    drop(lease);
+    // Nobody else uses the connection until the word is there. A pooler hands a word on to whoever
+    // has the server's connection just then, so one that is in use may get its own by chance.
     let nonce = format!("{}-{:016x}", store.identity.instance, fastrand::u64(..));
     let params: [Param<'_>; 2] = [(&channel, Type::TEXT), (&nonce, Type::TEXT)];
     store.reads.query("select pg_notify($1, $2)", &params).await?;
-    if !matches!(timeout(SELF_TEST, arrives(&mut notices, &nonce)).await, Ok(true)) {
+    let has_arrived = matches!(timeout(SELF_TEST, arrives(&mut notices, &nonce)).await, Ok(true));
+    drop(lease);
+    if !has_arrived {
         tracing::warn!("notifications do not come through, is there a pooler in between? polling");
         return Ok(None);
     }

@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Pour { piece: Arc<[u8]>, times: u64, taken: Arc<AtomicU64> },
     /// Goes on when the gate opens.
     WaitFor(Arc<Gate>),
+    /// Goes on when this is done.
+    Do(Arc<dyn Fn() + Send + Sync>),
     /// Closes the connection in order.
     Close,
     /// Resets the connection.
@@ -244,6 +246,10 @@ fn serve(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) {
                 }),
                 Step::WaitFor(gate) => {
                     gate.wait();
+                    true
+                }
+                Step::Do(this) => {
+                    this();
                     true
                 }
                 Step::Close => writer.shutdown(Shutdown::Both).is_err(),
