@@ -48,6 +48,8 @@ pub(super) struct Exchange {
     ballot: u32,
     /// Whether the store knew less than this instance when it was last read.
     is_behind: bool,
+    /// Until then the store does not know who lives: everybody has just come back to it.
+    unsettled_until: Option<Instant>,
     /// When it may next try upstreams without asking.
     alone_at: Option<Instant>,
     status: watch::Sender<Status>,
@@ -62,7 +64,8 @@ impl Exchange {
         let shared = breakers.iter().filter(|circuit| circuit.scope() == Scope::Fleet);
         let seats = shared.map(|circuit| Seat::new(Arc::clone(circuit))).collect();
         let (ballot, is_behind, alone_at) = (fastrand::u32(..), false, None);
-        Self { seats, store, ballot, is_behind, alone_at, status }
+        let unsettled_until = None;
+        Self { seats, store, ballot, is_behind, unsettled_until, alone_at, status }
     }
 
     /// Whether no circuit is shared at all.
@@ -100,6 +103,11 @@ impl Exchange {
             self.seats[at].steered(steered.act);
         }
         self.attend(at).await
+    }
+
+    /// The store was away: a vote would count only those who have come back to it already.
+    pub(super) fn lets_others_return(&mut self, within: Duration) {
+        self.unsettled_until = Some(clock::now() + within);
     }
 
     /// Does what is to be done about each circuit.
@@ -147,6 +155,7 @@ impl Exchange {
     /// Does what is to be done about a circuit, step by step.
     async fn attend(&mut self, at: usize) -> Result<(), Error> {
         let company = self.company();
+        let is_settled = self.unsettled_until.is_none_or(|until| clock::now() >= until);
         let Some(seat) = self.seats.get_mut(at) else { return Ok(()) };
         if let Some(decree) = seat.decree(clock::now()) {
             bounded(self.store.decree(&decree)).await?;
@@ -163,6 +172,7 @@ impl Exchange {
                 Step::Rest => return Ok(()),
                 // What a circuit would do is not what it does: only in automatic mode is it news.
                 Step::Say(_) if !is_automatic => return Ok(()),
+                Step::Say(Word::Suspect { .. }) if !is_settled => return Ok(()),
                 Step::Adopt => {
                     seat.adopt(now);
                     self.status.send_modify(|status| status.adopted += 1);

@@ -158,6 +158,10 @@ impl Fleet {
     /// Reads the store, and notices when it is back.
     async fn look(&mut self, link: &mut Link) {
         let was_away = self.outage.is_on();
+        if was_away {
+            let live = self.status.borrow().live;
+            self.exchange.lets_others_return(2 * beat_every(live));
+        }
         let looked = self.exchange.look().await;
         self.looked(looked);
         if was_away && !self.outage.is_on() {

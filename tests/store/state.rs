@@ -278,7 +278,10 @@ async fn the_last_order_is_in_force_until_it_ends_or_is_lifted() {
         assert_eq!(events.len(), 5);
         assert_eq!((events[0].cause, events[0].epoch), (Cause::Override, 0));
         assert_eq!(events[4].detail["by"], json!("ann"));
-        // The automatic state is untouched, and begins as ever.
+        // The automatic state is untouched: it begins as ever, and an order that is over is in
+        // nobody's way.
+        state.decree(&order(Some(Mode::Disabled), Some(Duration::ZERO))).await.unwrap();
         assert!(trip(&*state, 0, OPENING).await.is_done);
+        assert!(close(&*state, 1).await.is_done);
     }
 }

@@ -236,7 +236,8 @@ impl Mind {
     ) -> Step {
         (self.voted, self.is_count_due, self.suspect) = (None, false, None);
         if let Some(probing) = self.probing {
-            let has_others = company.having(row) > 1;
+            // Whoever was alone when it opened need not be any more.
+            let has_others = company.live > 1;
             return match row.hold {
                 Some(hold) if hold.is_mine && hold.lease == probing.lease => {
                     self.probe((terms, has_others), local, (hold, probing), now)

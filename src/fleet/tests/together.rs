@@ -140,3 +140,21 @@ async fn a_reset_closes_the_circuit_everywhere() {
     assert_eq!((one.state(), other.state()), (State::Closed, State::Closed));
     assert_eq!(store.moves().last(), Some(&(State::Open, State::Closed)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_store_does_not_make_one_sick_instance_the_majority() {
+    let store = Store::new(true);
+    let (sick, well) = (Node::start(&store).await, Node::start(&store).await);
+    sleep(SECOND).await;
+    store.be(Mood::Away);
+    for second in 0..60 {
+        if second == 25 {
+            store.be(Mood::Well);
+        }
+        sick.check(false, 1);
+        well.check(true, 1);
+        sleep(SECOND).await;
+    }
+    assert_eq!((sick.state(), well.state()), (State::Open, State::Closed));
+    assert_eq!(store.moves(), []);
+}

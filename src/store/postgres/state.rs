@@ -37,8 +37,10 @@ const BREAKER: &str = "
         else (1000000 * extract(epoch from now - probe_failed_at))::bigint end,
     case when override_until is null or override_until > now then override end,
     coalesce(override_by, ''), coalesce(override_reason, ''),
-    (1000000 * extract(epoch from override_until - now))::bigint,
-    (1000000 * extract(epoch from override_until))::bigint
+    case when isfinite(override_until)
+        then (1000000 * extract(epoch from override_until - now))::bigint end,
+    case when isfinite(override_until)
+        then (1000000 * extract(epoch from override_until))::bigint end
     from (select *, clock_timestamp() as now from @circuit_breaker_state where namespace = $1) b";
 
 pub(super) async fn breakers(

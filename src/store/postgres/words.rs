@@ -165,7 +165,7 @@ impl Transition {
             },
             Word::Acquire { is_early, .. } => Self::plain(
                 format!(
-                    "b.state in ('open', 'half_open') and {IS_FREE} and b.override is null
+                    "b.state in ('open', 'half_open') and {IS_FREE}
                         and not ($4 = any (b.probe_failed_by))
                         and (b.open_until is null or b.open_until <= clock.now
                             or clock.now < b.opened_at or ({is_early} and b.by_connection))"
