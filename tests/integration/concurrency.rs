@@ -175,7 +175,8 @@ fn a_flood_beyond_the_limit_never_reaches_the_upstream() {
         wait_until("those beyond the limit are refused", PATIENCE, || {
             (calls.iter().filter(|call| call.is_finished()).count() == 32).then_some(())
         });
-        assert_eq!(upstream.hits(), 3);
+        // Those that were admitted may be on their way still.
+        wait_until("the admitted arrive", PATIENCE, || (upstream.hits() == 3).then_some(()));
         gate.open();
         calls.into_iter().map(|call| call.join().expect("a call")).collect::<Vec<_>>()
     });
