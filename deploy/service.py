@@ -1,40 +1,51 @@
-"""A service for the example stack: answers, and calls its peer through its own Fusebox.
+"""A service for the example stack: answers, and calls its upstream through its own Fusebox.
 
-GET /        calls the peer and says what came back; passes the correlation id on
-GET /hello   says who this is
-GET /health  200, or 503 while it is told to be down: POST /down, POST /up
+GET /        calls the upstream, if it has one, and says what came back; passes the correlation id on
+GET /health  200, or 503 as often as the knob says
+POST /knob?failing=PERCENT   how many of its answers are 503 from now on: 0 to 100
 """
 
 import http.server
 import os
+import random
 import urllib.error
+import urllib.parse
 import urllib.request
 
 NAME = os.environ["SERVICE_NAME"]
-PEER = os.environ["PEER_URL"]
-IDS = ("x-correlation-id", "traceparent")
-is_down = False
+PORT = int(os.environ.get("PORT", "3000"))
+UPSTREAM = os.environ.get("UPSTREAM_URL", "")
+IDS = ("x-correlation-id", "x-task-id", "traceparent")
+failing = 0
 
 
 class Service(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        if is_down:
-            self.answer(503, f"{NAME} is down\n")
-        elif self.path == "/":
-            self.answer(*self.call_peer())
+        if random.random() * 100 < failing:
+            self.answer(503, f"{NAME} fails\n")
+        elif self.path == "/" and UPSTREAM:
+            self.answer(*self.call_upstream())
         else:
             self.answer(200, f"{NAME} is well\n")
 
     def do_POST(self):
-        global is_down
-        is_down = self.path == "/down"
-        self.answer(200, "noted\n")
+        global failing
+        asked = urllib.parse.urlsplit(self.path)
+        try:
+            percent = int(urllib.parse.parse_qs(asked.query)["failing"][0])
+        except (KeyError, ValueError):
+            percent = -1
+        if asked.path != "/knob" or not 0 <= percent <= 100:
+            self.answer(400, "POST /knob?failing=PERCENT, 0 to 100\n")
+            return
+        failing = percent
+        self.answer(200, f"{NAME} fails {failing} % of its calls\n")
 
-    def call_peer(self):
+    def call_upstream(self):
         headers = {name: self.headers[name] for name in IDS if self.headers[name]}
-        request = urllib.request.Request(f"{PEER}/hello", headers=headers)
+        request = urllib.request.Request(UPSTREAM, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=5) as response:
                 return 200, f"{NAME} asked and heard: {response.read().decode()}"
@@ -51,5 +62,12 @@ class Service(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def log_message(self, *_):
+        """Calls are told by Fusebox."""
 
-http.server.ThreadingHTTPServer(("", 3000), Service).serve_forever()
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+
+Server(("", PORT), Service).serve_forever()

@@ -23,17 +23,24 @@ set search_path = :"schema";
 \if :{?role}
 grant usage on schema :"schema" to :"role";
 grant select on fusebox_migration, task_total, failing_calls, recent_totals, slowest_operations,
-    service_map to :"role";
+    service_map, hourly_sums, task_statistics_hourly, task_failures, task_costs_daily to :"role";
 grant select, insert, update on circuit_breaker_state, circuit_breaker_vote, sidecar_instance,
-    journal_cursor to :"role";
+    sidecar_roll, journal_cursor to :"role";
 grant delete on circuit_breaker_vote to :"role";
+grant select, insert, update, delete on task_parameter_day, task_learning_day, prediction,
+    prediction_score, sidecar_duty to :"role";
 grant select, insert on circuit_breaker_event, task_history, task_rollup to :"role";
+grant update (impact_score, impact_source) on task_history to :"role";
 grant execute on function fusebox_add_day(date, interval), fusebox_maintain(interval) to :"role";
 \endif
 
 \if :{?analyst}
 grant usage on schema :"schema" to :"analyst";
 grant select on task_history, task_rollup, task_total, failing_calls, recent_totals,
-    slowest_operations, service_map, circuit_breaker_state, circuit_breaker_event, sidecar_instance,
-    journal_cursor to :"analyst";
+    slowest_operations, service_map, hourly_sums, task_statistics_hourly, task_failures,
+    task_costs_daily, circuit_breaker_state, circuit_breaker_event, sidecar_instance,
+    journal_cursor, task_parameter_day, prediction, prediction_score to :"analyst";
+grant execute on function fusebox_concat(anycompatiblearray),
+    fusebox_quantile_ms(smallint[], bigint[], numeric),
+    fusebox_quantiles_ms(fusebox_histogram[], numeric[]) to :"analyst";
 \endif

@@ -6,29 +6,42 @@
 //! instances, to [`Breakers::orders`]. Nothing here waits, and no lock is held
 //! while anything else does: the mutexes are the standard library's, a few tens of nanoseconds of
 //! arithmetic each, shared by all data-plane workers.
+//!
+//! Which circuits there are may change while all this runs: [`Breakers::renew`]. Whoever keeps a list
+//! of them hears of it by [`Breakers::renewals`].
+
+mod admission;
+mod culprits;
+mod renewal;
+mod steering;
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
+use arc_swap::ArcSwap;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     clock,
     domain::{
         breaker::{
-            Breaker, Mode, Observed, Permit, Policy, Receipt, Refusal, Scope, Shared, Snapshot,
-            State, Transition,
+            Breaker, Mode, Policy, Receipt, Refusal, Scope, Shared, Snapshot, State, Transition,
         },
         fleet::mind::{Local, Terms},
-        order::Act,
+        order::{Act, Reach},
+        task::TaskId,
     },
 };
+use culprits::Culprits;
+use renewal::{effective, look_us};
+
+pub use admission::{Admission, Recorded};
 
 /// Transitions that a subscriber may lag behind before it misses some. Transitions are rare; one
 /// that lags reads the snapshots again.
@@ -40,7 +53,10 @@ const ORDERS_KEPT: usize = 256;
 /// All circuits of this process, by name.
 #[derive(Debug)]
 pub struct Breakers {
-    circuits: BTreeMap<Arc<str>, Arc<Circuit>>,
+    circuits: ArcSwap<BTreeMap<Arc<str>, Arc<Circuit>>>,
+    /// False when the kill switch is set.
+    enabled: bool,
+    renewals: watch::Sender<()>,
     changes: broadcast::Sender<Change>,
     orders: broadcast::Sender<Steered>,
 }
@@ -52,6 +68,8 @@ pub struct Change {
     pub circuit: Arc<Circuit>,
     /// From where to where, and why.
     pub transition: Transition,
+    /// Calls that were the reason, some of them.
+    pub task_ids: Vec<TaskId>,
 }
 
 /// Somebody steered a circuit here.
@@ -83,18 +101,20 @@ impl Breakers {
             let circuit = Circuit::new(Arc::clone(&name), key, policy, enabled, changes.clone());
             (name, Arc::new(circuit))
         });
-        let circuits = circuits.collect();
-        Arc::new(Self { circuits, changes, orders })
+        let (renewals, _) = watch::channel(());
+        let circuits = ArcSwap::from_pointee(circuits.collect());
+        Arc::new(Self { circuits, enabled, renewals, changes, orders })
     }
 
     /// The circuit of this name: that of an upstream, `upstream/route` for a route's own.
-    pub fn of(&self, name: &str) -> Option<&Arc<Circuit>> {
-        self.circuits.get(name)
+    pub fn of(&self, name: &str) -> Option<Arc<Circuit>> {
+        self.circuits.load().get(name).map(Arc::clone)
     }
 
-    /// All circuits, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Circuit>> {
-        self.circuits.values()
+    /// All circuits that there are now, by name.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Circuit>> + use<> {
+        let circuits: Vec<_> = self.circuits.load().values().map(Arc::clone).collect();
+        circuits.into_iter()
     }
 
     /// News of all transitions from now on, those of one circuit in their order.
@@ -118,9 +138,22 @@ impl Breakers {
         }
         circuit.steer(&act, now);
         let reach = if circuit.scope() == Scope::Fleet { reach } else { Scope::Instance };
-        // An error says that nobody listens, which is fine.
-        self.orders.send(Steered { circuit: Arc::clone(circuit), act, reach }).ok();
+        circuit.reach.send_replace(match reach {
+            Scope::Fleet => Reach::Untold,
+            Scope::Instance => Reach::Here,
+        });
+        // An error says that nobody carries it on.
+        let sent = self.orders.send(Steered { circuit: Arc::clone(circuit), act, reach });
+        if sent.is_err() {
+            circuit.reach.send_replace(Reach::Here);
+        }
         Ok(())
+    }
+
+    /// The process is about to end: calls that are given up from now on may be so by it and not by
+    /// their callers, and how long they have waited says nothing about an upstream.
+    pub fn stop(&self) {
+        self.iter().for_each(|circuit| circuit.is_stopping.store(true, Ordering::Relaxed));
     }
 
     /// What people order here from now on; not what came from other instances.
@@ -134,7 +167,10 @@ impl Breakers {
 pub struct Circuit {
     name: Arc<str>,
     key: String,
-    policy: Policy,
+    /// That of the breaker, to be read without its lock.
+    policy: ArcSwap<Policy>,
+    /// In microseconds; `u64::MAX` for none.
+    first_look_us: AtomicU64,
     /// False when the kill switch is set.
     enabled: bool,
     breaker: Mutex<Breaker>,
@@ -143,6 +179,12 @@ pub struct Circuit {
     awaits_endings: AtomicBool,
     /// Calls were refused since somebody asked.
     has_refused: AtomicBool,
+    /// See [`Breakers::stop`].
+    is_stopping: AtomicBool,
+    /// Locked by failures and transitions alone.
+    culprits: Mutex<Culprits>,
+    /// How far the last order has got.
+    reach: watch::Sender<Reach>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -154,12 +196,28 @@ impl Circuit {
         enabled: bool,
         changes: broadcast::Sender<Change>,
     ) -> Self {
-        let mode = if enabled { policy.mode } else { Mode::Disabled };
-        let policy = Policy { mode, ..policy };
+        let policy = effective(policy, enabled);
         let breaker = Breaker::new(policy.clone(), fastrand::u64(..), clock::now());
         let (breaker, awaits_endings) = (Mutex::new(breaker), AtomicBool::new(false));
-        let has_refused = AtomicBool::new(false);
-        Self { name, key, policy, enabled, breaker, awaits_endings, has_refused, changes }
+        let (has_refused, is_stopping) = (AtomicBool::new(false), AtomicBool::new(false));
+        let culprits = Mutex::default();
+        let first_look_us = AtomicU64::new(look_us(&policy));
+        let reach = watch::Sender::default();
+        let policy = ArcSwap::from_pointee(policy);
+        Self {
+            name,
+            key,
+            policy,
+            first_look_us,
+            enabled,
+            breaker,
+            awaits_endings,
+            has_refused,
+            is_stopping,
+            culprits,
+            reach,
+            changes,
+        }
     }
 
     /// The name of its upstream, `upstream/route` for a route's own.
@@ -173,13 +231,22 @@ impl Circuit {
     }
 
     /// Who shares its state.
-    pub const fn scope(&self) -> Scope {
-        self.policy.scope
+    pub fn scope(&self) -> Scope {
+        self.policy.load().scope
     }
 
-    /// Its rules.
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
+    /// After how long an attempt that waits for its response head is to say so; see
+    /// [`Admission::waits`]. None when nobody wants to know.
+    pub fn first_look(&self) -> Option<Duration> {
+        match self.first_look_us.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            us => Some(Duration::from_micros(us)),
+        }
+    }
+
+    /// Its rules by now.
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
     }
 
     /// Admits an attempt.
@@ -191,13 +258,16 @@ impl Circuit {
         if decision.is_err() {
             self.has_refused.store(true, Ordering::Relaxed);
         }
-        decision.map(|permit| Admission { held: Some((Arc::clone(self), permit)) })
+        decision.map(|permit| Admission::new(Arc::clone(self), permit))
     }
 
     /// Counts the result of a health check.
     pub fn check(self: &Arc<Self>, ok: bool, now: Instant) {
         // First what time has changed, so that news of it is not folded into news of the check.
         self.tick(now);
+        if !ok {
+            self.culprits().note(None);
+        }
         self.change(|breaker| ((), breaker.check(ok, now)));
     }
 
@@ -209,24 +279,12 @@ impl Circuit {
 
     /// Takes over what the fleet decided, if it is newer than all that is known here.
     pub fn adopt(self: &Arc<Self>, shared: &Shared, now: Instant) {
-        self.change(|breaker| ((), breaker.adopt(shared, now)));
-    }
-
-    /// Steers it, and tells nobody but those who hear of transitions: for what other instances
-    /// ordered. Does nothing while the kill switch is set.
-    pub fn steer(self: &Arc<Self>, act: &Act, now: Instant) {
-        if !self.enabled {
-            return;
-        }
-        // First what time has changed, so that news of it is not folded into news of the order.
-        self.tick(now);
         self.change(|breaker| {
-            let moved = match act {
-                Act::Order(order) => breaker.steer(order.clone(), now),
-                Act::Lift(_) => breaker.lift(now),
-                Act::Reset(_) => breaker.reset(now),
-            };
-            self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
+            let streak = breaker.streak();
+            let moved = breaker.adopt(shared, now);
+            if let (Some(failures), Some(State::Open)) = (streak, moved.as_ref().map(|it| it.to)) {
+                self.culprits().were_so_far(failures);
+            }
             ((), moved)
         });
     }
@@ -251,19 +309,29 @@ impl Circuit {
         self.has_refused.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether the fleet keeps it open, and not this instance alone.
+    /// Whether its automatic state is that of the fleet, and not this instance's alone.
     pub fn is_agreed(&self) -> bool {
         self.lock().is_agreed()
     }
 
     /// How the fleet decides about it.
     pub fn terms(&self) -> Terms {
-        Terms::of(&self.policy)
+        Terms::of(&self.policy.load())
+    }
+
+    /// How it is steered at this moment.
+    pub fn mode(&self, now: Instant) -> Mode {
+        self.lock().mode_at(now)
     }
 
     /// The circuit at this moment.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        self.lock().snapshot(now)
+        let mut snapshot = self.lock().snapshot(now);
+        let reach = *self.reach.borrow();
+        for ordered in [&mut snapshot.order, &mut snapshot.reset].into_iter().flatten() {
+            ordered.reach = reach;
+        }
+        snapshot
     }
 
     /// Does something to the breaker and tells of the transition while the lock is held, so that
@@ -272,14 +340,17 @@ impl Circuit {
         let mut breaker = self.lock();
         let (result, transition) = act(&mut breaker);
         if let Some(transition) = transition {
-            let circuit = Arc::clone(self);
+            let (circuit, task_ids) = (Arc::clone(self), self.culprits().of(&transition));
             // An error says that nobody listens, which is fine.
-            self.changes.send(Change { circuit, transition }).ok();
+            self.changes.send(Change { circuit, transition, task_ids }).ok();
         }
         result
     }
 
-    fn reclassify(self: &Arc<Self>, receipt: Receipt, now: Instant) {
+    fn reclassify(self: &Arc<Self>, receipt: Receipt, call: Option<TaskId>, now: Instant) {
+        if !receipt.is_final() {
+            self.culprits().note(call);
+        }
         self.change(|breaker| {
             let transition = breaker.reclassify(receipt, now);
             self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
@@ -299,63 +370,6 @@ impl Circuit {
     /// is as good as any.
     fn lock(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An admitted attempt. Dropped without a verdict it is neutral, and a probe's slot is free again.
-#[derive(Debug)]
-#[must_use = "an admission that is dropped counts as given up"]
-pub struct Admission {
-    /// Present until it is recorded.
-    held: Option<(Arc<Circuit>, Permit)>,
-}
-
-impl Admission {
-    /// The state that admitted it.
-    pub fn state(&self) -> State {
-        self.held.as_ref().map_or(State::Closed, |(_, permit)| permit.state())
-    }
-
-    /// Records how the attempt went, as far as its response head.
-    pub fn record(mut self, observed: Observed, now: Instant) -> Recorded {
-        let held = self.held.take().map(|(circuit, permit)| {
-            let receipt = circuit.change(|breaker| breaker.record(permit, observed, now));
-            (circuit, receipt)
-        });
-        Recorded { held }
-    }
-}
-
-impl Drop for Admission {
-    fn drop(&mut self) {
-        if let Some((circuit, permit)) = self.held.take() {
-            circuit.lock().release(permit, clock::now());
-        }
-    }
-}
-
-/// A recorded attempt, to be kept until its body has ended. Dropped, the verdict stands and the
-/// body says nothing, as when the caller went away.
-#[derive(Debug)]
-pub struct Recorded {
-    /// None when the admission was recorded already.
-    held: Option<(Arc<Circuit>, Receipt)>,
-}
-
-impl Recorded {
-    /// The success turned out to be none: its body or its trailers failed. Does nothing to other
-    /// verdicts.
-    pub fn reclassify(self, now: Instant) {
-        if let Some((circuit, receipt)) = self.held {
-            circuit.reclassify(receipt, now);
-        }
-    }
-
-    /// The body ended well.
-    pub fn settle(self) {
-        if let Some((circuit, receipt)) = self.held {
-            circuit.settle(receipt);
-        }
     }
 }
 

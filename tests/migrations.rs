@@ -11,7 +11,7 @@ use fusebox::{
     config::{Database, Secret},
     store::{
         Error,
-        migrate::{Applied, Progress, Status, sql, status, up},
+        migrate::{Applied, Progress, Status, sql, status, up, version_of},
     },
 };
 
@@ -44,7 +44,7 @@ async fn twenty_that_start_together_apply_each_migration_once() {
         .map(|applied| applied.version)
         .collect();
     applied.sort_unstable();
-    let versions = (1..).zip(sql()).map(|(version, _)| version);
+    let versions = sql().iter().map(|(name, _)| version_of(name));
     assert_eq!(applied, versions.collect::<Vec<i32>>());
 }
 
@@ -67,7 +67,7 @@ async fn every_file_runs_by_psql_and_then_again() {
 }
 
 /// What the tables of each file may hold when the next one comes. A new file adds a line.
-const ROWS: [(&str, &str); 6] = [
+const ROWS: [(&str, &str); 12] = [
     (
         "001_circuit_breakers.sql",
         "insert into circuit_breaker_state (namespace, key, upstream, epoch, state, cause, changed_by)
@@ -101,6 +101,19 @@ const ROWS: [(&str, &str); 6] = [
     ("004_history_at_scale.sql", "select fusebox_merge_rollups('delta', 'day', now())"),
     ("005_journal.sql", "select fusebox_move_cursors('j', '{0,1}', '{1,0}', '{7,9}', 3)"),
     ("006_fleet.sql", "update sidecar_instance set ballot = 7"),
+    ("007_names.sql", "update sidecar_instance set breaker_rules = '{77ba481e}', zone = 'a'"),
+    ("009_statistics.sql", "update task_rollup set scored = 1"),
+    ("010_learning.sql", "insert into task_learning_day (namespace, day) values ('n', '2020-01-01')"),
+    (
+        "011_predictions.sql",
+        "select fusebox_warn('n', 'i', '1 hour', '[[\"failures\", \"u\", \"d\", \"a\", \"c\", {}, 0.1,
+            60, 0.5, false]]')",
+    ),
+    (
+        "012_fleet_at_scale.sql",
+        "select fusebox_beat('n', 'i', 's', '1', 'j', 'h', 1, '{k}', 7, 'a', 'h', '{77ba481e}', 3)",
+    ),
+    ("013_quantiles.sql", "select p50_ms, p95_ms, p99_ms from task_statistics_hourly"),
 ];
 
 #[tokio::test]
@@ -172,12 +185,18 @@ async fn the_tables_may_live_in_a_schema_of_their_own() {
 #[tokio::test]
 async fn the_embedded_file_is_migrated_alike() {
     let directory = std::env::temp_dir().join(format!("fusebox-migrate-{}", std::process::id()));
-    let embedded = Database { url: None, schema: "public".into(), migrate: true };
-    assert_eq!(progress(&status(&embedded, &directory).await.unwrap()), [Progress::Pending]);
-    assert_eq!(up(&embedded, &directory).await.unwrap().len(), 1);
+    let embedded = Database {
+        url: None,
+        schema: "public".into(),
+        migrate: true,
+        aws: std::sync::Arc::default(),
+    };
+    let pending = progress(&status(&embedded, &directory).await.unwrap());
+    assert!(pending.iter().all(|progress| *progress == Progress::Pending), "{pending:?}");
+    assert_eq!(up(&embedded, &directory).await.unwrap().len(), pending.len());
     assert_eq!(up(&embedded, &directory).await.unwrap(), []);
     let after = progress(&status(&embedded, &directory).await.unwrap());
-    assert!(matches!(after[..], [Progress::Applied { .. }]));
+    assert!(after.iter().all(|progress| matches!(progress, Progress::Applied { .. })));
     std::fs::remove_dir_all(directory).unwrap();
 }
 
@@ -271,8 +290,12 @@ impl Fresh {
         let url = Server::shared().database();
         let name = url.rsplit('/').next().and_then(|name| name.split('?').next());
         let name = name.expect("the URL names it").to_owned();
-        let config =
-            Database { url: Some(Secret::new(url)), schema: "public".into(), migrate: true };
+        let config = Database {
+            url: Some(Secret::new(url)),
+            schema: "public".into(),
+            migrate: true,
+            aws: std::sync::Arc::default(),
+        };
         Self { name, config }
     }
 

@@ -176,7 +176,7 @@ impl Node {
     async fn start(rig: &Rig, instance: &str) -> Self {
         let upstream = ("payments".into(), "payments".to_owned(), Policy::default());
         let breakers = Breakers::new([upstream].into_iter(), true);
-        let circuit = Arc::clone(breakers.of("payments").expect("it is configured"));
+        let circuit = breakers.of("payments").expect("it is configured");
         let mut fleet = Fleet::new(&breakers, rig.open(instance).state);
         let status = fleet.status();
         fleet.adopt_at_start().await;
@@ -213,7 +213,9 @@ async fn an_idle_instance_and_a_restarted_one_know_at_once_that_a_circuit_is_ope
     busy.trip();
     idle.until_open().await;
     let took = clock::now() - tripped_at;
-    assert!(took < Duration::from_millis(500), "{took:?}");
+    // For the first half of a second nobody asks for votes: others may be starting too. The rest is
+    // for a busy machine, and less than what a missed hint would cost.
+    assert!(took < Duration::from_secs(3), "{took:?}");
     drop(busy);
     let restarted = Node::start(&rig, "busy-again").await;
     assert_eq!(restarted.circuit.snapshot(clock::now()).state, State::Open);

@@ -95,7 +95,7 @@ fn every_rule() -> Policy {
 fn circuits_of(count: usize, policy: &Policy) -> Vec<Arc<Circuit>> {
     let rows =
         (0..count).map(|at| (Arc::from(format!("upstream-{at}")), at.to_string(), policy.clone()));
-    Breakers::new(rows, true).iter().map(Arc::clone).collect()
+    Breakers::new(rows, true).iter().collect()
 }
 
 /// Lets the threads of a round begin together.

@@ -68,7 +68,12 @@ impl Lab {
     async fn at(home: &std::path::Path, server: Server, name: &str) -> Result<Self> {
         let url = server.url(name);
         let secret = Secret::new(url.clone());
-        let database = Database { url: Some(secret), schema: "public".into(), migrate: true };
+        let database = Database {
+            url: Some(secret),
+            schema: "public".into(),
+            migrate: true,
+            aws: Arc::default(),
+        };
         migrate::up(&database, home).await?;
         let client = connect(&url).await?;
         let history = open(&database, home, identity("bench"))?.history;
@@ -190,5 +195,8 @@ fn identity(instance: &str) -> Identity {
         instance: instance.into(),
         journal_id: instance.into(),
         display_name: instance.into(),
+        host: String::new(),
+        zone: None,
+        found: Arc::default(),
     }
 }

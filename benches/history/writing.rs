@@ -120,6 +120,7 @@ fn call(site: Arc<CallSite>) -> CallRecord {
         deadline_ms: Some(60_000),
         request_bytes: fastrand::u64(..2_000),
         response_bytes: fastrand::u64(..20_000),
+        captured: None,
         weight: 1,
     }
 }

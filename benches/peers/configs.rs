@@ -182,14 +182,22 @@ upstreams:
     )
 }
 
-/// So many upstreams, each with a route by its name; all are the same backend.
-pub(crate) fn many(lab: &Lab, listen: SocketAddr, count: u32, database: &str) -> String {
+/// So many routes by their hosts, each to an upstream of its own or all to one; every upstream is the
+/// same backend.
+pub(crate) fn many(
+    lab: &Lab,
+    listen: SocketAddr,
+    (routes, upstreams): (u32, u32),
+    database: &str,
+) -> String {
     let (frame, backend) = (frame(lab, database), lab.backend);
-    let (mut routes, mut upstreams) = (String::new(), String::new());
-    for name in (1..=count).map(|number| format!("u{number}")) {
-        routes += &format!("      - {{ match: {{ host: {name}.internal }}, upstream: {name} }}\n");
-        upstreams += &format!("  {name}: {{ endpoints: [\"http://{backend}\"] }}\n");
-    }
+    let route = |at: u32| {
+        let to = (at - 1) % upstreams + 1;
+        format!("      - {{ match: {{ host: u{at}.internal }}, upstream: u{to} }}\n")
+    };
+    let upstream = |at: u32| format!("  u{at}: {{ endpoints: [\"http://{backend}\"] }}\n");
+    let routes: String = (1..=routes).map(route).collect();
+    let upstreams: String = (1..=upstreams).map(upstream).collect();
     format!(
         "{frame}listeners:
   egress:

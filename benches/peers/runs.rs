@@ -111,17 +111,20 @@ fn memory(lab: &Lab, effort: Effort) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How cost grows with upstreams, routes and connections. Every call goes to the next upstream.
+/// How cost grows with routes, upstreams and connections. Every call takes the next route.
 fn scale(lab: &Lab, effort: Effort) -> Result<(), Failure> {
     const CONNECTIONS: [u32; 3] = [1, 64, 1_000];
-    println!("Fusebox: CPU us per call and RssAnon MiB, every call to the next upstream\n");
+    // Routes and upstreams.
+    const SIZES: [(u32, u32); 7] =
+        [(1, 1), (10, 10), (100, 100), (1_000, 1_000), (10, 1), (100, 1), (1_000, 1)];
+    println!("Fusebox: CPU us per call and RssAnon MiB, every call by the next route\n");
     let head: Vec<String> = CONNECTIONS.map(|it| format!("{it:>10} conn{:>11}", "MiB")).into();
-    println!("{:<20}{}", "upstreams, routes", head.concat());
-    for count in [1, 10, 100, 1_000] {
+    println!("{:<20}{}", "routes, upstreams", head.concat());
+    for size @ (routes, upstreams) in SIZES {
         let listen = free_address();
-        let proxy = Proxy::fusebox(lab, listen, |url| configs::many(lab, listen, count, url))?;
+        let proxy = Proxy::fusebox(lab, listen, |url| configs::many(lab, listen, size, url))?;
         let script = lab.file("scale.lua");
-        fs::write(&script, in_turn(count))?;
+        fs::write(&script, in_turn(routes))?;
         let mut figures = String::new();
         for connections in CONNECTIONS {
             let script = Some(script.clone());
@@ -131,7 +134,7 @@ fn scale(lab: &Lab, effort: Effort) -> Result<(), Failure> {
             let (cpu, memory) = (round.cpu_us_per_call(), round.mebibytes());
             figures.push_str(&format!("{cpu:>15.1}{memory:>11.1}"));
         }
-        println!("{count:<20}{figures}");
+        println!("{:<20}{figures}", format!("{routes}, {upstreams}"));
     }
     println!();
     Ok(())

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     Admin, configuration,
+    hearing::{self, FindingJson, FleetJson},
     query::{Asked, Pairs},
     reply::{self, Answer, Fault},
     timeline::Moment,
@@ -37,6 +38,8 @@ pub(super) struct BreakerJson {
     since: Option<String>,
     retry_after_ms: u64,
     reason: Option<&'static str>,
+    /// What opened it first, however often tries have failed since.
+    opened_by: Option<&'static str>,
     failure_rate: Option<f64>,
     window_calls: u32,
     mode: &'static str,
@@ -56,17 +59,20 @@ struct OrderJson {
     /// Null when it has no end.
     until: Option<String>,
     left_ms: Option<u64>,
+    /// `fleet`, `instance`, or `untold` while the store is away.
+    reach: &'static str,
 }
 
 impl OrderJson {
     fn new(order: &Ordered, now_us: i64) -> Self {
-        let Ordered { signature, age, left } = order;
+        let Ordered { signature, age, left, reach } = order;
         Self {
             by: signature.by.to_string(),
             reason: signature.reason.to_string(),
             since: show_time(now_us.saturating_sub(micros(*age))),
             until: left.and_then(|left| show_time(now_us.saturating_add(micros(left)))),
             left_ms: left.map(millis),
+            reach: reach.as_str(),
         }
     }
 }
@@ -84,6 +90,7 @@ impl BreakerJson {
             since: show_time(now_us.saturating_sub(micros(snapshot.since))),
             retry_after_ms: millis(snapshot.retry_after),
             reason: snapshot.cause.map(Cause::as_str),
+            opened_by: snapshot.opened_by.map(Cause::as_str),
             failure_rate: snapshot.failure_rate.map(|rate| rate.as_ratio()),
             window_calls: snapshot.window_calls,
             mode: snapshot.mode.as_str(),
@@ -108,10 +115,12 @@ pub(super) struct MomentJson {
     window_failures: u32,
     open_for_ms: u64,
     mode: &'static str,
+    /// Calls that were the reason, some of them.
+    task_ids: Vec<String>,
 }
 
 impl From<&Moment> for MomentJson {
-    fn from(Moment { at_us, transition, .. }: &Moment) -> Self {
+    fn from(Moment { at_us, transition, task_ids, .. }: &Moment) -> Self {
         Self {
             at: show_time(*at_us),
             from: transition.from.as_upper_str(),
@@ -122,6 +131,7 @@ impl From<&Moment> for MomentJson {
             window_failures: transition.window_failures,
             open_for_ms: millis(transition.open_for),
             mode: transition.mode.as_str(),
+            task_ids: task_ids.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -129,7 +139,7 @@ impl From<&Moment> for MomentJson {
 /// A breaker with what this instance remembers of it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Detailed {
+struct Detailed {
     #[serde(flatten)]
     breaker: BreakerJson,
     recent_transitions: Vec<MomentJson>,
@@ -151,68 +161,43 @@ impl Detailed {
 struct Explained {
     #[serde(flatten)]
     detailed: Detailed,
-    /// What opened it first, however often tries have failed since.
-    opened_by: Option<&'static str>,
     window_failures: u32,
     /// How many times in a row it has opened.
     step: u32,
     /// When a call is tried next; null unless it is open by its rules.
     next_probe_at: Option<String>,
     rules: serde_json::Value,
+    /// Calls that opened it, some of them.
+    task_ids: Vec<String>,
     fleet: Option<FleetJson>,
+    /// Where it fails, when it fails for a few.
+    attribution: Vec<FindingJson>,
     explanation: Vec<String>,
-}
-
-/// What other instances have to do with it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FleetJson {
-    is_agreed: bool,
-    votes_bad: u32,
-    votes_good: u32,
-    abstained: u32,
-    live: u32,
-    reporters: Vec<String>,
-    prober: Option<String>,
-    lease_left_ms: Option<u64>,
-}
-
-impl From<&FleetFacts> for FleetJson {
-    fn from(facts: &FleetFacts) -> Self {
-        Self {
-            is_agreed: facts.is_agreed,
-            votes_bad: facts.votes_bad,
-            votes_good: facts.votes_good,
-            abstained: facts.abstained,
-            live: facts.live,
-            reporters: facts.reporters.clone(),
-            prober: facts.prober.clone(),
-            lease_left_ms: facts.lease_left.map(millis),
-        }
-    }
 }
 
 impl Explained {
     fn new(admin: &Admin, view: &BreakerView, now_us: i64) -> Self {
         let (snapshot, fleet) = (&view.snapshot, view.fleet.as_ref());
+        let findings = fleet.map(FleetFacts::findings).unwrap_or_default();
         let wait = snapshot.retry_after;
         let next_probe = (!wait.is_zero()).then(|| now_us.saturating_add(micros(wait)));
         Self {
             detailed: Detailed::new(admin, view, now_us),
-            opened_by: snapshot.opened_by.map(Cause::as_str),
             window_failures: snapshot.window_failures,
             step: snapshot.step,
             next_probe_at: next_probe.and_then(show_time),
             rules: configuration::breaker(&view.policy, &view.key),
-            fleet: fleet.map(FleetJson::from),
-            explanation: explain(snapshot, &view.policy, fleet),
+            task_ids: view.task_ids.iter().map(ToString::to_string).collect(),
+            fleet: fleet.map(|facts| FleetJson::new(view, facts, now_us)),
+            attribution: findings.iter().map(FindingJson::from).collect(),
+            explanation: explain(snapshot, &view.policy, fleet, &view.task_ids),
         }
     }
 }
 
 /// A transition as stored.
 #[derive(Serialize)]
-struct EventJson {
+pub(super) struct EventJson {
     at: Option<String>,
     epoch: u64,
     from: &'static str,
@@ -236,12 +221,6 @@ impl From<BreakerEvent> for EventJson {
     }
 }
 
-/// Every breaker with its recent transitions, by name.
-pub(super) fn detailed(admin: &Admin, now_us: i64) -> BTreeMap<String, Detailed> {
-    let views = admin.sources.view.breakers();
-    views.iter().map(|view| (view.name.to_string(), Detailed::new(admin, view, now_us))).collect()
-}
-
 /// `GET /api/v1/circuit-breakers`
 pub(super) async fn all(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
     Asked::read(pairs, &[])?;
@@ -259,7 +238,8 @@ pub(super) async fn one(
     pairs: Pairs,
 ) -> Answer {
     Asked::read(pairs, &[])?;
-    let view = find(&admin, name)?;
+    let mut view = find(&admin, name)?;
+    hearing::ask(&admin, &mut view).await;
     Ok(reply::data(Explained::new(&admin, &view, clock::wall_us())))
 }
 
@@ -301,10 +281,10 @@ pub(super) fn named(admin: &Admin, name: &str) -> Result<BreakerView, Fault> {
     Ok(views.swap_remove(at))
 }
 
-fn micros(span: Duration) -> i64 {
+pub(super) fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

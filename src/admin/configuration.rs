@@ -3,6 +3,8 @@
 //! The keys are those of the file, not camelCase, so that both can be compared. Secrets, and
 //! header values, which often are some, read `***`.
 
+mod task;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::extract::State;
@@ -15,8 +17,8 @@ use super::{
 };
 use crate::{
     config::{
-        CallLines, Config, Endpoint, Fallback, Forwarded, HeaderRules, Instead, Listener, Location,
-        Protocol, Route, Secret, Upstream, UpstreamTls, Workers,
+        CallLines, Collector, Config, Endpoint, Fallback, Forwarded, HeaderRules, Instead,
+        Listener, Location, Protocol, Route, Secret, Telemetry, Upstream, UpstreamTls, Workers,
     },
     domain::{
         breaker::{Policy, RateRule, Scope},
@@ -44,6 +46,11 @@ fn shown(config: &Config) -> Value {
         "namespace": config.namespace,
         "environment": config.environment,
         "version": config.version,
+        "instance": {
+            "name": config.instance.name,
+            "host": config.instance.host,
+            "zone": config.instance.zone,
+        },
         "workers": match config.workers {
             Workers::Auto => json!("auto"),
             Workers::Count(count) => json!(count),
@@ -65,6 +72,10 @@ fn shown(config: &Config) -> Value {
             "sample_successes": config.history.sample_successes,
             "refused_per_second": config.history.refused_per_second,
         },
+        "warnings": {
+            "enabled": config.warnings.enabled,
+            "objective": config.warnings.objective.to_string(),
+        },
         "logs": {
             "calls": match config.logs.calls {
                 CallLines::All => "all",
@@ -74,10 +85,37 @@ fn shown(config: &Config) -> Value {
             "file": config.logs.file,
             "level": config.logs.level,
         },
+        "telemetry": telemetry(&config.telemetry),
         "drain_timeout": show_duration(config.drain_timeout),
+        "drain_quiet": show_duration(config.drain_quiet),
         "breakers_enabled": config.breakers_enabled,
         "listeners": listeners,
         "upstreams": upstreams,
+    })
+}
+
+fn telemetry(telemetry: &Telemetry) -> Value {
+    json!({
+        "emf": telemetry.emf.as_ref().map(|emf| json!({
+            "namespace": emf.namespace,
+            "every": show_duration(emf.every),
+        })),
+        "traces": telemetry.traces.as_ref().map(|traces| {
+            let Collector { endpoint, path } = &traces.collector;
+            json!({
+                "endpoint": format!("{}://{}{path}", endpoint.scheme(), endpoint.authority),
+                // Names only: values are keys, as often as not.
+                "headers": traces.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+                "ca": traces.ca,
+                "compression": traces.compression.as_str(),
+                "timeout": show_duration(traces.timeout),
+                "parent_based": traces.sampler.is_parent_based,
+                "share_millionths": traces.sampler.share.millionths(),
+                "queue": traces.queue,
+                "batch": traces.batch,
+                "every": show_duration(traces.every),
+            })
+        }),
     })
 }
 
@@ -125,7 +163,7 @@ fn route(route: &Route) -> Value {
         "response_headers": header_rules(&route.response_headers),
         "breaker": route.breaker.as_ref().map(|own| breaker(&own.policy, &own.key)),
         "fallback": route.fallback.as_ref().map(fallback),
-        "task": { "domain": route.domain, "action": route.action },
+        "task": task::task(route),
     })
 }
 
@@ -173,6 +211,8 @@ fn upstream(upstream: &Upstream) -> Value {
             Protocol::Http2 => "http2",
         },
         "tls": is_tls.then(|| upstream_tls(&upstream.tls)),
+        "provider": upstream.credentials.as_ref().map(|known| known.provider.as_str()),
+        "api_key": upstream.credentials.as_ref().map(|_| HIDDEN),
         "health_check": health_check,
         "timeouts": {
             "connect": show_duration(upstream.timeouts.connect),
@@ -252,6 +292,7 @@ pub(super) fn breaker(policy: &Policy, key: &str) -> Value {
         "open_for_max": show_duration(policy.open_for_max),
         "close_after": policy.close_after,
         "ramp": show_duration(policy.ramp),
+        "hangs_after": policy.hangs_after.map(show_duration),
         "failure_rate": policy.failure_rate.as_ref().map(rate_rule),
         "slow_calls": slow_calls,
         "probe_lease": show_duration(policy.probe_lease),

@@ -1,44 +1,31 @@
 //! `/api/v1/events`: a stream of server-sent events for the dashboard.
 //!
-//! `event: state` carries everything that the page shows, once a second; `event: transition` comes
-//! the moment a breaker moves, with a fresh `state` right behind it. A reader that is too slow
-//! misses transitions but never a state, and each state holds the recent transitions too.
+//! `event: state` tells what each upstream is like, once a second, and so serves as the heartbeat;
+//! `event: transition` comes the moment a breaker moves, with a fresh `state` right behind it, and
+//! `event: warning` when an early warning begins or ends. A reader that is too slow skips states and
+//! misses transitions, which `event: missed` then says; one that does not read at all is cut off by
+//! the limits of [`server`](super::server).
 
-use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::StatusCode;
 use serde::Serialize;
-use tokio::{
-    sync::{OwnedSemaphorePermit, broadcast, watch},
-    time::{Interval, MissedTickBehavior, interval},
-};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, watch};
 
 use super::{
     Admin, STREAMS,
-    breakers::{Detailed, MomentJson, detailed},
-    health::HealthJson,
+    breakers::MomentJson,
+    predictions::PredictionJson,
+    pulse,
     query::{Asked, Pairs},
     reply::{self, Answer, Fault},
-    status::StatusJson,
     timeline::Moment,
     window::show_time,
 };
-use crate::clock;
-
-/// How often the state is sent.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// All that the dashboard shows.
-#[derive(Serialize)]
-struct StateJson {
-    now: Option<String>,
-    status: StatusJson,
-    health: HealthJson,
-    breakers: BTreeMap<String, Detailed>,
-}
+use crate::learning::warnings;
 
 /// A transition as it happens.
 #[derive(Serialize)]
@@ -48,11 +35,36 @@ struct TransitionJson<'a> {
     moment: MomentJson,
 }
 
+/// A warning as it begins or ends.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WarningJson {
+    at: Option<String>,
+    is_active: bool,
+    #[serde(flatten)]
+    prediction: PredictionJson,
+}
+
+/// How many transitions a reader has missed.
+#[derive(Serialize)]
+struct MissedJson {
+    transitions: u64,
+}
+
+impl From<&warnings::Moment> for WarningJson {
+    fn from(moment: &warnings::Moment) -> Self {
+        let prediction = (&*moment.prediction).into();
+        Self { at: show_time(moment.at_us), is_active: moment.begins, prediction }
+    }
+}
+
 /// One open stream.
 struct Events {
-    admin: Arc<Admin>,
+    /// What was shown first; taken when it is sent.
+    first: Option<Bytes>,
+    states: watch::Receiver<Bytes>,
     moments: broadcast::Receiver<Moment>,
-    ticks: Interval,
+    warnings: broadcast::Receiver<warnings::Moment>,
     closing: watch::Receiver<()>,
     _place: OwnedSemaphorePermit,
 }
@@ -62,13 +74,14 @@ pub(super) async fn stream(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Ans
     Asked::read(pairs, &[])?;
     let place = Arc::clone(&admin.streams).try_acquire_owned();
     let place = place.map_err(|_| Fault::TooManyStreams(STREAMS))?;
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut states = admin.pulse.listen();
+    states.mark_unchanged();
     let events = Events {
         moments: admin.sources.timeline.listen(),
+        warnings: admin.sources.warnings.listen(),
         closing: admin.closing.clone(),
-        ticks,
-        admin,
+        states,
+        first: Some(pulse::state(&admin)),
         _place: place,
     };
     let body = Body::from_stream(frames(events));
@@ -85,38 +98,36 @@ fn frames(events: Events) -> impl Stream<Item = Result<Bytes, Infallible>> {
 impl Events {
     /// The next frame; none when the port closes.
     async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        // In this order: a transition is told before the state that shows it.
         tokio::select! {
+            biased;
             _ = self.closing.changed() => None,
             heard = self.moments.recv() => match heard {
                 Ok(moment) => {
-                    self.ticks.reset_immediately();
                     let moment = TransitionJson { name: &moment.name, moment: (&moment).into() };
                     Some(frame("transition", &moment))
                 }
-                // Missed some, or nobody sends any more: the state has what counts.
-                Err(_) => {
-                    self.ticks.tick().await;
-                    Some(self.state())
+                Err(broadcast::error::RecvError::Lagged(transitions)) => {
+                    Some(frame("missed", &MissedJson { transitions }))
                 }
+                Err(broadcast::error::RecvError::Closed) => None,
             },
-            _ = self.ticks.tick() => Some(self.state()),
+            Ok(moment) = self.warnings.recv() => {
+                Some(frame("warning", &WarningJson::from(&moment)))
+            }
+            changed = self.states.changed() => {
+                changed.ok()?;
+                Some(self.states.borrow_and_update().clone())
+            }
         }
-    }
-
-    fn state(&self) -> Bytes {
-        let now_us = clock::wall_us();
-        let state = StateJson {
-            now: show_time(now_us),
-            status: StatusJson::of(&self.admin, now_us),
-            health: HealthJson::of(&self.admin, now_us),
-            breakers: detailed(&self.admin, now_us),
-        };
-        frame("state", &state)
     }
 }
 
 /// JSON has no line breaks of its own, so one `data` line holds it all.
-fn frame(event: &str, value: &impl Serialize) -> Bytes {
+pub(super) fn frame(event: &str, value: &impl Serialize) -> Bytes {
     let json = serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned());
     format!("event: {event}\ndata: {json}\n\n").into()
 }

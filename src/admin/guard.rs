@@ -26,14 +26,16 @@ const MAX_HEADERS: usize = 8 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// The longest body that is announced. Who reads one has a limit of its own.
-const MAX_BODY: u64 = 64 * 1024;
+const MAX_BODY: u64 = 512 * 1024;
 
 /// Probes: no token, and under any IP address, because load balancers and orchestrators call what
 /// they know a task by.
 const PROBES: [&str; 4] = ["/live", "/ready", "/health", "/metrics"];
 
 /// The dashboard's files: no token, they say nothing about this process.
-const SHELL: [&str; 3] = ["/", "/dashboard.css", "/dashboard.js"];
+fn is_shell(path: &str) -> bool {
+    path == "/" || path.starts_with("/dashboard/")
+}
 
 /// Both ends of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +78,7 @@ impl Guard {
         limits(request.uri(), request.headers())?;
         let path = request.uri().path();
         self.check_host(host(request)?, PROBES.contains(&path), ends.local)?;
-        if PROBES.contains(&path) || SHELL.contains(&path) {
+        if PROBES.contains(&path) || is_shell(path) {
             return Ok(());
         }
         // The configuration forbids such a port; what changes something does not rely on that.
@@ -236,7 +238,7 @@ mod tests {
             headers.extend(token.map(|token| ("authorization", token)));
             status(&guard, path, &headers)
         };
-        for path in ["/live", "/ready", "/health", "/metrics", "/", "/dashboard.css"] {
+        for path in ["/live", "/ready", "/health", "/metrics", "/", "/dashboard/frame.css"] {
             assert_eq!(ask(path, None), "ok", "{path}");
         }
         for path in ["/api/v1/status", "/nowhere", "/live/", "/api/v1/config"] {

@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 
 use super::{
@@ -21,13 +21,20 @@ use super::{
     view::{ServiceView, StoreView},
     window::show_time,
 };
-use crate::{clock, domain::breaker::State as Circuit};
+use crate::{clock, domain::breaker::State as Circuit, telemetry::exposition::Format};
+
+/// What is wrong with it is not for everybody: the status tells.
+const REFUSED: &str = "the configuration was changed and cannot be used: the last good one counts";
 
 /// What `/health` says.
 #[derive(Serialize)]
 pub(super) struct HealthJson {
     /// `up` when everything is, else `degraded`.
     status: &'static str,
+    /// Why it may be this instance that fails, and not what it calls, or which of its own affairs is
+    /// not in order; left out while nothing says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     timestamp: Option<String>,
     services: BTreeMap<String, ServiceJson>,
     store: StoreJson,
@@ -58,13 +65,20 @@ impl From<&ServiceView> for ServiceJson {
             .as_ref()
             .map_or(0.0, |last| ms(u64::try_from(last.latency.as_micros()).unwrap_or(u64::MAX)));
         let failed = view.last.as_ref().and_then(|last| last.failed.as_deref());
+        let warning = view.warning.as_deref().map(|claim| format!("Early warning: {claim}"));
         let (status, message, latency) = match (view.state, failed) {
             (Circuit::Open, _) => ("down", "Circuit breaker OPEN".to_owned(), 0.0),
             (Circuit::HalfOpen | Circuit::Ramping, _) => {
                 let message = format!("Circuit breaker {}", view.state.as_upper_str());
                 ("degraded", message, latency)
             }
-            (Circuit::Closed, Some(why)) => ("degraded", format!("Last result: {why}"), latency),
+            (Circuit::Closed, Some(why)) => {
+                let warning = warning.map(|it| format!("; {it}")).unwrap_or_default();
+                ("degraded", format!("Last result: {why}{warning}"), latency)
+            }
+            (Circuit::Closed, None) if warning.is_some() => {
+                ("degraded", warning.unwrap_or_default(), latency)
+            }
             (Circuit::Closed, None) if view.last.is_none() => {
                 ("up", "No result yet".to_owned(), latency)
             }
@@ -91,11 +105,16 @@ impl HealthJson {
         let views = admin.sources.view.services();
         let services: BTreeMap<_, _> =
             views.iter().map(|view| (view.name.to_string(), ServiceJson::from(view))).collect();
-        let store = StoreJson::from(&admin.sources.view.status().store);
-        let all_up =
-            store.status == "up" && services.values().all(|service| service.status == "up");
+        let process = admin.sources.view.status();
+        let store = StoreJson::from(&process.store);
+        let is_refused =
+            process.configuration.last.as_ref().is_some_and(|last| last.fault.is_some());
+        let reason = process.degraded.or_else(|| is_refused.then(|| REFUSED.to_owned()));
+        let all_up = store.status == "up"
+            && reason.is_none()
+            && services.values().all(|service| service.status == "up");
         let status = if all_up { "up" } else { "degraded" };
-        Self { status, timestamp: show_time(now_us), services, store }
+        Self { status, reason, timestamp: show_time(now_us), services, store }
     }
 }
 
@@ -124,9 +143,13 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Answer {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    reply::typed(StatusCode::OK, OPEN_METRICS, admin.sources.view.metrics())
+pub(super) async fn metrics(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept.unwrap_or_default());
+    reply::typed(StatusCode::OK, format.content_type(), admin.sources.view.metrics(format))
 }
 
 #[cfg(test)]
@@ -137,12 +160,21 @@ mod tests {
     use crate::{admin::view::LastResult, domain::breaker::State};
 
     fn shown(state: State, failed: Option<Option<&str>>) -> (&'static str, String, f64) {
+        shown_with(state, failed, None)
+    }
+
+    fn shown_with(
+        state: State,
+        failed: Option<Option<&str>>,
+        warning: Option<&str>,
+    ) -> (&'static str, String, f64) {
         let last = failed.map(|failed| LastResult {
             at_us: 1_000_000,
             latency: Duration::from_micros(2_500),
             failed: failed.map(str::to_owned),
         });
-        let shown = ServiceJson::from(&ServiceView { name: Arc::from("payments"), state, last });
+        let (name, warning) = (Arc::from("payments"), warning.map(str::to_owned));
+        let shown = ServiceJson::from(&ServiceView { name, state, last, warning });
         (shown.status, shown.message, shown.latency)
     }
 
@@ -159,6 +191,17 @@ mod tests {
         assert_eq!(shown(State::Closed, None), ("up", "No result yet".to_owned(), 0.0));
         let failed = shown(State::Closed, Some(Some("connect_refused")));
         assert_eq!(failed, ("degraded", "Last result: connect_refused".to_owned(), 2.5));
+    }
+
+    #[test]
+    fn a_warning_degrades_what_is_up_and_nothing_else() {
+        let warning = Some("failures rose from 0.4 % to 6.0 %, since 14:02 UTC");
+        let warned = shown_with(State::Closed, Some(None), warning);
+        assert_eq!((warned.0, warned.2), ("degraded", 2.5));
+        assert_eq!(warned.1, "Early warning: failures rose from 0.4 % to 6.0 %, since 14:02 UTC");
+        assert_eq!(shown_with(State::Open, Some(None), warning).0, "down");
+        let failed = shown_with(State::Closed, Some(Some("http_503")), warning);
+        assert_eq!(failed.1, format!("Last result: http_503; {}", warned.1));
     }
 
     #[test]

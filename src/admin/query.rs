@@ -4,7 +4,10 @@
 //! unknown name, a repeated name and an unreadable value are all 400, and so is a value that only a
 //! repair would make text.
 
-use axum::extract::RawQuery;
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Path, RawQuery};
+use http::request::Parts;
 
 use super::reply::Fault;
 use crate::config::suggest::did_you_mean;
@@ -14,6 +17,18 @@ const MAX_VALUE: usize = 256;
 
 /// The query string as it came.
 pub(super) type Pairs = RawQuery;
+
+/// What stands in the path where a name belongs. What is no text is no name of anything.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(text.map(|Path(text)| text).unwrap_or_default()))
+    }
+}
 
 /// Pairs whose names are known and unique.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use http::StatusCode;
 use serde_json::Value;
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{reply::Fault, tasks};
+use super::{reply::Fault, statistics, tasks};
 use crate::store::{self, HistoryStore};
 
 /// Questions to the store at a time; the next ones wait.
@@ -35,6 +35,12 @@ pub struct Refusal {
     pub message: String,
 }
 
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self { status: fault.status(), message: fault.to_string() }
+    }
+}
+
 impl Questions {
     /// Asks this history.
     pub fn to(history: Arc<dyn HistoryStore>) -> Self {
@@ -52,9 +58,33 @@ impl Questions {
     /// # Errors
     /// The question cannot be read, or the store does not answer it.
     pub async fn tasks(&self, query: &str, retention: Duration) -> Result<Value, Refusal> {
-        let page = tasks::page(self, RawQuery(Some(query.to_owned())), retention).await;
-        page.and_then(|page| serde_json::to_value(page).map_err(|_| Fault::Internal))
-            .map_err(|fault| Refusal { status: fault.status(), message: fault.to_string() })
+        let page = async {
+            let asked = tasks::read(RawQuery(Some(query.to_owned())))?;
+            tasks::page(self, &asked, retention).await
+        };
+        page.await
+            .and_then(|page| serde_json::to_value(page).map_err(|_| Fault::Internal))
+            .map_err(Refusal::from)
+    }
+
+    /// The `data` of `GET /api/v1/tasks/history` with this query string.
+    ///
+    /// # Errors
+    /// The question cannot be read, or the store does not answer it.
+    pub async fn statistics(&self, query: &str) -> Result<Value, Refusal> {
+        let found = statistics::statistics(self, RawQuery(Some(query.to_owned()))).await;
+        found
+            .and_then(|found| serde_json::to_value(found).map_err(|_| Fault::Internal))
+            .map_err(Refusal::from)
+    }
+
+    /// What `GET /api/v1/tasks/history` with this query string, which names a format, exports.
+    ///
+    /// # Errors
+    /// The question cannot be read, or the store does not answer it.
+    pub async fn export(&self, query: &str) -> Result<String, Refusal> {
+        let exported = statistics::records(self, RawQuery(Some(query.to_owned()))).await;
+        exported.map_err(Refusal::from)
     }
 
     /// Asks the store, in turn and for a limited time.

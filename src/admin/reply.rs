@@ -75,6 +75,10 @@ pub(super) enum Fault {
     HeadersTooLarge(usize, usize),
     #[error("the body is larger than {0} bytes")]
     BodyTooLarge(u64),
+    #[error("{0} late scores wait for their rows, which is all that may")]
+    TooManyScores(usize),
+    #[error("rows are still on their way to the store, this one may be among them; send it again")]
+    NotYet,
     #[error("{0} streams are open, which is all that there may be")]
     TooManyStreams(usize),
     #[error("not ready: {0}")]
@@ -107,6 +111,8 @@ impl Fault {
             }
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::TooManyStreams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            Self::TooManyScores(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_scores"),
+            Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
             Self::StoreRefused => (StatusCode::SERVICE_UNAVAILABLE, "store_refused"),
@@ -123,7 +129,9 @@ impl Fault {
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {
             Self::Unauthorized => (header::WWW_AUTHENTICATE, "Bearer realm=\"fusebox\""),
-            Self::TooManyAttempts => (header::RETRY_AFTER, "1"),
+            Self::TooManyAttempts | Self::TooManyScores(_) | Self::NotYet => {
+                (header::RETRY_AFTER, "1")
+            }
             _ => return None,
         };
         Some((name, HeaderValue::from_static(value)))

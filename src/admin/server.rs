@@ -34,6 +34,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long sent bytes may stay unread before the connection is given up.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What the kernel holds of an answer that is not read, about; left alone it would grow to megabytes.
+const SEND_BUFFER: usize = 256 * 1024;
+
 /// How long answers under way may take to end at shutdown.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -108,6 +111,7 @@ async fn carry(stream: TcpStream, peer: SocketAddr, app: App, _place: OwnedSemap
     let ends = Ends { peer: canonical(peer), local: canonical(local) };
     let socket = socket2::SockRef::from(&stream);
     if socket.set_tcp_user_timeout(Some(STALL_TIMEOUT)).is_err()
+        || socket.set_send_buffer_size(SEND_BUFFER).is_err()
         || stream.set_nodelay(true).is_err()
     {
         return;

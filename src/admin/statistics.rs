@@ -1,46 +1,69 @@
 //! `/api/v1/tasks/history`: statistics of operations, from rollups.
 //!
-//! The same sums for both stores: exact even where rows are folded or expired, to the minute.
+//! The same sums for both stores: exact even where rows are folded or expired, to the minute. Only
+//! what rollups do not tell apart, versions and instances, is read from rows, so many at most, and
+//! the answer says so.
+
+mod figures;
+mod grouped;
+mod question;
 
 use std::sync::Arc;
 
 use axum::extract::State;
+use futures_util::stream;
+use http::HeaderMap;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+pub(super) use self::figures::ratio;
+use self::{
+    figures::{Figures, reasons},
+    grouped::{Grouped, GroupedJson},
+    question::Question,
+};
 use super::{
     Admin,
+    export::Format,
     query::{Asked, Pairs},
-    reply::{self, Answer},
-    rollups::{self, Completeness, MINUTE_US, minutes},
-    tasks::ms,
-    window::{Reach, Window, show_time},
+    questions::Questions,
+    recommendations::{self, RecommendationJson},
+    reply::{self, Answer, Fault},
+    rollups::{self, MINUTE_US},
+    window::show_time,
 };
 use crate::{
     clock,
-    domain::{
-        learn::operation::{Operations, Tally},
-        outcome::Outcome,
-    },
-    store::RollupQuery,
+    domain::learn::operation::{Operations, Tally},
+    store::{OperationName, RollupQuery},
 };
 
 /// Operations that are listed at most.
 const LISTED: usize = 500;
 
+/// Failures that are listed at most.
+const TOP_FAILURES: usize = 20;
+
 /// What `data` holds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct History {
+pub(super) struct History {
     domain: Option<String>,
     action: Option<String>,
     from: Option<String>,
     to: Option<String>,
     #[serde(flatten)]
-    statistics: Statistics,
-    optimal_parameters: OptimalParameters,
+    figures: Figures,
+    /// Which parameters work best. Of several operations together none do.
+    optimal_parameters: RecommendationJson,
     /// The operations behind the numbers; left out when one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     operations: Option<Vec<Operation>>,
+    /// What fails most, whichever operation it is; left out likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_failures: Option<Vec<TopFailure>>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    grouped: Option<GroupedJson>,
 }
 
 #[derive(Serialize)]
@@ -48,142 +71,159 @@ struct Operation {
     domain: String,
     action: String,
     #[serde(flatten)]
-    statistics: Statistics,
+    figures: Figures,
 }
 
-/// What is known about some calls. Null where there is nothing to say.
+/// A reason of an operation's failures.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Statistics {
-    total: u64,
-    /// How many of these calls have a row of their own; the numbers here count all of them.
-    completeness: Completeness,
-    /// Successes among all calls, 0 to 1.
-    success_rate: Option<f64>,
-    outcomes: Outcomes,
-    /// Of calls that were sent on, like the quantiles.
-    average_duration_ms: Option<f64>,
-    p50_ms: Option<f64>,
-    p95_ms: Option<f64>,
-    p99_ms: Option<f64>,
-    /// Of scored calls; nothing scores calls yet.
-    average_impact_score: Option<f64>,
-    /// Of calls with a known cost; nothing knows costs yet.
-    cost_per_success: Option<f64>,
-    common_failure_reasons: Vec<FailureReason>,
+struct TopFailure {
+    domain: String,
+    action: String,
+    #[serde(flatten)]
+    reason: figures::FailureReason,
+    /// Among the failures of all operations.
+    share_of_all: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Outcomes {
-    success: u64,
-    failure: u64,
-    timeout: u64,
-    refused: u64,
-    cancelled: u64,
-    interrupted: u64,
-}
-
-#[derive(Serialize)]
-struct FailureReason {
-    reason: &'static str,
-    count: u64,
-    /// Among the calls that did not succeed.
-    share: Option<f64>,
-}
-
-/// Which parameters work best. No parameters are taken from calls yet, so none are known to.
-#[derive(Serialize)]
-struct OptimalParameters {
-    status: &'static str,
-    parameters: [(); 0],
-}
-
-impl From<&Tally> for Statistics {
-    fn from(tally: &Tally) -> Self {
-        let failures = tally.failures();
-        let reasons = tally.reasons().into_iter().map(|(reason, count)| FailureReason {
-            reason: reason.as_str(),
-            count,
-            share: ratio(count, failures),
-        });
-        Self {
-            total: tally.calls(),
-            completeness: Completeness::of(tally.stored(), tally.calls()),
-            success_rate: ratio(tally.with(Outcome::Success), tally.calls()),
-            outcomes: Outcomes {
-                success: tally.with(Outcome::Success),
-                failure: tally.with(Outcome::Failure),
-                timeout: tally.with(Outcome::Timeout),
-                refused: tally.with(Outcome::Refused),
-                cancelled: tally.with(Outcome::Cancelled),
-                interrupted: tally.with(Outcome::Interrupted),
-            },
-            average_duration_ms: tally.mean_us().map(ms),
-            p50_ms: tally.quantile_us(0.5).map(ms),
-            p95_ms: tally.quantile_us(0.95).map(ms),
-            p99_ms: tally.quantile_us(0.99).map(ms),
-            average_impact_score: None,
-            cost_per_success: None,
-            common_failure_reasons: reasons.collect(),
-        }
-    }
+/// What was found.
+struct Found {
+    question: Question,
+    now: Operations,
+    before: Operations,
+    grouped: Option<Grouped>,
 }
 
 /// `GET /api/v1/tasks/history`
-pub(super) async fn history(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
-    let names = ["domain", "action", "service", "upstream", "from", "to"];
-    let asked = Asked::read(pairs, &names)?;
-    let now_us = clock::wall_us();
-    let (from_minute, to_minute) = minutes(Window::read(&asked, Reach::SCAN, now_us)?);
-    let query = RollupQuery {
-        service: asked.owned("service"),
-        upstream: asked.owned("upstream"),
-        domain: asked.owned("domain"),
-        action: asked.owned("action"),
-        from_minute,
-        to_minute,
-    };
+pub(super) async fn history(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    pairs: Pairs,
+) -> Answer {
+    let (question, asked) = Question::read(pairs, clock::wall_us())?;
+    let format = Format::read(&asked, &headers)?;
+    let found = Found::find(&admin.questions, question).await?;
+    if format == Format::Json {
+        let mut history = found.show();
+        if let (Some(domain), Some(action)) = (&history.domain, &history.action) {
+            let (domain, action) = (domain.as_str().into(), action.as_str().into());
+            let operation = OperationName { domain, action };
+            history.optimal_parameters = recommendations::of(&admin, &operation, None).await?;
+        }
+        return Ok(reply::data(history));
+    }
+    let (columns, records) = found.records();
+    let chunks: Vec<_> =
+        records.chunks(LISTED).map(|records| Ok(format.lines(&columns, records))).collect();
+    Ok(format.response(&columns, stream::iter(chunks)))
+}
+
+/// The statistics that are asked for, without a format.
+pub(super) async fn statistics(questions: &Questions, pairs: Pairs) -> Result<History, Fault> {
+    let (question, asked) = Question::read(pairs, clock::wall_us())?;
+    refuse_format(&asked)?;
+    Ok(Found::find(questions, question).await?.show())
+}
+
+/// The same as records, for a command that writes them.
+pub(super) async fn records(questions: &Questions, pairs: Pairs) -> Result<String, Fault> {
+    let (question, asked) = Question::read(pairs, clock::wall_us())?;
+    let format = Format::read(&asked, &HeaderMap::new())?;
+    let (columns, records) = Found::find(questions, question).await?.records();
+    Ok(format.whole(&columns, &records))
+}
+
+fn refuse_format(asked: &Asked) -> Result<(), Fault> {
+    match asked.text("format") {
+        None | Some("json") => Ok(()),
+        Some(_) => Err(Fault::unreadable("format", "`json` here")),
+    }
+}
+
+impl Found {
+    async fn find(questions: &Questions, question: Question) -> Result<Self, Fault> {
+        let now = operations(questions, &question.calls).await?;
+        let before = operations(questions, &question.before()).await?;
+        let grouped = match &question.grouping {
+            Some(grouping) => {
+                let total = now.total().calls();
+                Some(Grouped::find(questions, grouping, &question, total).await?)
+            }
+            None => None,
+        };
+        Ok(Self { question, now, before, grouped })
+    }
+
+    fn show(self) -> History {
+        let Self { question, now, before, grouped } = self;
+        let is_about_one = question.is_about_one();
+        let calls = question.calls;
+        History {
+            figures: Figures::of(&now.total(), Some(&before.total())),
+            optimal_parameters: RecommendationJson::default(),
+            operations: (!is_about_one).then(|| list(&now, &before)),
+            top_failures: (!is_about_one).then(|| top_failures(&now, &before)),
+            grouped: grouped.map(Grouped::show),
+            from: show_time(calls.from_minute.saturating_mul(MINUTE_US)),
+            to: show_time(calls.to_minute.saturating_mul(MINUTE_US)),
+            domain: calls.domain,
+            action: calls.action,
+        }
+    }
+
+    /// The groups, or the operations where nothing is grouped, as flat records and their columns.
+    fn records(&self) -> (Vec<&'static str>, Vec<Map<String, Value>>) {
+        if let Some(grouped) = &self.grouped {
+            return grouped.records();
+        }
+        let columns = ["domain", "action"].into_iter().chain(grouped::COLUMNS).collect();
+        let record = |(domain, action, tally): (&str, &str, &Tally)| {
+            let names = [("domain", domain), ("action", action)];
+            let names = names.map(|(name, value)| (name.to_owned(), Value::from(value)));
+            let figures = Figures::of(tally, self.before.of(domain, action));
+            names.into_iter().chain(grouped::flat(&figures)).collect()
+        };
+        (columns, busiest(&self.now).into_iter().map(record).collect())
+    }
+}
+
+async fn operations(questions: &Questions, query: &RollupQuery) -> Result<Operations, Fault> {
     let mut operations = Operations::default();
     let add = |key: &_, rollup: &_| operations.add(key, rollup);
-    rollups::each(&admin.questions, &query, add).await?;
-    let total = operations.total();
-    let asked_for_one = query.domain.is_some() && query.action.is_some();
-    Ok(reply::data(History {
-        statistics: Statistics::from(&total),
-        optimal_parameters: OptimalParameters { status: "collecting", parameters: [] },
-        operations: (!asked_for_one).then(|| list(&operations)),
-        from: show_time(query.from_minute.saturating_mul(MINUTE_US)),
-        to: show_time(query.to_minute.saturating_mul(MINUTE_US)),
-        domain: query.domain,
-        action: query.action,
-    }))
+    rollups::each(questions, query, add).await?;
+    Ok(operations)
 }
 
 /// The operations with the most calls first.
-fn list(operations: &Operations) -> Vec<Operation> {
+fn busiest(operations: &Operations) -> Vec<(&str, &str, &Tally)> {
     let mut busiest: Vec<_> = operations.iter().collect();
     busiest.sort_by_key(|(_, _, tally)| u64::MAX - tally.calls());
     busiest.truncate(LISTED);
+    busiest
+}
+
+fn list(now: &Operations, before: &Operations) -> Vec<Operation> {
     let show = |(domain, action, tally): (&str, &str, &Tally)| Operation {
         domain: domain.to_owned(),
         action: action.to_owned(),
-        statistics: Statistics::from(tally),
+        figures: Figures::of(tally, before.of(domain, action)),
     };
-    busiest.into_iter().map(show).collect()
+    busiest(now).into_iter().map(show).collect()
 }
 
-/// A part of a whole, to four digits; none of nothing.
-#[expect(clippy::cast_precision_loss, reason = "four digits are shown, counts stay below 2^52")]
-pub(super) fn ratio(part: u64, whole: u64) -> Option<f64> {
-    (whole > 0).then(|| (part as f64 / whole as f64 * 10_000.0).round() / 10_000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ratio;
-
-    #[test]
-    fn a_share_of_nothing_is_unknown_rather_than_zero() {
-        assert_eq!((ratio(0, 0), ratio(0, 3), ratio(1, 3)), (None, Some(0.0), Some(0.3333)));
-    }
+fn top_failures(now: &Operations, before: &Operations) -> Vec<TopFailure> {
+    let all = now.total().failures();
+    let failures = now.iter().flat_map(|(domain, action, tally)| {
+        let reasons = reasons(tally, before.of(domain, action));
+        reasons.into_iter().map(move |reason| TopFailure {
+            domain: domain.to_owned(),
+            action: action.to_owned(),
+            share_of_all: ratio(reason.count, all),
+            reason,
+        })
+    });
+    let mut failures: Vec<_> = failures.collect();
+    failures.sort_by_key(|failure| u64::MAX - failure.reason.count);
+    failures.truncate(TOP_FAILURES);
+    failures
 }

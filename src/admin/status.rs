@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     Admin,
+    control::ConfigurationJson,
     query::{Asked, Pairs},
     reply::{self, Answer},
     statistics::ratio,
@@ -36,6 +37,9 @@ pub(super) struct StatusJson {
     store: StoreJson,
     history: HistoryJson,
     upstreams: BTreeMap<String, TrafficJson>,
+    configuration: ConfigurationJson,
+    /// Why it may be this instance that fails, and not what it calls.
+    degraded: Option<String>,
     warnings: Vec<String>,
 }
 
@@ -46,6 +50,9 @@ struct StoreJson {
     reachable: bool,
     fault: Option<String>,
     sync_mode: &'static str,
+    /// Why it is not `listen`, where it might be.
+    sync_reason: Option<String>,
+    lag_ms: Option<u64>,
     instances: u32,
 }
 
@@ -106,6 +113,8 @@ impl From<StoreView> for StoreJson {
             reachable: store.fault.is_none(),
             fault: store.fault,
             sync_mode: store.sync.as_str(),
+            sync_reason: store.sync_reason,
+            lag_ms: store.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
             instances: store.instances,
         }
     }
@@ -150,6 +159,8 @@ impl StatusJson {
                 .iter()
                 .map(|view| (view.name.to_string(), TrafficJson::of(view, status.uptime)))
                 .collect(),
+            configuration: (&status.configuration).into(),
+            degraded: status.degraded,
             warnings: status.warnings,
         }
     }

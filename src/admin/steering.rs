@@ -20,7 +20,7 @@ use axum::{
     routing::post,
 };
 use http::header;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::{
@@ -34,7 +34,8 @@ use crate::{
     config::suggest::did_you_mean,
     domain::{
         breaker::{Mode, Scope},
-        order::{Act, Order, OrderError, Signature, Wish},
+        explain::FleetFacts,
+        order::{Act, Order, OrderError, Reach, Signature, Wish},
         units::{parse_duration, show_duration},
     },
 };
@@ -44,6 +45,9 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an answer waits for the store to be told.
+const TELLING: Duration = Duration::from_millis(500);
 
 /// Why an order was lifted, when nobody said.
 const LIFTED: &str = "lifted";
@@ -86,7 +90,7 @@ async fn order_in_body(
     request: Request,
 ) -> Answer {
     let body = Body::read(request, pairs).await?;
-    steer(&admin, name, |body| body.order(None), body)
+    steer(&admin, name, |body| body.order(None), body).await
 }
 
 async fn order(
@@ -97,7 +101,7 @@ async fn order(
     mode: Mode,
 ) -> Answer {
     let body = Body::read(request, pairs).await?;
-    steer(&admin, name, |body| body.order(Some(mode)), body)
+    steer(&admin, name, |body| body.order(Some(mode)), body).await
 }
 
 async fn lift(
@@ -107,7 +111,7 @@ async fn lift(
     request: Request,
 ) -> Answer {
     let body = Body::read(request, pairs).await?;
-    steer(&admin, name, |body| Ok(Act::Lift(body.signed(Some(LIFTED))?)), body)
+    steer(&admin, name, |body| Ok(Act::Lift(body.signed(Some(LIFTED))?)), body).await
 }
 
 async fn reset(
@@ -117,11 +121,22 @@ async fn reset(
     request: Request,
 ) -> Answer {
     let body = Body::read(request, pairs).await?;
-    steer(&admin, name, |body| Ok(Act::Reset(body.signed(None)?)), body)
+    steer(&admin, name, |body| Ok(Act::Reset(body.signed(None)?)), body).await
+}
+
+/// The circuit as it is then, and for whom that holds.
+#[derive(Serialize)]
+struct Steered {
+    #[serde(flatten)]
+    breaker: BreakerJson,
+    /// `fleet`, `instance`, or `untold` while the store cannot be reached.
+    reach: &'static str,
+    /// What that means, where it is not for all.
+    note: Option<&'static str>,
 }
 
 /// Does it and shows what the circuit is like then.
-fn steer(
+async fn steer(
     admin: &Admin,
     name: Name,
     act: impl FnOnce(&Body) -> Result<Act, Fault>,
@@ -135,7 +150,7 @@ fn steer(
     let gone = || Fault::NotFound(format!("circuit breaker `{}`", view.name));
     let circuit = circuits.of(&view.name).ok_or_else(gone)?;
     let now = clock::now();
-    circuits.steer(circuit, act.clone(), reach, now).map_err(Fault::KillSwitch)?;
+    circuits.steer(&circuit, act.clone(), reach, now).map_err(Fault::KillSwitch)?;
     let Signature { by, reason } = act.signature();
     let ttl = match &act {
         Act::Order(order) => order.left(now).map(show_duration),
@@ -150,8 +165,17 @@ fn steer(
         scope = scope(reach),
         "the circuit was steered"
     );
+    let mut told = circuit.reach();
+    let is_away = view.fleet.as_ref().is_some_and(FleetFacts::is_away);
+    if !is_away {
+        // What is not told by then is said to be so.
+        drop(timeout(TELLING, told.wait_for(|reach| *reach != Reach::Untold)).await);
+    }
+    let reach = *told.borrow();
+    admin.pulse.soon();
     let view = breakers::named(admin, &view.name)?;
-    Ok(reply::data(BreakerJson::new(&view, clock::wall_us())))
+    let breaker = BreakerJson::new(&view, clock::wall_us());
+    Ok(reply::data(Steered { breaker, reach: reach.as_str(), note: reach.told() }))
 }
 
 const fn scope(reach: Scope) -> &'static str {

@@ -5,17 +5,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::{Path, State, rejection::PathRejection};
+use axum::extract::State;
+use http::HeaderMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
     Admin,
     cursor::Cursor,
-    query::{Asked, Pairs},
+    export::Format,
+    query::{Asked, Pairs, Segment},
     questions::Questions,
     reply::{self, Answer, Fault},
     rollups::{Completeness, completeness, minutes},
+    rows,
     window::{Reach, Window, show_time},
 };
 use crate::{
@@ -32,12 +35,12 @@ use crate::{
 
 /// Rows of a page unless the question says otherwise, and at most.
 const ROWS: u32 = 50;
-const MAX_ROWS: u32 = 500;
+pub(super) const MAX_ROWS: u32 = 500;
 
 /// How far a row's time may be from the one in its id, which is cut to milliseconds.
 const ID_SLACK_US: i64 = 5_000_000;
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "correlationId",
     "service",
     "upstream",
@@ -51,9 +54,11 @@ const NAMES: [&str; 13] = [
     "to",
     "limit",
     "cursor",
+    "format",
 ];
 
-const CORRELATION_ID: &str = "1 to 128 of [A-Za-z0-9._:-] that are no token, key or card number";
+pub(super) const CORRELATION_ID: &str =
+    "1 to 128 of [A-Za-z0-9._:-] that are no token, key or card number";
 const STATUS: &str = "a status such as 503, or a class such as 5xx";
 const GRPC_STATUS: &str = "a gRPC code such as 14 or UNAVAILABLE";
 const CURSOR: &str = "the `nextCursor` of a page of the same question";
@@ -72,30 +77,36 @@ pub(super) struct Page {
 }
 
 /// `GET /api/v1/tasks`
-pub(super) async fn list(State(admin): State<Arc<Admin>>, pairs: Pairs) -> Answer {
-    page(&admin.questions, pairs, admin.retention()).await.map(reply::data)
+pub(super) async fn list(
+    State(admin): State<Arc<Admin>>,
+    headers: HeaderMap,
+    pairs: Pairs,
+) -> Answer {
+    let asked = Asked::read(pairs, &NAMES)?;
+    let format = Format::read(&asked, &headers)?;
+    if format != Format::Json {
+        return rows::export(&admin, &asked, format).await;
+    }
+    page(&admin.questions, &asked, admin.retention()).await.map(reply::data)
 }
 
 /// The page that is asked for. Rows are kept for `retention`.
 pub(super) async fn page(
     questions: &Questions,
-    pairs: Pairs,
+    asked: &Asked,
     retention: Duration,
 ) -> Result<Page, Fault> {
-    let asked = Asked::read(pairs, &NAMES)?;
     let limit = asked.limit(ROWS, MAX_ROWS)?;
     let now_us = clock::wall_us();
-    let of_one = asked.text("correlationId").is_some();
-    let reach = if of_one { Reach::whole(retention) } else { Reach::SCAN };
-    let mut window = Window::read(&asked, reach, now_us)?;
-    let filters = asked.without(&["cursor", "limit"]);
+    let mut window = window(asked, retention, now_us)?;
+    let filters = asked.without(&["cursor", "limit", "format"]);
     let cursor = asked.parsed("cursor", CURSOR, |text| Cursor::read(text, &filters))?;
     window = cursor.map_or(window, |cursor| cursor.window);
     // One row more than asked for tells whether there is a next page.
     let query = TaskQuery {
         limit: limit + 1,
         after: cursor.map(|cursor| cursor.after),
-        ..question(&asked, window)?
+        ..question(asked, window)?
     };
     let mut rows = questions.read(questions.history.tasks(&query)).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -139,11 +150,10 @@ async fn completeness_of(
 /// `GET /api/v1/tasks/{id}`
 pub(super) async fn one(
     State(admin): State<Arc<Admin>>,
-    id: Result<Path<String>, PathRejection>,
+    Segment(text): Segment,
     pairs: Pairs,
 ) -> Answer {
     Asked::read(pairs, &[])?;
-    let text = id.map(|Path(text)| text).unwrap_or_default();
     let id = TaskId::parse(&text).ok_or_else(|| Fault::unreadable("id", "a task id, a UUID"))?;
     let at_us = i64::try_from(id.started_at_ms()).unwrap_or(i64::MAX).saturating_mul(1_000);
     let query = TaskQuery {
@@ -157,7 +167,18 @@ pub(super) async fn one(
     row.map(|row| reply::data(show(row))).ok_or_else(|| Fault::NotFound(format!("task `{id}`")))
 }
 
-fn question(asked: &Asked, window: Window) -> Result<TaskQuery, Fault> {
+/// Everything that is kept of one correlation id, else a window.
+pub(super) fn window(asked: &Asked, retention: Duration, now_us: i64) -> Result<Window, Fault> {
+    let of_one = asked.text("correlationId").is_some();
+    Window::read(asked, if of_one { Reach::whole(retention) } else { Reach::SCAN }, now_us)
+}
+
+/// Reads the question of a query string with these [`NAMES`].
+pub(super) fn read(pairs: Pairs) -> Result<Asked, Fault> {
+    Asked::read(pairs, &NAMES)
+}
+
+pub(super) fn question(asked: &Asked, window: Window) -> Result<TaskQuery, Fault> {
     Ok(TaskQuery {
         correlation_id: asked.parsed("correlationId", CORRELATION_ID, |text| {
             CorrelationId::keep(text.as_bytes()).map(|id| id.as_str().to_owned())
@@ -208,11 +229,11 @@ fn read_status(text: &str) -> Option<(u16, u16)> {
 }
 
 /// A row in the words of the API.
-fn show(row: StoredTask) -> Map<String, Value> {
+pub(super) fn show(row: StoredTask) -> Map<String, Value> {
     row.columns.into_iter().map(|(name, value)| show_column(name, value)).collect()
 }
 
-fn show_column(name: &str, value: Value) -> (String, Value) {
+pub(super) fn show_column(name: &str, value: Value) -> (String, Value) {
     if name == "started_at" {
         return ("startedAt".to_owned(), value.as_i64().and_then(show_time).into());
     }

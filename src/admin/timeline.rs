@@ -11,7 +11,12 @@ use std::{
 
 use tokio::sync::broadcast;
 
-use crate::domain::breaker::Transition;
+use crate::domain::{breaker::Transition, task::TaskId};
+#[cfg(test)]
+use {
+    crate::domain::breaker::{Cause, Mode, State},
+    std::time::Duration,
+};
 
 /// Transitions kept of each breaker.
 pub const KEPT: usize = 20;
@@ -28,6 +33,29 @@ pub struct Moment {
     pub at_us: i64,
     /// What happened.
     pub transition: Transition,
+    /// Calls that were the reason, some of them.
+    pub task_ids: Vec<TaskId>,
+}
+
+#[cfg(test)]
+impl Moment {
+    /// A circuit that was closed moved to this state.
+    pub(super) fn sample(name: &str, at_us: i64, to: State) -> Self {
+        let transition = Transition {
+            from: State::Closed,
+            to,
+            cause: Cause::ConsecutiveFailures,
+            failure_count: 5,
+            window_calls: 5,
+            window_failures: 5,
+            open_for: Duration::from_secs(60),
+            step: 1,
+            by_connection: false,
+            generation: 1,
+            mode: Mode::Auto,
+        };
+        Self { name: Arc::from(name), at_us, transition, task_ids: Vec::new() }
+    }
 }
 
 /// See the module docs.
@@ -63,6 +91,11 @@ impl Timeline {
         self.kept().get(name).map(|moments| moments.iter().cloned().collect()).unwrap_or_default()
     }
 
+    /// Forgets breakers that there are no more.
+    pub fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        self.kept().retain(|name, _| is_there(name));
+    }
+
     /// Transitions from now on.
     pub fn listen(&self) -> broadcast::Receiver<Moment> {
         self.heard.subscribe()
@@ -75,26 +108,11 @@ impl Timeline {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
-
     use super::{KEPT, Moment, Timeline};
-    use crate::domain::breaker::{Cause, Mode, State, Transition};
+    use crate::domain::breaker::State;
 
     fn moment(name: &str, at_us: i64) -> Moment {
-        let transition = Transition {
-            from: State::Closed,
-            to: State::Open,
-            cause: Cause::ConsecutiveFailures,
-            failure_count: 5,
-            window_calls: 5,
-            window_failures: 5,
-            open_for: Duration::from_secs(60),
-            step: 1,
-            by_connection: false,
-            generation: 1,
-            mode: Mode::Auto,
-        };
-        Moment { name: Arc::from(name), at_us, transition }
+        Moment::sample(name, at_us, State::Open)
     }
 
     #[test]
@@ -108,6 +126,16 @@ mod tests {
         assert_eq!(kept, (1..=20).rev().collect::<Vec<_>>());
         assert_eq!(kept.len(), KEPT);
         assert_eq!(timeline.of("nobody"), []);
+    }
+
+    #[test]
+    fn what_the_configuration_takes_away_is_forgotten() {
+        let timeline = Timeline::default();
+        timeline.note(moment("payments", 1));
+        timeline.note(moment("music", 2));
+        timeline.keep(|name| name == "music");
+        assert_eq!(timeline.of("payments"), []);
+        assert_eq!(timeline.of("music").len(), 1);
     }
 
     #[test]

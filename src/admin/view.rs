@@ -6,12 +6,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    config::{Config, Listen},
+    config::{Config, Listen, Problem},
     domain::{
         breaker::{Policy, Scope, Snapshot, State},
         explain::FleetFacts,
         learn::recent::Counts,
+        task::TaskId,
     },
+    telemetry::exposition::Format,
 };
 
 /// The running process, as far as the admin port shows it.
@@ -34,8 +36,8 @@ pub trait View: Send + Sync {
     /// Not yet, or not any more; says why.
     fn ready(&self) -> Result<(), String>;
 
-    /// The metrics in the OpenMetrics text format.
-    fn metrics(&self) -> String;
+    /// The metrics as a text.
+    fn metrics(&self, format: Format) -> String;
 
     /// The configuration in force.
     fn config(&self) -> Arc<Config>;
@@ -56,6 +58,8 @@ pub struct BreakerView {
     pub policy: Policy,
     /// How many live instances share it, this one included.
     pub reporters: u32,
+    /// Calls that opened it here, some of them; of the last failures while it is closed.
+    pub task_ids: Vec<TaskId>,
     /// What they have to do with it, as far as it is known.
     pub fleet: Option<FleetFacts>,
 }
@@ -69,6 +73,8 @@ pub struct ServiceView {
     pub state: State,
     /// Its last result; none before the first.
     pub last: Option<LastResult>,
+    /// What is about to go wrong with it, in words: of several warnings, the most telling.
+    pub warning: Option<String>,
 }
 
 /// The end of a call or of a check.
@@ -91,6 +97,34 @@ pub struct TrafficView {
     pub in_flight: u64,
     /// Calls that ended.
     pub counts: Counts,
+}
+
+/// The configuration: which is in force, and what came of changes to its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigurationView {
+    /// Which it is, counted from 1 since the start.
+    pub generation: u64,
+    /// Where it is from.
+    pub source: String,
+    /// Since when it is in force, in microseconds since the Unix epoch.
+    pub since_us: i64,
+    /// Keys whose new values count from the next start on.
+    pub needs_restart: Vec<&'static str>,
+    /// What came of the last time that it was read again; none while it was not.
+    pub last: Option<LastReload>,
+}
+
+/// One time that the configuration was read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastReload {
+    /// When, in microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// Why: `file`, `signal` or `api`.
+    pub trigger: &'static str,
+    /// Why it is not in force, in full; none when it is.
+    pub fault: Option<String>,
+    /// What is wrong with the file, or odd about it.
+    pub problems: Vec<Problem>,
 }
 
 /// The process as a whole.
@@ -116,6 +150,10 @@ pub struct StatusView {
     pub store: StoreView,
     /// Rows on their way to the store.
     pub history: HistoryView,
+    /// The configuration.
+    pub configuration: ConfigurationView,
+    /// Why it may be this instance that fails, and not what it calls; none while nothing says so.
+    pub degraded: Option<String>,
     /// What is odd about the configuration, and whatever else an operator should look at.
     pub warnings: Vec<String>,
 }
@@ -129,6 +167,10 @@ pub struct StoreView {
     pub fault: Option<String>,
     /// How changes by others are noticed.
     pub sync: SyncMode,
+    /// Why by polling, where the store might tell.
+    pub sync_reason: Option<String>,
+    /// How old what is known of others is; none before the store was first read.
+    pub lag: Option<Duration>,
     /// Live instances that share it, this one included.
     pub instances: u32,
 }

@@ -29,6 +29,9 @@ impl Reach {
     /// A day unless asked, a month at most: for questions that read every row of their window.
     pub(super) const SCAN: Self = Self { default: DAY, max: Some(DAY.saturating_mul(31)) };
 
+    /// A week unless asked, as much as there is: for questions about few rows.
+    pub(super) const WEEK: Self = Self { default: DAY.saturating_mul(7), max: None };
+
     /// Everything that is kept: for questions about one id, which an index answers.
     pub(super) const fn whole(retention: Duration) -> Self {
         Self { default: retention, max: None }

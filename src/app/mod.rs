@@ -2,12 +2,23 @@
 //!
 //! Boring on purpose: parse, build (binds the ports), announce, wait, drain.
 
+mod advising;
+mod current;
+mod emf;
+mod file;
 mod identity;
+mod ledger;
 mod numbers;
 mod orphans;
+mod reloading;
+mod renewal;
+mod reports;
 mod running;
 mod store_thread;
+mod telling;
 mod view;
+mod waiting;
+mod watching;
 
 use std::{
     io,
@@ -20,9 +31,9 @@ use http::uri::InvalidUri;
 
 use crate::{
     breakers::Breakers,
-    checks::Checks,
+    checks::{Checks, HealthBoard},
     clock,
-    config::{Config, Listen, Listener, Workers},
+    config::{Config, Listen, Listener, Origin, Workers},
     history::{
         Recorder, Writer,
         journal::{Journal, KEPT, Limits, home::Home},
@@ -87,7 +98,10 @@ pub struct App {
     breakers: Arc<Breakers>,
     recorder: Recorder,
     writer: Writer,
+    /// Where the configuration can be read again.
+    origin: Option<Origin>,
     checks: Checks,
+    board: HealthBoard,
     certificates: tls::Watcher,
     upstreams: Arc<Upstreams>,
     tls: Tls,
@@ -95,9 +109,9 @@ pub struct App {
 }
 
 /// Makes the data directory ours. Without a database it holds the store, and cannot be done without.
-fn establish(config: &Config, host_name: &str) -> Result<(store::Identity, Home), BuildError> {
+fn establish(config: &Config) -> Result<(store::Identity, Home), BuildError> {
     let path = || config.data_dir.display().to_string();
-    let (identity, home) = identity::establish(config, host_name)
+    let (identity, home) = identity::establish(config)
         .map_err(|error| BuildError::DataDir { path: path(), source: error.into() })?;
     match home.segments() {
         Err(why) if config.database.url.is_none() => {
@@ -152,18 +166,14 @@ impl App {
     ///
     /// # Errors
     /// See [`BuildError`]. A store that is away is none.
-    pub fn build(
-        config: Config,
-        mut warnings: Vec<String>,
-        host_name: &str,
-    ) -> Result<Self, BuildError> {
+    pub fn build(config: Config, mut warnings: Vec<String>) -> Result<Self, BuildError> {
         let (tls, certificates) = Tls::new(&config).map_err(BuildError::Tls)?;
         warnings.extend(tls.remarks().iter().map(ToString::to_string));
         let workers = match config.workers {
             Workers::Count(count) => count.get(),
             Workers::Auto => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         };
-        let (identity, home) = establish(&config, host_name)?;
+        let (identity, home) = establish(&config)?;
         let (sockets, admin) = bind(&config, workers)?;
         let stores = store::open(&config.database, &config.data_dir, identity.clone())
             .map_err(BuildError::Store)?;
@@ -180,7 +190,8 @@ impl App {
         }
         let (recorder, writer) = history(home, &identity, workers + 1, &config);
         let lane = recorder.lane(workers);
-        let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane)
+        let board = HealthBoard::default();
+        let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane, &board)
             .map_err(BuildError::Check)?;
         let upstreams = Upstreams::new(config.upstreams.values(), clock::now());
         let labels =
@@ -198,12 +209,19 @@ impl App {
             breakers,
             recorder,
             writer,
+            origin: None,
             checks,
+            board,
             certificates,
             upstreams,
             tls,
             sink,
         })
+    }
+
+    /// The same, whose configuration is read again from there when it changes.
+    pub fn of(self, origin: Option<Origin>) -> Self {
+        Self { origin, ..self }
     }
 
     /// Where calls come in, by listener, and where the admin port is: as really bound.
@@ -220,12 +238,16 @@ impl App {
     /// # Errors
     /// A part cannot be started, or a thread of the data plane failed.
     pub async fn run(self, mut signals: Signals) -> io::Result<()> {
+        identity::find_out(&self.config, &self.identity);
         let mut running = Running::start(self).await?;
+        let mut asked = running.asked_to_drain();
         let failed = tokio::select! {
             signal = signals.next() => {
-                let until_ms = u64::try_from(running.drain_timeout().as_millis()).unwrap_or(u64::MAX);
-                let hint = "a second signal does not wait for calls in flight";
-                tracing::info!(signal, until_ms, hint, "draining");
+                running.tell_drain(signal);
+                None
+            }
+            Ok(_) = asked.wait_for(|asked| *asked) => {
+                running.tell_drain("the admin port");
                 None
             }
             error = running.failed() => Some(error),

@@ -1,7 +1,8 @@
-//! The thread of the store: migrations and the writer, on a runtime of their own, so that neither a
+//! The thread of the store: migrations, the writer and what is learned from its rows, on a runtime of their own, so that neither a
 //! slow store nor a full queue delays the admin port or the sync of breakers.
 
 use std::{
+    convert::Infallible,
     io,
     sync::Arc,
     thread,
@@ -18,7 +19,8 @@ use crate::{
     clock,
     config::Config,
     history::{self, Writer},
-    store::{HistoryStore, Outage, Stores, causes, migrate},
+    learning,
+    store::{HistoryStore, LearningStore, Outage, Stores, causes, migrate},
     telemetry::log::Lane,
 };
 
@@ -59,6 +61,7 @@ impl StoreThread {
         config: &Arc<Config>,
         stores: &Stores,
         writer: Writer,
+        watching: impl Future<Output = Infallible> + Send + 'static,
         lines: Lane,
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
@@ -67,9 +70,10 @@ impl StoreThread {
         let (tables, standing) = watch::channel(begins);
         let config = Arc::clone(config);
         let history = (Arc::clone(&stores.history), stores.place.clone());
+        let learning = learn(Arc::clone(&stores.learning), watching);
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("fusebox-store".into()).spawn(move || {
-            runtime.block_on(work(&config, history, writer, lines, stopped, &tables));
+            runtime.block_on(work(&config, history, learning, writer, lines, stopped, &tables));
             // Nobody waits any more when the process is stopping in haste.
             let _waiting = end.send(());
         })?;
@@ -103,9 +107,21 @@ impl StoreThread {
     }
 }
 
+/// Adds up days, and watches the last minutes where that is wished.
+async fn learn(
+    lessons: Arc<dyn LearningStore>,
+    watching: impl Future<Output = Infallible>,
+) -> Infallible {
+    tokio::select! {
+        never = learning::forever(&*lessons) => never,
+        never = watching => never,
+    }
+}
+
 async fn work(
     config: &Config,
     (history, place): (Arc<dyn HistoryStore>, Option<String>),
+    learning: impl Future<Output = Infallible>,
     writer: Writer,
     lines: Lane,
     stopped: oneshot::Receiver<Instant>,
@@ -124,10 +140,16 @@ async fn work(
         drop(there.wait_for(|tables| *tables == Tables::There).await);
         orphans::adopt_forever(config, place, store).await
     };
+    let mut known = tables.subscribe();
+    let learning = async {
+        drop(known.wait_for(|tables| *tables == Tables::There).await);
+        learning.await
+    };
     let migrating = migrate_until_done(config, tables);
     let rows = tokio::select! {
         rows = writer.run_after(migrating, history, stop, leftover) => rows,
         never = adopting => match never {},
+        never = learning => match never {},
     };
     if rows > 0 {
         tracing::error!(

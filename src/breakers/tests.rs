@@ -39,7 +39,7 @@ fn order(mode: Mode, now: Instant) -> Act {
     Act::Order(Order::new(wish, now).unwrap())
 }
 
-fn circuit(breakers: &Breakers) -> &Arc<Circuit> {
+fn circuit(breakers: &Breakers) -> Arc<Circuit> {
     breakers.of("payments").unwrap()
 }
 
@@ -71,15 +71,15 @@ fn circuits_are_found_by_name_and_listed_in_its_order() {
 #[test]
 fn one_circuit_that_opens_leaves_the_others_alone() {
     let (breakers, now) = (breakers(true), clock::now());
-    open(circuit(&breakers), now);
-    assert!(!call(circuit(&breakers), Verdict::Success, now));
-    assert!(call(breakers.of("music").unwrap(), Verdict::Success, now));
+    open(&circuit(&breakers), now);
+    assert!(!call(&circuit(&breakers), Verdict::Success, now));
+    assert!(call(&breakers.of("music").unwrap(), Verdict::Success, now));
 }
 
 #[test]
 fn a_probe_that_is_dropped_gives_its_slot_back() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = circuit(&breakers);
+    let circuit = &circuit(&breakers);
     open(circuit, now);
     // A drop reads the clock by itself, so the open time is ended here and not by a later `now`.
     circuit.adopt(&Shared { epoch: 1, open_for: Duration::ZERO, ..circuit.local(now).shared }, now);
@@ -92,9 +92,26 @@ fn a_probe_that_is_dropped_gives_its_slot_back() {
 }
 
 #[test]
+fn callers_that_give_up_in_vain_say_so_and_a_process_that_stops_does_not() {
+    for (stops, state) in [(false, State::Open), (true, State::Closed)] {
+        let (breakers, now) = (breakers(true), clock::now());
+        let circuit = circuit(&breakers);
+        let mut calls: Vec<_> = (0..5).map(|_| circuit.admit(true, now).unwrap()).collect();
+        for call in &mut calls {
+            call.waits(MINUTE / 2, now);
+        }
+        if stops {
+            breakers.stop();
+        }
+        drop(calls);
+        assert_eq!(circuit.snapshot(clock::now()).state, state, "it stops: {stops}");
+    }
+}
+
+#[test]
 fn of_many_threads_one_gets_the_probe() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (circuit, later) = (circuit(&breakers), now + MINUTE);
+    let (circuit, later) = (&circuit(&breakers), now + MINUTE);
     open(circuit, now);
     let (admitted, start) = (AtomicUsize::new(0), Barrier::new(8));
     thread::scope(|scope| {
@@ -113,7 +130,7 @@ fn of_many_threads_one_gets_the_probe() {
 #[test]
 fn no_verdict_is_lost_between_threads() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = circuit(&breakers);
+    let circuit = &circuit(&breakers);
     thread::scope(|scope| {
         for verdict in [Verdict::Success, Verdict::Overload, Verdict::Neutral, Verdict::Success] {
             scope.spawn(move || {
@@ -130,7 +147,7 @@ fn no_verdict_is_lost_between_threads() {
 #[test]
 fn news_of_a_circuit_comes_in_the_order_in_which_it_happened() {
     let (breakers, start) = (breakers(true), clock::now());
-    let (circuit, mut changes) = (circuit(&breakers), breakers.changes());
+    let (circuit, mut changes) = (&circuit(&breakers), breakers.changes());
     thread::scope(|scope| {
         for worker in 0..4_u32 {
             scope.spawn(move || {
@@ -160,7 +177,7 @@ fn news_of_a_circuit_comes_in_the_order_in_which_it_happened() {
 #[test]
 fn a_check_after_the_open_time_tells_of_both_moves() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (circuit, mut changes) = (circuit(&breakers), breakers.changes());
+    let (circuit, mut changes) = (&circuit(&breakers), breakers.changes());
     open(circuit, now);
     circuit.check(false, now + MINUTE);
     let causes: Vec<_> =
@@ -171,7 +188,7 @@ fn a_check_after_the_open_time_tells_of_both_moves() {
 #[test]
 fn a_subscriber_that_sleeps_costs_a_bounded_memory_and_is_told_so() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (circuit, mut changes) = (circuit(&breakers), breakers.changes());
+    let (circuit, mut changes) = (&circuit(&breakers), breakers.changes());
     for _ in 0..CHANGES_KEPT {
         circuit.steer(&order(Mode::ForcedOpen, now), now);
         circuit.steer(&Act::Lift(signature()), now);
@@ -182,7 +199,7 @@ fn a_subscriber_that_sleeps_costs_a_bounded_memory_and_is_told_so() {
 #[test]
 fn an_upstream_that_dies_in_every_body_opens_the_circuit_however_many_calls_overlap() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = circuit(&breakers);
+    let circuit = &circuit(&breakers);
     let head = || circuit.admit(true, now).unwrap().record(observed(Verdict::Success), now);
     let mut bodies: Vec<_> = (0..10).map(|_| head()).collect();
     for death in 1..=5 {
@@ -198,7 +215,7 @@ fn an_upstream_that_dies_in_every_body_opens_the_circuit_however_many_calls_over
 #[test]
 fn a_body_that_ends_well_speaks_for_the_others() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = circuit(&breakers);
+    let circuit = &circuit(&breakers);
     let head = || circuit.admit(true, now).unwrap().record(observed(Verdict::Success), now);
     let mut bodies: Vec<_> = (0..20).map(|_| head()).collect();
     for _ in 0..4 {
@@ -214,7 +231,7 @@ fn a_body_that_ends_well_speaks_for_the_others() {
 #[test]
 fn a_body_that_its_caller_gave_up_speaks_for_nobody() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = circuit(&breakers);
+    let circuit = &circuit(&breakers);
     let head = || circuit.admit(true, now).unwrap().record(observed(Verdict::Success), now);
     let mut bodies: Vec<_> = (0..10).map(|_| head()).collect();
     for _ in 0..5 {
@@ -227,7 +244,7 @@ fn a_body_that_its_caller_gave_up_speaks_for_nobody() {
 #[test]
 fn the_kill_switch_passes_everything_and_says_nothing() {
     let (breakers, now) = (breakers(false), clock::now());
-    let (circuit, mut changes) = (circuit(&breakers), breakers.changes());
+    let (circuit, mut changes) = (&circuit(&breakers), breakers.changes());
     for _ in 0..20 {
         assert!(call(circuit, Verdict::Failure, now));
         circuit.check(false, now);
@@ -240,7 +257,7 @@ fn the_kill_switch_passes_everything_and_says_nothing() {
 #[test]
 fn a_panic_under_the_lock_does_not_take_the_circuit_along() {
     let (breakers, now) = (breakers(true), clock::now());
-    let circuit = Arc::clone(circuit(&breakers));
+    let circuit = Arc::clone(&circuit(&breakers));
     let poisoner = Arc::clone(&circuit);
     let panicked = thread::spawn(move || {
         let _held = poisoner.breaker.lock();
@@ -254,7 +271,7 @@ fn a_panic_under_the_lock_does_not_take_the_circuit_along() {
 #[test]
 fn what_the_fleet_decides_is_adopted_and_told() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (one, other) = (circuit(&breakers), breakers.of("music").unwrap());
+    let (one, other) = (&circuit(&breakers), &breakers.of("music").unwrap());
     open(one, now);
     let decided = Shared { epoch: 1, ..one.local(now).shared };
     one.adopt(&decided, now);
@@ -270,7 +287,7 @@ fn what_the_fleet_decides_is_adopted_and_told() {
 #[test]
 fn what_people_order_is_done_and_told_to_those_who_carry_it_on() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    let (circuit, mut orders) = (&circuit(&breakers), breakers.orders());
     let act = order(Mode::ForcedOpen, now);
     breakers.steer(circuit, act.clone(), Scope::Fleet, now).unwrap();
     assert!(!call(circuit, Verdict::Success, now));
@@ -286,7 +303,7 @@ fn what_people_order_is_done_and_told_to_those_who_carry_it_on() {
 #[test]
 fn what_came_from_others_is_done_and_not_told_again() {
     let (breakers, now) = (breakers(true), clock::now());
-    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    let (circuit, mut orders) = (&circuit(&breakers), breakers.orders());
     circuit.steer(&order(Mode::ForcedOpen, now), now);
     assert!(!call(circuit, Verdict::Success, now));
     assert!(orders.try_recv().is_err());
@@ -296,7 +313,7 @@ fn what_came_from_others_is_done_and_not_told_again() {
 fn an_order_to_a_circuit_that_nobody_shares_goes_nowhere_else() {
     let policy = Policy { scope: Scope::Instance, ..Policy::default() };
     let breakers = Breakers::new([(Arc::from("a"), "a@1".to_owned(), policy)].into_iter(), true);
-    let (circuit, mut orders, now) = (breakers.of("a").unwrap(), breakers.orders(), clock::now());
+    let (circuit, mut orders, now) = (&breakers.of("a").unwrap(), breakers.orders(), clock::now());
     breakers.steer(circuit, order(Mode::Shadow, now), Scope::Fleet, now).unwrap();
     assert_eq!(orders.try_recv().unwrap().reach, Scope::Instance);
 }
@@ -304,7 +321,7 @@ fn an_order_to_a_circuit_that_nobody_shares_goes_nowhere_else() {
 #[test]
 fn no_order_changes_what_the_kill_switch_says() {
     let (breakers, now) = (breakers(false), clock::now());
-    let (circuit, mut orders) = (circuit(&breakers), breakers.orders());
+    let (circuit, mut orders) = (&circuit(&breakers), breakers.orders());
     let act = order(Mode::ForcedOpen, now);
     assert_eq!(breakers.steer(circuit, act.clone(), Scope::Fleet, now), Err(KillSwitch));
     circuit.steer(&act, now);
@@ -316,7 +333,7 @@ fn no_order_changes_what_the_kill_switch_says() {
 fn a_breaker_that_is_configured_to_look_on_refuses_nothing_and_counts_what_it_would() {
     let policy = Policy { mode: Mode::Shadow, ..Policy::default() };
     let breakers = Breakers::new([(Arc::from("a"), "a@1".to_owned(), policy)].into_iter(), true);
-    let (circuit, now) = (breakers.of("a").unwrap(), clock::now());
+    let (circuit, now) = (&breakers.of("a").unwrap(), clock::now());
     for _ in 0..8 {
         assert!(call(circuit, Verdict::Failure, now));
     }

@@ -35,6 +35,11 @@ impl HealthBoard {
         self.lock().get(upstream).cloned()
     }
 
+    /// Forgets upstreams that there are no more.
+    pub fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        self.lock().retain(|upstream, _| is_there(upstream));
+    }
+
     pub(super) fn put(&self, upstream: &Arc<str>, check: LastCheck) {
         self.lock().insert(Arc::clone(upstream), check);
     }

@@ -26,12 +26,11 @@ pub use board::{HealthBoard, LastCheck};
 #[derive(Debug)]
 pub struct Checks {
     watches: Vec<Watch>,
-    board: HealthBoard,
 }
 
 impl Checks {
     /// The checks of those upstreams that have one, by `tls` where an endpoint is `https://`. Their
-    /// rows go into `lane`.
+    /// rows go into `lane`, their last results on the `board`.
     ///
     /// # Errors
     /// The path of a check is none.
@@ -40,19 +39,14 @@ impl Checks {
         tls: &Tls,
         breakers: &Breakers,
         lane: &Lane,
+        board: &HealthBoard,
     ) -> Result<Self, InvalidUri> {
-        let board = HealthBoard::default();
         let watches = upstreams.into_iter().filter_map(|upstream| {
             let check = upstream.health_check.as_ref()?;
             let circuit = breakers.of(&upstream.name)?;
-            Some(Watch::new(upstream, check, tls, circuit, &board, lane))
+            Some(Watch::new(upstream, check, tls, &circuit, board, lane))
         });
-        Ok(Self { watches: watches.collect::<Result<_, _>>()?, board })
-    }
-
-    /// Where the last results are read.
-    pub fn board(&self) -> HealthBoard {
-        self.board.clone()
+        Ok(Self { watches: watches.collect::<Result<_, _>>()? })
     }
 
     /// Checks until `stop`; then records what was still being added up.

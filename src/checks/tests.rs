@@ -3,7 +3,7 @@
 mod tls;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::SocketAddr,
     num::NonZeroU32,
     sync::{Arc, Mutex},
@@ -29,10 +29,13 @@ use crate::{
         breaker::{Cause, Policy, State},
         learn::rollup::{Rollup, RollupKey},
         outcome::{Outcome, Reason},
-        task::CallRecord,
+        report::{LateScore, Scored},
+        task::{CallRecord, TaskId},
     },
     history::{Recorder, journal::Journal},
-    store::{Batch, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    store::{
+        Batch, Error, HistoryStore, RollupQuery, RowSums, RowSumsQuery, StoredTask, TaskQuery,
+    },
     tls::Tls,
 };
 
@@ -110,8 +113,9 @@ impl Rig {
         };
         let journal = Journal::in_memory(1);
         let (recorder, writer) = Recorder::new(1, journal, &limits, None);
-        let checks = Checks::new([&upstream], tls, &breakers, &recorder.lane(0)).unwrap();
-        let board = checks.board();
+        let board = HealthBoard::default();
+        let lane = recorder.lane(0);
+        let checks = Checks::new([&upstream], tls, &breakers, &lane, &board).unwrap();
         let (stop, stopped) = oneshot::channel();
         let run = tokio::spawn(async move {
             checks.run(async { drop::<Result<(), _>>(stopped.await) }).await;
@@ -120,7 +124,7 @@ impl Rig {
             writer.run(Arc::new(Nowhere), at_once, |row| rows.push(row.clone())).await;
             rows
         });
-        let circuit = Arc::clone(breakers.of("payments").unwrap());
+        let circuit = breakers.of("payments").unwrap();
         Self { circuit, changes: breakers.changes(), board, stop, run }
     }
 
@@ -165,8 +169,10 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             body_idle: second,
             attempt: None,
             tunnel_idle: second,
+            learned: config::LearnedTimeout::default(),
         },
         pool: config::Pool { idle: 0, idle_timeout: second },
+        credentials: None,
         tls: config::UpstreamTls::default(),
         limits: Default::default(),
         dns_refresh: second,
@@ -316,6 +322,18 @@ impl HistoryStore for Nowhere {
 
     async fn rollups(&self, _: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
         self.ping().await.map(|()| Vec::new())
+    }
+
+    async fn known(&self, _: &[(i64, TaskId)]) -> Result<HashSet<TaskId>, Error> {
+        self.ping().await.map(|()| HashSet::new())
+    }
+
+    async fn score(&self, _: &LateScore) -> Result<Scored, Error> {
+        self.ping().await.map(|()| Scored::Unknown)
+    }
+
+    async fn sum_rows(&self, _: &RowSumsQuery) -> Result<RowSums, Error> {
+        self.ping().await.map(|()| RowSums::default())
     }
 
     async fn maintain(&self, _: Duration) -> Result<(), Error> {

@@ -200,6 +200,7 @@ impl Watch {
             deadline_ms: u64::try_from(self.check.timeout.as_millis()).ok(),
             request_bytes: 0,
             response_bytes: 0,
+            captured: None,
             weight: 1,
         }
     }

@@ -42,6 +42,9 @@ pub(super) struct Healthcheck {
     /// Ask whether calls may be sent to it, not only whether it is alive.
     #[arg(long)]
     ready: bool,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Target {
@@ -65,7 +68,9 @@ pub(super) fn status(arguments: &Status) -> Exit {
 pub(super) fn healthcheck(arguments: &Healthcheck) -> Exit {
     let client = arguments.target.client(&settings::environment());
     let probe = if arguments.ready { Probe::Ready } else { Probe::Live };
-    finish(async move { healthcheck::run(&client, probe, &mut io::stdout().lock()).await })
+    finish(async move {
+        healthcheck::run(&client, probe, arguments.json, &mut io::stdout().lock()).await
+    })
 }
 
 /// Runs a question to its end.

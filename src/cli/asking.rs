@@ -69,12 +69,20 @@ pub(super) struct History {
     #[arg(long, short)]
     follow: bool,
     /// With --follow, how long after its beginning a call is still waited for.
-    #[arg(long, value_name = "DURATION", default_value = "5m", requires = "follow")]
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
     #[arg(value_parser = lookback)]
     lookback: Duration,
     /// Print each call as a JSON object on a line of its own.
     #[arg(long)]
     json: bool,
+}
+
+/// `fusebox tail`.
+#[derive(Debug, Args)]
+#[command(mut_arg("follow", |follow| follow.hide(true)))]
+pub(super) struct Tail {
+    #[command(flatten)]
+    history: History,
 }
 
 /// `fusebox trace`.
@@ -91,7 +99,7 @@ pub(super) struct Trace {
 
 /// Where rows come from: a running Fusebox, or the store itself.
 #[derive(Debug, Args)]
-struct Origin {
+pub(super) struct Origin {
     #[command(flatten)]
     target: Target,
     /// Read the store directly, without a running Fusebox: that of --config or FUSEBOX_CONFIG,
@@ -106,12 +114,27 @@ struct Origin {
     namespace: Option<String>,
 }
 
+/// What somebody should know who gives `--database` the URL of one.
+pub(super) const NO_URL: &str =
+    "\nnote: `--database` takes no URL: set DATABASE_URL, or name a configuration with --config";
+
+/// Whether a command line failed over a URL of a database, which no command takes.
+pub(super) fn wants_a_url(error: &clap::Error) -> bool {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let is_url = |text: &str| text.starts_with("postgres://") || text.starts_with("postgresql://");
+    let said = error.context().any(|(kind, value)| match value {
+        ContextValue::String(text) => kind == ContextKind::InvalidArg && is_url(text),
+        _ => false,
+    });
+    error.kind() == ErrorKind::UnknownArgument && said
+}
+
 impl Origin {
     /// Opens the way to the rows.
     ///
     /// # Errors
     /// How the command ends.
-    fn source(&self) -> Result<Source, Exit> {
+    pub(super) fn source(&self) -> Result<Source, Exit> {
         if !self.database {
             return Ok(Source::Admin(self.target.client(&settings::environment())));
         }
@@ -158,6 +181,9 @@ pub(super) fn reader(namespace: String) -> Identity {
         instance: unnamed(),
         journal_id: unnamed(),
         display_name: unnamed(),
+        host: unnamed(),
+        zone: None,
+        found: store::Found::default(),
     }
 }
 
@@ -196,6 +222,11 @@ pub(super) fn history(arguments: &History) -> Exit {
         history::run(&source, &question, wanted, &mut out).await?;
         Ok(io::Write::flush(&mut out)?)
     })
+}
+
+/// Runs `fusebox tail`.
+pub(super) fn tail(arguments: Tail) -> Exit {
+    history(&History { follow: true, ..arguments.history })
 }
 
 /// Runs `fusebox trace`.

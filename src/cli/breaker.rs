@@ -1,13 +1,13 @@
 //! `fusebox breaker`: people steer a circuit breaker of a running Fusebox.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, Error, segment};
-use crate::domain::units::show_span;
+use crate::domain::{order::who, units::show_span};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,8 @@ struct Steered {
     state: String,
     mode: String,
     order: Option<Order>,
+    /// Where it is not for all that share the breaker.
+    note: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -94,17 +96,28 @@ pub async fn run(
         writeln!(out, "{whole:#}")?;
         return Ok(());
     }
-    let Steered { state, mode, order } = client.change(method, &path, &body).await?;
-    let name = deed.name;
-    match order {
-        None => writeln!(out, "{name}: {state} ({mode})")?,
-        Some(Order { by, left_ms: None }) => {
-            writeln!(out, "{name}: {state} ({mode}, by {by}, until it is lifted)")?;
-        }
-        Some(Order { by, left_ms: Some(left) }) => {
-            let left = show_span(std::time::Duration::from_millis(left));
-            writeln!(out, "{name}: {state} ({mode}, by {by}, for {left})")?;
-        }
-    }
+    let steered: Steered = client.change(method, &path, &body).await?;
+    writeln!(out, "{}", sentence(deed.name, &steered))?;
     Ok(())
+}
+
+/// What the breaker is like then.
+fn sentence(name: &str, steered: &Steered) -> String {
+    let Steered { state, mode, order, note } = steered;
+    let note = note.as_ref().map(|note| format!("\n{note}")).unwrap_or_default();
+    let (is, does) = match mode.as_str() {
+        "forced_open" => ("is forced open", "every call is refused"),
+        "forced_closed" => ("is forced closed", "every call passes, and is counted"),
+        "disabled" => ("is disabled", "every call passes, and nothing is counted"),
+        "shadow" => ("is in shadow", "every call passes, and what would be refused is counted"),
+        _ => return format!("{name} follows its rules: it is {state}.{note}"),
+    };
+    let until = match order {
+        None => "as configured".to_owned(),
+        Some(Order { by, left_ms: None }) => format!("by {}, until that is lifted", who(by)),
+        Some(Order { by, left_ms: Some(left) }) => {
+            format!("by {}, for {}", who(by), show_span(Duration::from_millis(*left)))
+        }
+    };
+    format!("{name} {is} {until}: {does}.{note}")
 }

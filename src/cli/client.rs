@@ -151,13 +151,29 @@ impl Client {
         self.opened(self.within_time(method, path, Some(body.to_string())).await?)
     }
 
+    /// The body of an answer that has no envelope.
+    ///
+    /// # Errors
+    /// There is no answer, or it is an error, or no text.
+    pub async fn text(&self, path: &str) -> Result<String, Error> {
+        let body = Self::succeeded(self.get(path).await?)?;
+        String::from_utf8(body.into()).map_err(|error| self.malformed(error))
+    }
+
     /// What is in the envelope.
     fn opened<T: DeserializeOwned>(&self, answer: (StatusCode, Bytes)) -> Result<T, Error> {
         #[derive(Deserialize)]
         struct Envelope<T> {
             data: T,
         }
-        let (status, body) = answer;
+        let body = Self::succeeded(answer)?;
+        let envelope: Envelope<T> =
+            serde_json::from_slice(&body).map_err(|error| self.malformed(error))?;
+        Ok(envelope.data)
+    }
+
+    /// The body, unless it tells an error.
+    fn succeeded((status, body): (StatusCode, Bytes)) -> Result<Bytes, Error> {
         if status == StatusCode::UNAUTHORIZED {
             let hint = "set FUSEBOX_ADMIN_TOKEN to the token of that Fusebox";
             return Err(Error::Refused(status, format!("{}; {hint}", message(&body))));
@@ -165,9 +181,7 @@ impl Client {
         if !status.is_success() {
             return Err(Error::Refused(status, message(&body)));
         }
-        let envelope: Envelope<T> = serde_json::from_slice(&body)
-            .map_err(|error| Error::Malformed(self.address.clone(), error.into()))?;
-        Ok(envelope.data)
+        Ok(body)
     }
 
     /// An answer that is not of the shape that was expected.

@@ -1,11 +1,12 @@
 //! `fusebox explain`: why a circuit breaker is as it is, in plain words.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::client::{Client, Error, segment};
+use crate::domain::units::show_span;
 
 /// What of the answer is printed.
 #[derive(Deserialize)]
@@ -18,12 +19,15 @@ struct Explained {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Moment {
     at: Option<String>,
     from: String,
     to: String,
     cause: String,
+    open_for_ms: u64,
     mode: String,
+    task_ids: Vec<String>,
 }
 
 /// Transitions that are printed; the API has more.
@@ -62,10 +66,41 @@ fn text(name: &str, explained: &Explained) -> String {
     }
     text.push_str("\nWhat this instance saw, newest first\n\n");
     for moment in recent_transitions.iter().take(SHOWN) {
-        let Moment { at, from, to, cause, mode } = moment;
+        let Moment { at, mode, task_ids, .. } = moment;
         let at = at.as_deref().unwrap_or("-");
         let shadow = if mode == "shadow" { ", in shadow" } else { "" };
-        text.push_str(&format!("  {at}  {from} to {to}: {cause}{shadow}\n"));
+        let task = task_ids.last().map(|id| format!(", task {id}")).unwrap_or_default();
+        text.push_str(&format!("  {at}  {}{shadow}{task}\n", moved(moment)));
     }
     text
+}
+
+/// What happened. The fleet may change how an open circuit is open.
+fn moved(Moment { from, to, cause, open_for_ms, .. }: &Moment) -> String {
+    match (from == to, open_for_ms) {
+        (false, _) => format!("{from} to {to}: {cause}"),
+        (true, 0) => format!("still {to}: the fleet tries it"),
+        (true, ms) => {
+            format!("still {to}: by the fleet, for {}", show_span(Duration::from_millis(*ms)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Moment, moved};
+
+    fn moment(from: &str, to: &str, cause: &str, open_for_ms: u64) -> String {
+        let [from, to, cause] = [from, to, cause].map(str::to_owned);
+        let (at, mode, task_ids) = (None, "auto".to_owned(), Vec::new());
+        moved(&Moment { at, from, to, cause, open_for_ms, mode, task_ids })
+    }
+
+    #[test]
+    fn what_the_fleet_makes_of_an_open_circuit_is_told_in_words() {
+        let opened = moment("CLOSED", "OPEN", "consecutive_failures", 60_000);
+        assert_eq!(opened, "CLOSED to OPEN: consecutive_failures");
+        assert_eq!(moment("OPEN", "OPEN", "fleet", 60_000), "still OPEN: by the fleet, for 1m");
+        assert_eq!(moment("OPEN", "OPEN", "fleet", 0), "still OPEN: the fleet tries it");
+    }
 }

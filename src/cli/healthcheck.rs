@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Client, Error, message};
 
@@ -23,7 +23,12 @@ pub enum Probe {
 ///
 /// # Errors
 /// It does not answer, or answers that it is not well.
-pub async fn run(client: &Client, probe: Probe, out: &mut impl Write) -> Result<(), Error> {
+pub async fn run(
+    client: &Client,
+    probe: Probe,
+    as_json: bool,
+    out: &mut impl Write,
+) -> Result<(), Error> {
     let (path, good) = match probe {
         Probe::Live => ("/live", "live"),
         Probe::Ready => ("/ready", "ready"),
@@ -38,6 +43,10 @@ pub async fn run(client: &Client, probe: Probe, out: &mut impl Write) -> Result<
     if !says_so {
         return Err(Error::Unhealthy("whatever answered is no Fusebox".to_owned()));
     }
-    writeln!(out, "{good}")?;
+    if as_json {
+        writeln!(out, "{}", json!({ good: true }))?;
+    } else {
+        writeln!(out, "{good}")?;
+    }
     Ok(())
 }

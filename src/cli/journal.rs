@@ -1,15 +1,19 @@
 //! `fusebox journal`: what waits in a data directory, and how to bring it to the store by hand.
 
 use std::{
+    convert::Infallible,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tokio::time::interval;
 
 use super::{
     exit::Exit,
     output::{complain, say},
+    progress::Progress,
     settings::Settings,
 };
 use crate::{
@@ -17,7 +21,7 @@ use crate::{
     config::Config,
     domain::task::Origin,
     history::{
-        Recorder,
+        Counters, Recorder,
         journal::{
             Journal, KEPT, Limits,
             home::Home,
@@ -65,6 +69,9 @@ struct Replay {
     /// Give up after so many seconds; what is left stays.
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     within: u64,
+    /// Print what came of it as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
@@ -102,12 +109,12 @@ fn no_journal(data_dir: &Path, error: &std::io::Error) -> Exit {
     complain(Exit::Runtime, format!("fusebox: no journal in {}: {error}", data_dir.display()))
 }
 
-fn as_json(report: &Report) -> serde_json::Value {
-    serde_json::json!({
+fn as_json(report: &Report) -> Value {
+    json!({
         "journalId": report.journal_id,
         "inUse": report.is_in_use,
         "underWay": report.under_way,
-        "segments": report.segments.iter().map(|segment| serde_json::json!({
+        "segments": report.segments.iter().map(|segment| json!({
             "path": segment.path,
             "worker": segment.worker,
             "number": segment.number,
@@ -118,7 +125,7 @@ fn as_json(report: &Report) -> serde_json::Value {
             "calls": segment.calls,
             "damaged": segment.damaged,
         })).collect::<Vec<_>>(),
-        "unreadable": report.unreadable.iter().map(|(path, why)| serde_json::json!({
+        "unreadable": report.unreadable.iter().map(|(path, why)| json!({
             "path": path,
             "why": why,
         })).collect::<Vec<_>>(),
@@ -173,10 +180,11 @@ fn bring(arguments: &Replay) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return complain(Exit::Runtime, format!("fusebox: no runtime: {error}")),
     };
-    runtime.block_on(replay(&config, home, Duration::from_secs(arguments.within)))
+    let within = Duration::from_secs(arguments.within);
+    runtime.block_on(replay(&config, home, within, arguments.json))
 }
 
-async fn replay(config: &Config, home: Home, within: Duration) -> Exit {
+async fn replay(config: &Config, home: Home, within: Duration, as_json: bool) -> Exit {
     let origin = Origin { service: config.service.clone(), ..Origin::default() };
     let limits = Limits { spool_max_bytes: u64::MAX, kept: KEPT };
     let identity = store::Identity {
@@ -186,6 +194,9 @@ async fn replay(config: &Config, home: Home, within: Duration) -> Exit {
         instance: home.journal_id().to_owned(),
         journal_id: home.journal_id().to_owned(),
         display_name: String::new(),
+        host: String::new(),
+        zone: None,
+        found: store::Found::default(),
     };
     let stores = match store::open(&config.database, &config.data_dir, identity) {
         Ok(stores) => stores,
@@ -198,15 +209,27 @@ async fn replay(config: &Config, home: Home, within: Duration) -> Exit {
     let found = journal.found().clone();
     let (recorder, writer) = Recorder::new(0, journal, &config.history, None);
     let deadline = clock::now() + within;
-    let left = writer.run(stores.history, std::future::ready(deadline), |_| {}).await;
     let counters = recorder.counters();
-    say(format!(
-        "{} rows brought to the store ({} calls), {} set aside, {} calls had been interrupted",
-        counters.rows_written(),
-        counters.written(),
-        counters.set_aside(),
-        found.interrupted,
-    ));
+    let left = tokio::select! {
+        left = writer.run(stores.history, std::future::ready(deadline), |_| {}) => left,
+        never = tell_progress(counters) => match never {},
+    };
+    let (rows, calls) = (counters.rows_written(), counters.written());
+    let (set_aside, interrupted) = (counters.set_aside(), found.interrupted);
+    if as_json {
+        say(json!({
+            "rows": rows,
+            "calls": calls,
+            "setAside": set_aside,
+            "interrupted": interrupted,
+            "left": left,
+        }));
+    } else {
+        say(format!(
+            "{rows} rows brought to the store ({calls} calls), {set_aside} set aside, \
+             {interrupted} calls had been interrupted",
+        ));
+    }
     for (path, why) in &found.unreadable {
         complain(Exit::Runtime, format!("fusebox: {path}: {why}"));
     }
@@ -218,3 +241,18 @@ async fn replay(config: &Config, home: Home, within: Duration) -> Exit {
         _ => Exit::Ok,
     }
 }
+
+/// Tells a person who waits how many rows are done, as long as it is polled.
+async fn tell_progress(counters: &Counters) -> Infallible {
+    let progress = Progress::on_stderr();
+    let mut ticks = interval(TELL_EVERY);
+    loop {
+        ticks.tick().await;
+        let done = counters.rows_written();
+        let all = done + counters.rows_waiting();
+        progress.tell(done, all, &format!("{done} of {all} rows"));
+    }
+}
+
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(200);

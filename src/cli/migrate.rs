@@ -2,19 +2,26 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::{
     exit::Exit,
     output::{complain, say},
+    progress::Progress,
     settings::{Settings, environment},
 };
 use crate::{
-    config::{Config, Database, Secret},
-    store::{self, migrate},
+    config::{Aws, Config, Database, Secret, check_database_url},
+    store::{
+        self,
+        migrate::{self, Progress as Progression, Status, Step},
+    },
 };
 
 /// What to do with the tables.
@@ -27,18 +34,33 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Apply what is missing.
-    Up(Settings),
+    Up(Tables),
     /// Show what is applied and what is missing.
-    Status(Settings),
+    Status(Tables),
     /// Print the SQL of every migration, for review or for psql.
     Sql,
+}
+
+#[derive(Debug, Args)]
+struct Tables {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print the migrations as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Exit {
     match &arguments.action {
-        Action::Up(settings) => with_database(settings, up),
-        Action::Status(settings) => with_database(settings, status),
+        Action::Up(Tables { settings, json }) => {
+            with_database(settings, async |database, data_dir| up(database, data_dir, *json).await)
+        }
+        Action::Status(Tables { settings, json }) => {
+            with_database(settings, async |database, data_dir| {
+                status(database, data_dir, *json).await
+            })
+        }
         Action::Sql => {
             for (name, sql) in migrate::sql() {
                 say(format!("-- {name}\n{sql}"));
@@ -87,8 +109,15 @@ pub(super) fn place(settings: &Settings) -> Result<Place, Exit> {
     let url = url.ok_or_else(|| {
         complain(Exit::Usage, "fusebox: no database: give --config FILE or set DATABASE_URL")
     })?;
-    let database =
-        Database { url: Some(Secret::new(url)), schema: "public".to_owned(), migrate: true };
+    check_database_url(url).map_err(|problem| {
+        complain(Exit::Configuration, format!("fusebox: DATABASE_URL: {problem}"))
+    })?;
+    let database = Database {
+        url: Some(Secret::new(url)),
+        schema: "public".to_owned(),
+        migrate: true,
+        aws: Arc::new(Aws::of(&environment)),
+    };
     Ok(Place {
         database,
         data_dir: PathBuf::new(),
@@ -107,8 +136,27 @@ pub(super) fn place_of(config: &Config) -> Place {
     }
 }
 
-async fn up(database: &Database, data_dir: &Path) -> Result<(), store::Error> {
-    let applied = migrate::up(database, data_dir).await?;
+async fn up(database: &Database, data_dir: &Path, as_json: bool) -> Result<(), store::Error> {
+    let progress = Progress::on_stderr();
+    let (tell, mut steps) = watch::channel(None::<Step>);
+    let telling = async {
+        while steps.changed().await.is_ok() {
+            if let Some(Step { done, all, name }) = &*steps.borrow_and_update() {
+                progress.tell(*done, *all, &format!("applying {name}"));
+            }
+        }
+    };
+    let applying = migrate::up_telling(database, data_dir, tell);
+    let (applied, ()) = tokio::join!(applying, telling);
+    drop(progress);
+    let applied = applied?;
+    if as_json {
+        say(json!({ "applied": applied.iter().map(|one| json!({
+            "version": one.version,
+            "name": one.name,
+        })).collect::<Vec<_>>() }));
+        return Ok(());
+    }
     for migration in &applied {
         say(format!("applied {:03} {}", migration.version, migration.name));
     }
@@ -118,11 +166,33 @@ async fn up(database: &Database, data_dir: &Path) -> Result<(), store::Error> {
     Ok(())
 }
 
-async fn status(database: &Database, data_dir: &Path) -> Result<(), store::Error> {
-    for migration in migrate::status(database, data_dir).await? {
+async fn status(database: &Database, data_dir: &Path, as_json: bool) -> Result<(), store::Error> {
+    let migrations = migrate::status(database, data_dir).await?;
+    if as_json {
+        say(json!({ "migrations": migrations.iter().map(as_value).collect::<Vec<_>>() }));
+        return Ok(());
+    }
+    for migration in migrations {
         say(format!("{:03} {} {}", migration.version, migration.name, migration.progress));
     }
     Ok(())
+}
+
+fn as_value(migration: &Status) -> Value {
+    let (progress, at_us, by) = match &migration.progress {
+        Progression::Applied { at_us, by } => ("applied", Some(*at_us), Some(by)),
+        Progression::Pending => ("pending", None, None),
+        Progression::Changed => ("changed", None, None),
+        Progression::Newer => ("newer", None, None),
+    };
+    let at = at_us.and_then(|at_us| jiff::Timestamp::from_microsecond(at_us).ok());
+    json!({
+        "version": migration.version,
+        "name": migration.name,
+        "progress": progress,
+        "appliedAt": at.map(|at| at.to_string()),
+        "by": by,
+    })
 }
 
 /// How long rows are kept unless a configuration says otherwise.

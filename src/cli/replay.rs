@@ -9,7 +9,7 @@ mod text;
 mod view;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
     sync::Arc,
 };
@@ -24,6 +24,7 @@ use super::{
     exit::Exit,
     migrate::{self, Place},
     output::complain,
+    progress::Progress,
     screen::Screen,
     settings::{Settings, environment},
 };
@@ -177,7 +178,7 @@ async fn find(
     let mut replay = Replay::new(rules, wanted.sharing, wanted.span, began);
     let openings = past.openings(wanted.span, wanted.upstream.as_deref()).await?;
     let sums = findings::sums(history, wanted).await?;
-    let mut progress = Progress::of(wanted.span);
+    let progress = Progress::on_stderr();
     let mut rows = 0;
     let mut unread = 0;
     let mut next = Some(fetch(&past, wanted, None));
@@ -187,9 +188,11 @@ async fn find(
         page.calls.iter().for_each(|call| replay.feed(call));
         unread += page.unread;
         rows += page.calls.len();
-        progress.tell(rows, page.last.map(|(at_us, _)| at_us));
+        if let Some((reached_us, _)) = page.last {
+            tell(&progress, wanted.span, rows, reached_us);
+        }
     }
-    progress.finish();
+    drop(progress);
     let took = clock::now().saturating_duration_since(began);
     let mut report = replay.finish();
     if wanted.upstream.is_some() {
@@ -212,30 +215,11 @@ fn fetch(
 }
 
 /// Tells a person who waits how far it is.
-struct Progress {
-    span: Span,
-    is_shown: bool,
-}
-
-impl Progress {
-    fn of(span: Span) -> Self {
-        Self { span, is_shown: io::stderr().is_terminal() }
-    }
-
-    fn tell(&mut self, rows: usize, reached_us: Option<i64>) {
-        let Some(reached_us) = reached_us.filter(|_| self.is_shown) else { return };
-        let Span { from_us, to_us } = self.span;
-        let percent = (reached_us - from_us).saturating_mul(100) / (to_us - from_us);
-        let at = Timestamp::from_microsecond(reached_us).unwrap_or_default();
-        let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-        let _gone = write!(io::stderr(), "\r{rows} rows, up to {at} ({percent}%)\x1b[K");
-    }
-
-    fn finish(&self) {
-        if self.is_shown {
-            let _gone = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
+fn tell(progress: &Progress, span: Span, rows: usize, reached_us: i64) {
+    let part = |us: i64| u64::try_from(us).unwrap_or(0);
+    let at = Timestamp::from_microsecond(reached_us).unwrap_or_default();
+    let doing = format!("{rows} rows, up to {}", at.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    progress.tell(part(reached_us - span.from_us), part(span.to_us - span.from_us), &doing);
 }
 
 /// Rows of a page: two pages are in memory at a time.

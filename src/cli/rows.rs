@@ -6,11 +6,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::client::{Client, Error};
-use crate::{admin::Questions, domain::task::TaskId};
+use crate::{
+    admin::Questions,
+    domain::{report, task::TaskId},
+};
 
 /// Rows of a page, as many as the API gives.
 const PAGE: usize = 500;
@@ -42,6 +45,9 @@ pub struct Shown {
     pub started_at: Timestamp,
     pub correlation_id: String,
     pub service: String,
+    pub listener: String,
+    pub domain: String,
+    pub action: String,
     pub upstream: String,
     pub method: String,
     pub path: String,
@@ -126,6 +132,36 @@ impl Source {
         }
     }
 
+    /// The statistics that a question is about.
+    ///
+    /// # Errors
+    /// There is no answer, or it is an error.
+    pub async fn statistics<T: DeserializeOwned>(
+        &self,
+        question: &Question<'_>,
+    ) -> Result<T, Error> {
+        let query = encode(question);
+        match self {
+            Self::Admin(client) => client.data(&format!("/api/v1/tasks/history?{query}")).await,
+            Self::Store(questions, _) => {
+                let data = questions.statistics(&query).await.map_err(Error::Direct)?;
+                serde_json::from_value(data).map_err(|error| self.malformed(error))
+            }
+        }
+    }
+
+    /// The same as lines; the question names their format.
+    ///
+    /// # Errors
+    /// There is no answer, or it is an error.
+    pub async fn export(&self, question: &Question<'_>) -> Result<String, Error> {
+        let query = encode(question);
+        match self {
+            Self::Admin(client) => client.text(&format!("/api/v1/tasks/history?{query}")).await,
+            Self::Store(questions, _) => questions.export(&query).await.map_err(Error::Direct),
+        }
+    }
+
     async fn page(&self, query: &str) -> Result<Page, Error> {
         match self {
             Self::Admin(client) => client.data(&format!("/api/v1/tasks?{query}")).await,
@@ -188,6 +224,17 @@ impl Row {
     }
 }
 
+impl Shown {
+    /// What was called; of a task that was reported and is no call, what it was.
+    pub fn call(&self) -> String {
+        let Self { listener, domain, action, upstream, method, path, .. } = self;
+        if listener == report::NOTHING {
+            return format!("{domain} {action} (reported)");
+        }
+        format!("{method} {upstream} {path}")
+    }
+}
+
 #[cfg(test)]
 impl Row {
     /// A call that failed.
@@ -198,6 +245,9 @@ impl Row {
             "startedAt": Timestamp::from_microsecond(started_us).unwrap().to_string(),
             "correlationId": "req-0123456789abcdef",
             "service": "orders",
+            "listener": "egress",
+            "domain": "payments",
+            "action": "all",
             "upstream": "payments",
             "method": "POST",
             "path": "/v1/charges",

@@ -8,7 +8,9 @@ use std::{
 use clap::Args;
 
 use super::{exit::Exit, output::complain};
-use crate::config::{self, Environment, Flags, Loaded, MAX_SOURCE_BYTES, Problems, Source};
+use crate::config::{
+    self, Environment, Explained, Flags, Loaded, MAX_SOURCE_BYTES, Origin, Problems, Source,
+};
 
 /// What to do when nothing was given.
 const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, or --upstream NAME=URL, \
@@ -37,6 +39,37 @@ pub(super) struct Settings {
     upstream: Vec<String>,
 }
 
+/// A configuration as it was read. It is read once: of standard input nothing is left after that,
+/// and a file may be another one by then.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// What it is called.
+    pub(super) name: String,
+    /// What it says, or what is wrong with it.
+    pub(super) loaded: Result<Loaded, Problems>,
+    /// What it was read from.
+    pub(super) text: Text,
+}
+
+/// The text of a configuration and what its variables stand for; none where flags say it all.
+#[derive(Debug)]
+pub(super) struct Text(Option<(Source, Environment)>);
+
+impl Text {
+    /// Every value in force, where nothing is wrong with it.
+    ///
+    /// # Errors
+    /// How the command ends; flags have no text.
+    pub(super) fn explained(&self) -> Result<Vec<Explained>, Exit> {
+        let Some((source, environment)) = &self.0 else {
+            const OF_FLAGS: &str = "fusebox: values are explained of a file, not of flags";
+            return Err(complain(Exit::Usage, OF_FLAGS));
+        };
+        config::explain(source, environment)
+            .map_err(|problems| complain(Exit::Configuration, problems))
+    }
+}
+
 impl Settings {
     /// The same with this file, when one is named.
     pub(super) fn with_file(&self, file: Option<&Path>) -> Self {
@@ -49,20 +82,21 @@ impl Settings {
     /// # Errors
     /// How the command ends.
     pub(super) fn load(&self) -> Result<Loaded, Exit> {
-        let (_, loaded) = self.read()?;
+        let loaded = self.read()?.loaded;
         loaded.map_err(|problems| complain(Exit::Configuration, problems))
     }
 
-    /// Reads the configuration: its name, and what it says or what is wrong with it.
+    /// Reads the configuration.
     ///
     /// # Errors
     /// There is none, or it cannot be read.
-    pub(super) fn read(&self) -> Result<(String, Result<Loaded, Problems>), Exit> {
+    pub(super) fn read(&self) -> Result<Given, Exit> {
         let environment = environment();
         if self.upstream.is_empty() {
             let source = self.source(&environment)?;
             let loaded = config::load(&source, &environment);
-            return Ok((source.name, loaded));
+            let (name, text) = (source.name.clone(), Text(Some((source, environment))));
+            return Ok(Given { name, loaded, text });
         }
         let flags = Flags {
             listen: self.listen.clone(),
@@ -73,7 +107,13 @@ impl Settings {
         if let (Ok(loaded), Some(data_dir)) = (&mut loaded, &self.data_dir) {
             loaded.config.data_dir.clone_from(data_dir);
         }
-        Ok(("command line".to_owned(), loaded))
+        Ok(Given { name: "command line".to_owned(), loaded, text: Text(None) })
+    }
+
+    /// The file that it can be read from again, if it is from one.
+    pub(super) fn origin(&self) -> Option<Origin> {
+        let path = self.config.as_deref().filter(|path| *path != Path::new("-"))?;
+        Some(Origin::new(path.to_owned(), environment()))
     }
 
     /// Those of this file alone, if one is named.

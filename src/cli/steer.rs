@@ -1,6 +1,6 @@
 //! The commands about one circuit breaker: their flags.
 
-use std::io;
+use std::{fs, io, os::unix::fs::MetadataExt};
 
 use clap::{Args, Subcommand};
 
@@ -81,7 +81,7 @@ struct Reset {
 struct Common {
     /// The breaker: the name of an upstream, `upstream/route` for a route's own.
     name: String,
-    /// Who does it [default: the user's name].
+    /// Who does it [default: your user name].
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// On the instance that is asked alone, not on all that share the breaker.
@@ -131,7 +131,47 @@ pub(super) fn breaker(arguments: &Breaker) -> Exit {
     finish(async move { breaker::run(&client, &deed, common.json, &mut io::stdout().lock()).await })
 }
 
-/// Who types, as far as the environment knows.
+/// Who types: whoever became root by sudo, the user that the environment names, or else the one that
+/// the process runs as.
 fn user(environment: &Environment) -> Option<String> {
-    ["USER", "LOGNAME"].into_iter().find_map(|name| environment.get(name)).map(str::to_owned)
+    let named =
+        ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| environment.get(name));
+    let named = named.map(str::trim).find(|name| !name.is_empty());
+    named.map(str::to_owned).or_else(|| {
+        let uid = fs::metadata("/proc/self").ok()?.uid();
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        Some(name_of(uid, &users))
+    })
+}
+
+/// The name of a user among the lines of `/etc/passwd`; in an image without them, the number.
+fn name_of(uid: u32, users: &str) -> String {
+    let is_it = |line: &&str| line.split(':').nth(2).and_then(|it| it.parse().ok()) == Some(uid);
+    let name = users.lines().find(is_it).and_then(|line| line.split(':').next());
+    name.filter(|name| !name.is_empty()).map_or_else(|| format!("uid {uid}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{name_of, user};
+    use crate::config::Environment;
+
+    #[test]
+    fn who_types_is_named_by_the_environment_or_the_process() {
+        let user = |of: &[(&str, &str)]| user(&Environment::new(of.iter().copied(), "host"));
+        let sudo = [("USER", "root"), ("SUDO_USER", "ann")];
+        assert_eq!(user(&sudo).as_deref(), Some("ann"), "who became root by sudo is no nobody");
+        assert_eq!(user(&[("USER", "bob")]).as_deref(), Some("bob"));
+        assert_eq!(user(&[("USER", " "), ("LOGNAME", "eve")]).as_deref(), Some("eve"));
+        assert!(user(&[]).is_some_and(|name| !name.is_empty()), "a container sets none");
+    }
+
+    #[test]
+    fn a_user_without_a_name_is_a_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_of(0, users), "root");
+        assert_eq!(name_of(1_000, users), "ann");
+        assert_eq!(name_of(65_532, users), "uid 65532");
+        assert_eq!(name_of(0, ""), "uid 0");
+    }
 }

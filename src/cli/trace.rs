@@ -143,7 +143,7 @@ impl<'a> Trace<'a> {
             Standing::Cycle => "↻ ",
             Standing::Root | Standing::Child => "",
         };
-        let call = format!("{guide}{mark}{} {} {}", shown.method, shown.upstream, shown.path);
+        let call = format!("{guide}{mark}{}", shown.call());
         [
             harmless(&call),
             harmless(&shown.service),
@@ -284,6 +284,23 @@ POST payments /v1/charges     orders   503     success         +0µs  80.0ms  �
 ▒  interrupted: Fusebox stopped before the call ended
 ";
         assert_eq!(text(Some(93)), expected);
+    }
+
+    #[test]
+    fn a_task_that_was_reported_is_told_by_what_it_was() {
+        let mut reported = row(1, 0, 0, 80, "success");
+        for field in [
+            &mut reported.shown.listener,
+            &mut reported.shown.upstream,
+            &mut reported.shown.method,
+            &mut reported.shown.path,
+        ] {
+            "-".clone_into(field);
+        }
+        "music".clone_into(&mut reported.shown.domain);
+        "render".clone_into(&mut reported.shown.action);
+        assert_eq!(reported.shown.call(), "music render (reported)");
+        assert_eq!(row(2, 0, 0, 80, "success").shown.call(), "POST payments /v1/charges");
     }
 
     #[test]

@@ -5,8 +5,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
+use super::configuration;
 use crate::{
-    config::{Config, Endpoint, Loaded, Problem, Problems, Severity},
+    config::{Config, Endpoint, Explained, Loaded, Problem, Problems, Severity},
     tls::Tls,
 };
 
@@ -19,6 +22,34 @@ pub fn report(name: &str, loaded: &Result<Loaded, Problems>) -> String {
             format!("{warnings}{name} is good\n{}", summary(config))
         }
     }
+}
+
+/// The same for scripts, with the values in force where they are wished.
+pub fn json(
+    name: &str,
+    loaded: &Result<Loaded, Problems>,
+    values: Option<&[Explained]>,
+) -> serde_json::Value {
+    let problems: Vec<&Problem> = match loaded {
+        Ok(loaded) => loaded.warnings.iter().collect(),
+        Err(problems) => problems.iter().collect(),
+    };
+    let one = |problem: &&Problem| {
+        json!({
+            "severity": problem.severity.as_str(),
+            "file": problem.file,
+            "line": problem.line(),
+            "column": problem.column(),
+            "path": problem.path,
+            "message": problem.message,
+        })
+    };
+    json!({
+        "source": name,
+        "valid": loaded.is_ok(),
+        "problems": problems.iter().map(one).collect::<Vec<_>>(),
+        "values": values.map(configuration::as_json),
+    })
 }
 
 /// The same with what is wrong with the certificates and keys that it names.

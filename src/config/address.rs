@@ -7,10 +7,11 @@ use std::{
 
 use http::{HeaderValue, Uri};
 
-use super::{Endpoint, Location, setting::Setting, snippet::is_harmless};
+use super::{Endpoint, Location, setting::Setting, shape::Shape, snippet::is_harmless};
 
 impl Setting for SocketAddr {
     const WHAT: &'static str = "an address";
+    const SHAPE: Shape = Shape::Address(r"^[0-9\[].*:[0-9]+$");
 
     fn read(text: &str) -> Result<Self, String> {
         let form = "expected an IP address and a port";
@@ -42,6 +43,7 @@ pub(super) struct HostName(pub(super) String);
 
 impl Setting for HostName {
     const WHAT: &'static str = "the name of a host";
+    const SHAPE: Shape = Shape::Pattern("^[^*/]+$");
 
     fn read(text: &str) -> Result<Self, String> {
         if text.contains("://") {
@@ -72,6 +74,7 @@ impl Setting for HostName {
 
 impl Setting for Endpoint {
     const WHAT: &'static str = "a URL";
+    const SHAPE: Shape = Shape::Pattern("^(https?://[^/]+/?$|unix:)");
 
     /// No fault quotes the text: it may hold a password.
     fn read(text: &str) -> Result<Self, String> {

@@ -7,8 +7,12 @@ mod breaker;
 mod fallback;
 mod header_rules;
 mod listener;
+mod own;
+mod provider;
 mod resilience;
 mod route;
+mod task;
+mod telemetry;
 mod tls;
 mod upstream;
 
@@ -20,7 +24,7 @@ use std::{
 };
 
 use super::{
-    Admin, Config, Database, History, Listen, Listener, Logs, Upstream,
+    Admin, Aws, Config, Database, History, Instance, Listen, Listener, Logs, Upstream, Warnings,
     environment::{Environment, Variable},
     keys,
     mapping::Mapping,
@@ -42,15 +46,24 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
             unused.warning_here("no route leads to this upstream");
         }
     }
+    own::check(&upstreams, &names.read, &listeners);
     let database = root.mapping(&keys::DATABASE);
     let history = root.mapping(&keys::HISTORY);
+    let warnings = root.mapping(&keys::WARNINGS);
     let logs = root.mapping(&keys::LOGS);
+    let instance = root.mapping(&keys::INSTANCE);
     let host_name = || reading.environment.host_name().to_owned();
     Config {
         service: root.optional(&keys::SERVICE).map_or_else(host_name, |service| service.0),
         namespace: root.get(&keys::NAMESPACE).0,
         environment: root.get(&keys::ENVIRONMENT).0,
         version: root.get(&keys::VERSION).0,
+        instance: Instance {
+            machine: host_name(),
+            name: instance.optional(&keys::INSTANCE_NAME).map_or_else(host_name, |name| name.0),
+            host: instance.optional(&keys::INSTANCE_HOST).map_or_else(host_name, |host| host.0),
+            zone: Some(instance.get(&keys::INSTANCE_ZONE).0).filter(|zone| !zone.is_empty()),
+        },
         workers: root.get(&keys::WORKERS),
         admin,
         data_dir: root.get(&keys::DATA_DIR),
@@ -58,6 +71,7 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
             url: database.get(&keys::DATABASE_URL).0,
             schema: database.get(&keys::DATABASE_SCHEMA).0,
             migrate: database.get(&keys::DATABASE_MIGRATE),
+            aws: Arc::new(Aws::of(reading.environment)),
         },
         history: History {
             retention: history.get(&keys::RETENTION),
@@ -65,12 +79,18 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
             refused_per_second: history.get(&keys::REFUSED_PER_SECOND),
             sample_successes: history.get(&keys::SAMPLE_SUCCESSES),
         },
+        warnings: Warnings {
+            enabled: warnings.get(&keys::WARNINGS_ENABLED),
+            objective: warnings.get(&keys::WARNINGS_OBJECTIVE),
+        },
         logs: Logs {
             calls: logs.get(&keys::LOG_CALLS),
             file: logs.optional(&keys::LOG_FILE),
             level: logs.get(&keys::LOG_LEVEL).0,
         },
+        telemetry: telemetry::read(&root.mapping(&keys::TELEMETRY), reading),
         drain_timeout: root.get(&keys::DRAIN_TIMEOUT),
+        drain_quiet: root.get(&keys::DRAIN_QUIET),
         breakers_enabled: breakers_enabled(reading.environment, reading),
         listeners,
         upstreams: names.read,

@@ -3,7 +3,7 @@
 //! What TLS makes of `sslmode` and `sslrootcert` is the store's affair; here a slip of the pen is
 //! found before anything starts. No message quotes the URL.
 
-use super::{Secret, setting::Setting, suggest::did_you_mean};
+use super::{Secret, setting::Setting, shape::Shape, suggest::did_you_mean};
 
 /// What `sslmode` may be.
 const SSL_MODES: [&str; 3] = ["disable", "require", "verify-full"];
@@ -14,6 +14,7 @@ pub(super) struct DatabaseUrl(pub(super) Option<Secret>);
 
 impl Setting for DatabaseUrl {
     const WHAT: &'static str = "a Postgres URL";
+    const SHAPE: Shape = Shape::Address("^(postgres(ql)?://.+)?$");
 
     fn read(text: &str) -> Result<Self, String> {
         const FORM: &str = "expected `postgres://user:password@host:5432/database`";
@@ -39,11 +40,35 @@ impl Setting for DatabaseUrl {
             match pair.split_once('=') {
                 None => return Err("a parameter after `?` has no value".to_owned()),
                 Some(("sslmode", mode)) => check_ssl_mode(mode)?,
+                Some(("auth", how)) => check_auth(how, authority, query)?,
                 Some(_) => {}
             }
         }
         Ok(Self(Some(Secret::new(text))))
     }
+}
+
+/// Says what is wrong with a URL that no file has: one of the environment alone.
+///
+/// # Errors
+/// It cannot be the URL of a database. The text does not quote it.
+pub fn check(text: &str) -> Result<(), String> {
+    DatabaseUrl::read(text).map(drop)
+}
+
+/// Tokens of AWS in place of a password.
+fn check_auth(how: &str, authority: &str, query: &str) -> Result<(), String> {
+    if how != "aws-iam" {
+        return Err("`auth` is `aws-iam`, or left out for a password".to_owned());
+    }
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    if user.contains(':') || user.is_empty() {
+        return Err("`auth=aws-iam` needs a user and no password".to_owned());
+    }
+    if query.split('&').any(|pair| pair == "sslmode=disable") {
+        return Err("`auth=aws-iam` needs TLS: `sslmode=verify-full`".to_owned());
+    }
+    Ok(())
 }
 
 /// Whether this is a host, perhaps with a port.
@@ -79,6 +104,7 @@ mod tests {
             "postgres://localhost",
             "postgresql://u:p%40@a,b:5433/db?sslmode=verify-full&sslrootcert=/x.pem",
             "postgres://u@/db?host=/run/postgresql",
+            "postgres://u@a/db?sslmode=verify-full&auth=aws-iam",
             "postgres://[::1]:5432/db?sslmode=disable",
         ] {
             assert!(DatabaseUrl::read(text).is_ok(), "{text}");
@@ -92,6 +118,9 @@ mod tests {
             ("postgres://a/db?sslmode=verify-ful", "did you mean `verify-full`?"),
             ("postgres://a/db?sslmode=prefer", "in silence"),
             ("postgres://a/db?sslmode", "no value"),
+            ("postgres://u@a/db?auth=iam", "`aws-iam`"),
+            ("postgres://u:secret@a/db?auth=aws-iam", "no password"),
+            ("postgres://u@a/db?auth=aws-iam&sslmode=disable", "needs TLS"),
         ] {
             let fault = DatabaseUrl::read(text).unwrap_err();
             assert!(fault.contains(part) && !fault.contains("secret"), "{text}: {fault}");

@@ -61,6 +61,12 @@ impl Environment {
         self.attributes.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// All attributes of the OpenTelemetry resource that say something.
+    pub(super) fn attributes(&self) -> Vec<(String, String)> {
+        let said = self.attributes.iter().filter(|(_, value)| !value.is_empty());
+        said.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// What is wrong with `OTEL_RESOURCE_ATTRIBUTES`: a warning, for others read it too.
     pub(super) fn warnings(&self) -> Vec<Problem> {
         let text = self.get(ATTRIBUTES).unwrap_or_default();
@@ -91,6 +97,8 @@ pub(super) enum Variable {
     Plain(&'static str),
     /// A variable with a number of milliseconds.
     Millis(&'static str),
+    /// A variable with the URL of a collector, to which the path for traces is added.
+    Base(&'static str),
     /// An attribute in `OTEL_RESOURCE_ATTRIBUTES`.
     Attribute(&'static str),
 }
@@ -99,7 +107,7 @@ impl Variable {
     /// The variable's name.
     pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Plain(name) | Self::Millis(name) => name,
+            Self::Plain(name) | Self::Millis(name) | Self::Base(name) => name,
             Self::Attribute(_) => ATTRIBUTES,
         }
     }
@@ -109,6 +117,10 @@ impl Variable {
         match self {
             Self::Plain(name) => environment.get(name).map(str::to_owned),
             Self::Millis(name) => environment.get(name).map(|number| format!("{number}ms")),
+            Self::Base(name) => {
+                let base = environment.get(name)?;
+                Some(format!("{}/v1/traces", base.trim_end_matches('/')))
+            }
             Self::Attribute(name) => environment.attribute(name).map(str::to_owned),
         }
     }
@@ -128,7 +140,7 @@ fn attributes(text: &str) -> impl Iterator<Item = Result<(String, String), usize
 }
 
 /// Percent-decodes a text.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
-use super::setting::{Setting, whole};
+use super::{
+    setting::{Setting, whole},
+    shape::Shape,
+};
 use crate::domain::fallback::Occasions;
 
 /// The longest body of a fixed answer, in bytes.
@@ -46,6 +49,7 @@ pub(super) struct AnswerStatus(pub(super) StatusCode);
 
 impl Setting for AnswerStatus {
     const WHAT: &'static str = "a status from 200 to 599";
+    const SHAPE: Shape = Shape::Within(200, 599);
 
     fn read(text: &str) -> Result<Self, String> {
         let status = whole::<u16>(text).ok().filter(|status| (200..=599).contains(status));

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use super::{
     environment::Variable,
     setting::{List, Setting},
+    shape::Shape,
 };
 
 /// A key whose value is a `T`.
@@ -29,6 +30,10 @@ pub(super) struct About {
     pub(super) secret: bool,
     /// Whether it holds other keys.
     pub(super) is_section: bool,
+    /// Whether it must be there where its mapping is.
+    pub(super) required: bool,
+    /// What its value looks like; known in the list of all keys only.
+    pub(super) shape: Shape,
 }
 
 impl About {
@@ -52,6 +57,8 @@ pub(super) const fn key<T>(path: &'static str) -> Key<T> {
         variables: &[],
         secret: false,
         is_section: false,
+        required: false,
+        shape: Shape::Text,
     };
     Key { about, kind: PhantomData }
 }
@@ -73,6 +80,10 @@ impl<T> Key<T> {
 
     pub(super) const fn variables(self, variables: &'static [Variable]) -> Self {
         Self { about: About { variables, ..self.about }, kind: PhantomData }
+    }
+
+    pub(super) const fn required(self) -> Self {
+        Self { about: About { required: true, ..self.about }, kind: PhantomData }
     }
 
     pub(super) const fn secret(self) -> Self {

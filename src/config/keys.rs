@@ -13,21 +13,31 @@ use std::{
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{
-    CallLines, Endpoint, Forwarded, Listen, Protocol, TlsVersion, Workers,
+    CallLines, Endpoint, Forwarded, LearnedMode, Listen, Protocol, TlsVersion, Workers,
     address::HostName,
     database_url::DatabaseUrl,
     environment::Variable,
     fallback::{AnswerBody, AnswerStatus},
     key::{About, Key, key, section},
+    otel::{Fields, Target},
     setting::{Bytes, Ceiling, List, Named, Section},
-    text::{BreakerKey, Label, LogFilter, Name, PathPrefix, RequestPath, Schema, Title, Token},
+    shape::Shaped,
+    task::{Asked, Number, ParamType, PerMillion, PerUnit, Statuses, Told, Word},
+    telemetry::{Compression, SamplerKind},
+    text::{
+        BreakerKey, Label, LogFilter, MetricsNamespace, Name, PathPrefix, RequestPath, Schema,
+        Title, Token,
+    },
 };
 use crate::domain::{
     breaker::{Mode, Scope},
+    capture::{Pointer, Preset, Template},
     fallback::Occasion,
     grpc::Code,
+    learn::contrast::Goal,
     quorum::Quorum,
     retry::Condition,
+    sampling::Share,
     units::Percent,
 };
 
@@ -59,12 +69,8 @@ pub(super) fn is_harmless_value(name: &str) -> bool {
 }
 
 /// Keys that are known to come, so that who reads about them is told.
-pub(super) const LATER: &[&str] = &[
-    "listeners.*.routes[].task.cost",
-    "listeners.*.routes[].task.impact",
-    "listeners.*.routes[].task.params",
-    "listeners.*.routes[].task.success",
-];
+pub(super) const LATER: &[&str] =
+    &["listeners.*.routes[].task.recommend", "listeners.*.routes[].task.timeout"];
 
 /// Declares the keys and the list of them.
 macro_rules! keys {
@@ -72,7 +78,8 @@ macro_rules! keys {
         $(pub(super) const $name: Key<$kind> = $key;)*
 
         /// All of them, in the order of `config/example.yaml`.
-        pub(super) const ALL: &[About] = &[$($name.about,)*];
+        pub(super) const ALL: &[About] =
+            &[$(About { shape: <$kind as Shaped>::SHAPE, ..$name.about },)*];
     };
 }
 
@@ -88,6 +95,17 @@ keys! {
     ]);
     VERSION: Label = key("version")
         .default("").variables(&[Variable::Attribute("service.version")]);
+    INSTANCE: Section = section("instance");
+    INSTANCE_NAME: Title = key("instance.name")
+        .variables(&[Variable::Plain("FUSEBOX_INSTANCE_NAME")]);
+    INSTANCE_HOST: Title = key("instance.host").variables(&[
+        Variable::Plain("FUSEBOX_HOST"),
+        Variable::Attribute("host.name"),
+    ]);
+    INSTANCE_ZONE: Label = key("instance.zone").default("").variables(&[
+        Variable::Plain("FUSEBOX_ZONE"),
+        Variable::Attribute("cloud.availability_zone"),
+    ]);
     WORKERS: Workers = key("workers").default("auto").bounds("1", "1024");
 
     ADMIN: Section = section("admin");
@@ -114,21 +132,67 @@ keys! {
     SAMPLE_SUCCESSES: NonZeroU32 = key("history.sample_successes")
         .default("1").bounds("1", "100000");
 
+    WARNINGS: Section = section("warnings");
+    WARNINGS_ENABLED: bool = key("warnings.enabled").default("true");
+    WARNINGS_OBJECTIVE: Percent = key("warnings.objective").default("99.9%").bounds("50%", "99.99%");
+
     LOGS: Section = section("logs");
     LOG_CALLS: CallLines = key("logs.calls").default("all");
     LOG_FILE: PathBuf = key("logs.file");
     LOG_LEVEL: LogFilter = key("logs.level")
         .default("info").variables(&[Variable::Plain("LOG_LEVEL")]);
 
-    DRAIN_TIMEOUT: Duration = key("drain_timeout").default("25s").bounds("0s", "1h");
+    TELEMETRY: Section = section("telemetry");
+    EMF: Section = section("telemetry.emf");
+    EMF_ENABLED: bool = key("telemetry.emf.enabled")
+        .default("false").variables(&[Variable::Plain("FUSEBOX_EMF")]);
+    EMF_NAMESPACE: MetricsNamespace = key("telemetry.emf.namespace").default("Fusebox");
+    EMF_EVERY: Duration = key("telemetry.emf.every").default("60s").bounds("1s", "1h");
+    TRACES: Section = section("telemetry.traces");
+    TRACES_ENDPOINT: Target = key("telemetry.traces.endpoint").default("").variables(&[
+        Variable::Plain("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        Variable::Base("OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ]);
+    TRACES_HEADERS: Fields = key("telemetry.traces.headers").default("").secret().variables(&[
+        Variable::Plain("OTEL_EXPORTER_OTLP_TRACES_HEADERS"),
+        Variable::Plain("OTEL_EXPORTER_OTLP_HEADERS"),
+    ]);
+    TRACES_CA: PathBuf = key("telemetry.traces.ca").variables(&[
+        Variable::Plain("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"),
+        Variable::Plain("OTEL_EXPORTER_OTLP_CERTIFICATE"),
+    ]);
+    TRACES_COMPRESSION: Compression = key("telemetry.traces.compression").default("none")
+        .variables(&[
+            Variable::Plain("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"),
+            Variable::Plain("OTEL_EXPORTER_OTLP_COMPRESSION"),
+        ]);
+    TRACES_TIMEOUT: Duration = key("telemetry.traces.timeout")
+        .default("10s").bounds("10ms", "10m").variables(&[
+            Variable::Millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT"),
+            Variable::Millis("OTEL_EXPORTER_OTLP_TIMEOUT"),
+            Variable::Millis("OTEL_BSP_EXPORT_TIMEOUT"),
+        ]);
+    TRACES_SAMPLER: SamplerKind = key("telemetry.traces.sampler")
+        .default("parentbased_always_on").variables(&[Variable::Plain("OTEL_TRACES_SAMPLER")]);
+    TRACES_RATIO: Share = key("telemetry.traces.ratio").default("100%").bounds("0%", "100%")
+        .variables(&[Variable::Plain("OTEL_TRACES_SAMPLER_ARG")]);
+    TRACES_QUEUE: NonZeroUsize = key("telemetry.traces.queue").default("2048")
+        .bounds("1", "1000000").variables(&[Variable::Plain("OTEL_BSP_MAX_QUEUE_SIZE")]);
+    TRACES_BATCH: NonZeroUsize = key("telemetry.traces.batch").default("512")
+        .bounds("1", "100000").variables(&[Variable::Plain("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")]);
+    TRACES_EVERY: Duration = key("telemetry.traces.every").default("5s").bounds("10ms", "10m")
+        .variables(&[Variable::Millis("OTEL_BSP_SCHEDULE_DELAY")]);
 
-    LISTENERS: Named = section("listeners").bounds("1", "64");
+    DRAIN_TIMEOUT: Duration = key("drain_timeout").default("25s").bounds("0s", "1h");
+    DRAIN_QUIET: Duration = key("drain_quiet").default("5s").bounds("0s", "1h");
+
+    LISTENERS: Named = section("listeners").required().bounds("1", "64");
     LISTENER: Section = section("listeners.*");
-    LISTEN: Listen = key("listeners.*.listen");
+    LISTEN: Listen = key("listeners.*.listen").required();
     LISTENER_UPSTREAM: Name = key("listeners.*.upstream");
     LISTENER_TLS: Section = section("listeners.*.tls");
-    LISTENER_CERTIFICATE: PathBuf = key("listeners.*.tls.certificate");
-    LISTENER_KEY: PathBuf = key("listeners.*.tls.key");
+    LISTENER_CERTIFICATE: PathBuf = key("listeners.*.tls.certificate").required();
+    LISTENER_KEY: PathBuf = key("listeners.*.tls.key").required();
     CLIENT_CA: PathBuf = key("listeners.*.tls.client_ca");
     LISTENER_MIN_VERSION: TlsVersion = key("listeners.*.tls.min_version").default("1.2");
     FORWARDED: Forwarded = key("listeners.*.forwarded");
@@ -148,7 +212,7 @@ keys! {
     MATCH_HOST: HostName = key("listeners.*.routes[].match.host");
     MATCH_PATH_PREFIX: PathPrefix = key("listeners.*.routes[].match.path_prefix").default("/");
     MATCH_METHODS: List<Method> = key("listeners.*.routes[].match.methods").bounds("1", "8");
-    ROUTE_UPSTREAM: Name = key("listeners.*.routes[].upstream");
+    ROUTE_UPSTREAM: Name = key("listeners.*.routes[].upstream").required();
     STRIP_PREFIX: bool = key("listeners.*.routes[].strip_prefix").default("false");
     PRESERVE_HOST: bool = key("listeners.*.routes[].preserve_host").default("false");
     REQUEST_HEADERS: Section = section("listeners.*.routes[].request_headers");
@@ -169,12 +233,56 @@ keys! {
     FALLBACK_BODY: AnswerBody = key("listeners.*.routes[].fallback.body").default("");
     ROUTE_BREAKER: Section = section("listeners.*.routes[].breaker");
     TASK: Section = section("listeners.*.routes[].task");
+    TASK_PATH: Template = key("listeners.*.routes[].task.path");
     TASK_DOMAIN: Title = key("listeners.*.routes[].task.domain");
     TASK_ACTION: Title = key("listeners.*.routes[].task.action");
+    PARAMS: Named = section("listeners.*.routes[].task.params").bounds("0", "16");
+    PARAM: Section = section("listeners.*.routes[].task.params.*");
+    PARAM_FROM: Asked = key("listeners.*.routes[].task.params.*.from").required();
+    PARAM_POINTER: Pointer = key("listeners.*.routes[].task.params.*.pointer");
+    PARAM_NAME: Title = key("listeners.*.routes[].task.params.*.name");
+    PARAM_SEGMENT: Title = key("listeners.*.routes[].task.params.*.segment");
+    PARAM_TYPE: ParamType = key("listeners.*.routes[].task.params.*.type").required();
+    PARAM_MIN: Number = key("listeners.*.routes[].task.params.*.min");
+    PARAM_MAX: Number = key("listeners.*.routes[].task.params.*.max");
+    PARAM_MAX_VALUES: usize = key("listeners.*.routes[].task.params.*.max_values")
+        .default("32").bounds("1", "256");
+    GOAL: Goal = key("listeners.*.routes[].task.goal").default("success_rate");
+    ADVICE_HEADER: bool = key("listeners.*.routes[].task.advice_header").default("false");
+    SUCCESS: Section = section("listeners.*.routes[].task.success");
+    SUCCESS_STATUSES: List<Statuses> = key("listeners.*.routes[].task.success.statuses")
+        .default("[2xx]").bounds("1", "16");
+    UNLESS: Section = section("listeners.*.routes[].task.success.unless");
+    UNLESS_FROM: Told = key("listeners.*.routes[].task.success.unless.from").required();
+    UNLESS_POINTER: Pointer = key("listeners.*.routes[].task.success.unless.pointer");
+    UNLESS_NAME: Title = key("listeners.*.routes[].task.success.unless.name");
+    UNLESS_EQUALS: Word = key("listeners.*.routes[].task.success.unless.equals").required();
+    IMPACT: Section = section("listeners.*.routes[].task.impact");
+    IMPACT_FROM: Told = key("listeners.*.routes[].task.impact.from").required();
+    IMPACT_POINTER: Pointer = key("listeners.*.routes[].task.impact.pointer");
+    IMPACT_NAME: Title = key("listeners.*.routes[].task.impact.name");
+    IMPACT_RANGE: List<Number> = key("listeners.*.routes[].task.impact.range")
+        .default("[0, 100]").bounds("2", "2");
+    COST: List<Section> = section("listeners.*.routes[].task.cost").bounds("0", "8");
+    FIXED_USD: PerUnit = key("listeners.*.routes[].task.cost[].fixed_usd");
+    COST_FROM: Told = key("listeners.*.routes[].task.cost[].from");
+    COST_POINTER: Pointer = key("listeners.*.routes[].task.cost[].pointer");
+    COST_NAME: Title = key("listeners.*.routes[].task.cost[].name");
+    USD_PER_UNIT: PerUnit = key("listeners.*.routes[].task.cost[].usd_per_unit");
+    COST_REQUIRED: bool = key("listeners.*.routes[].task.cost[].required").default("true");
+    PRESET: Preset = key("listeners.*.routes[].task.preset");
+    PRICES: List<Section> = section("listeners.*.routes[].task.prices").bounds("0", "128");
+    PRICE_MODEL: Title = key("listeners.*.routes[].task.prices[].model").required();
+    PRICE_INPUT: PerMillion = key("listeners.*.routes[].task.prices[].input").required();
+    PRICE_OUTPUT: PerMillion = key("listeners.*.routes[].task.prices[].output").required();
+    PRICE_CACHED_INPUT: PerMillion = key("listeners.*.routes[].task.prices[].cached_input");
+    PRICE_CACHE_WRITE: PerMillion = key("listeners.*.routes[].task.prices[].cache_write");
 
-    UPSTREAMS: Named = section("upstreams").bounds("1", "1000");
+    UPSTREAMS: Named = section("upstreams").required().bounds("1", "1000");
     UPSTREAM: Section = section("upstreams.*");
     ENDPOINTS: List<Endpoint> = key("upstreams.*.endpoints").bounds("1", "256");
+    PROVIDER: Preset = key("upstreams.*.provider");
+    API_KEY: Token = key("upstreams.*.api_key").secret();
     PROTOCOL: Protocol = key("upstreams.*.protocol").default("auto");
     UPSTREAM_TLS: Section = section("upstreams.*.tls");
     CA: PathBuf = key("upstreams.*.tls.ca");
@@ -183,7 +291,7 @@ keys! {
     SERVER_NAME: HostName = key("upstreams.*.tls.server_name");
     UPSTREAM_MIN_VERSION: TlsVersion = key("upstreams.*.tls.min_version").default("1.2");
     HEALTH_CHECK: Section = section("upstreams.*.health_check");
-    HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path");
+    HEALTH_PATH: RequestPath = key("upstreams.*.health_check.path").required();
     HEALTH_EVERY: Duration = key("upstreams.*.health_check.every")
         .default("5s").bounds("100ms", "1h");
     HEALTH_TIMEOUT: Duration = key("upstreams.*.health_check.timeout")
@@ -197,6 +305,12 @@ keys! {
     ATTEMPT: Duration = key("upstreams.*.timeouts.attempt").bounds("1ms", "1d");
     TUNNEL_IDLE: Duration = key("upstreams.*.timeouts.tunnel_idle")
         .default("5m").bounds("100ms", "1d");
+    LEARNED: Section = section("upstreams.*.timeouts.learned");
+    LEARNED_MODE: LearnedMode = key("upstreams.*.timeouts.learned.mode").default("observe");
+    LEARNED_FLOOR: Duration = key("upstreams.*.timeouts.learned.floor")
+        .default("500ms").bounds("1ms", "1d");
+    LEARNED_CEILING: Duration = key("upstreams.*.timeouts.learned.ceiling")
+        .default("60s").bounds("1ms", "1d");
     POOL: Section = section("upstreams.*.pool");
     POOL_IDLE: usize = key("upstreams.*.pool.idle").default("64").bounds("0", "10000");
     POOL_IDLE_TIMEOUT: Duration = key("upstreams.*.pool.idle_timeout")
@@ -248,15 +362,16 @@ keys! {
     CLOSE_AFTER: NonZeroU32 = key("upstreams.*.breaker.close_after")
         .default("2").bounds("1", "1000");
     RAMP: Duration = key("upstreams.*.breaker.ramp").default("10s").bounds("0s", "1h");
+    HANGS_AFTER: Duration = key("upstreams.*.breaker.hangs_after").default("2s").bounds("0s", "1d");
     FAILURE_RATE: Section = section("upstreams.*.breaker.failure_rate");
-    FAILURE_RATE_OVER: Percent = key("upstreams.*.breaker.failure_rate.over").bounds("1%", "99%");
+    FAILURE_RATE_OVER: Percent = key("upstreams.*.breaker.failure_rate.over").required().bounds("1%", "99%");
     FAILURE_RATE_WINDOW: Duration = key("upstreams.*.breaker.failure_rate.window")
         .default("30s").bounds("1s", "1h");
     FAILURE_RATE_MIN_CALLS: NonZeroU32 = key("upstreams.*.breaker.failure_rate.min_calls")
         .default("20").bounds("1", "1000000");
     SLOW_CALLS: Section = section("upstreams.*.breaker.slow_calls");
-    SLOW_CALLS_OVER: Percent = key("upstreams.*.breaker.slow_calls.over").bounds("1%", "99%");
-    SLOWER_THAN: Duration = key("upstreams.*.breaker.slow_calls.slower_than").bounds("1ms", "1d");
+    SLOW_CALLS_OVER: Percent = key("upstreams.*.breaker.slow_calls.over").required().bounds("1%", "99%");
+    SLOWER_THAN: Duration = key("upstreams.*.breaker.slow_calls.slower_than").required().bounds("1ms", "1d");
     SLOW_CALLS_WINDOW: Duration = key("upstreams.*.breaker.slow_calls.window")
         .default("30s").bounds("1s", "1h");
     SLOW_CALLS_MIN_CALLS: NonZeroU32 = key("upstreams.*.breaker.slow_calls.min_calls")
@@ -270,104 +385,4 @@ keys! {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{ALL, About, LATER, find};
-    use crate::config::{
-        Environment, Source,
-        file::{self, Node, Value},
-        reading::Reading,
-    };
-
-    const EXAMPLE: &str = include_str!("../../config/example.yaml");
-
-    /// The patterns of all keys below a node, each with the line of its first.
-    fn written(node: &Node, pattern: &str, keys: &mut Vec<(&'static About, usize)>) {
-        match &node.value {
-            Value::Map(entries) => {
-                for entry in entries {
-                    // Below `set` are headers, not keys.
-                    let Some(about) = find(pattern, &entry.key) else { continue };
-                    // Keys of another section are told there.
-                    if about.parent() != pattern {
-                        continue;
-                    }
-                    if !keys.iter().any(|(other, _)| other.path == about.path) {
-                        keys.push((about, entry.key_span.unwrap().line));
-                    }
-                    written(&entry.value, about.path, keys);
-                }
-            }
-            Value::List(items) => {
-                items.iter().for_each(|item| written(item, &format!("{pattern}[]"), keys));
-            }
-            Value::Scalar(_) | Value::Empty | Value::Broken => {}
-        }
-    }
-
-    fn example() -> Vec<(&'static About, usize)> {
-        let environment = Environment::default();
-        let reading = Reading::new(&environment);
-        let source = Source { name: "example.yaml".to_owned(), text: EXAMPLE.to_owned() };
-        let tree = file::parse(&source, &reading).unwrap();
-        let mut keys = Vec::new();
-        written(&tree.root, "", &mut keys);
-        keys
-    }
-
-    /// The comment right above a line.
-    fn comment_above(line: usize) -> String {
-        let lines: Vec<&str> = EXAMPLE.lines().take(line - 1).map(str::trim_start).collect();
-        let comment = lines.iter().rev().take_while(|line| line.starts_with('#'));
-        comment.copied().collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-
-    #[test]
-    fn the_example_has_every_key_and_no_other() {
-        // That it has no other, loading it proves: unknown keys are errors.
-        let written: BTreeSet<_> = example().into_iter().map(|(about, _)| about.path).collect();
-        let missing: Vec<_> = ALL.iter().filter(|about| !written.contains(about.path)).collect();
-        assert_eq!(missing, Vec::<&About>::new());
-    }
-
-    #[test]
-    fn the_example_tells_the_defaults_the_bounds_and_the_variables_of_the_code() {
-        for (about, line) in example() {
-            let (path, comment) = (about.path, comment_above(line));
-            let told = |label: &str| comment.split_once(label).map(|(_, told)| told.to_owned());
-            let check = |label: &str, expected: &str| {
-                let told = told(label).unwrap_or_default();
-                let rest = told.strip_prefix(expected);
-                let ends =
-                    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n']));
-                assert!(ends, "{path} (line {line}): no {label:?} {expected} in\n{comment}");
-            };
-            match about.default {
-                Some("") => check("Default: ", "\"\""),
-                Some(default) => check("Default: ", default),
-                None if about.is_section || comment.contains("Required") => {}
-                None => assert!(told("Default: ").is_some(), "{path} (line {line}): no default"),
-            }
-            if let Some((least, most)) = about.bounds {
-                check("Bounds: ", &format!("{least} to {most}"));
-            }
-            for variable in about.variables {
-                assert!(comment.contains(variable.name()), "{path}: no {variable:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_key_has_a_parent_and_one_entry() {
-        let paths: BTreeSet<_> = ALL.iter().map(|about| about.path).collect();
-        assert_eq!(paths.len(), ALL.len());
-        for about in ALL.iter().filter(|about| !about.parent().is_empty()) {
-            assert!(paths.contains(about.parent().trim_end_matches("[]")), "{}", about.path);
-        }
-        for path in LATER {
-            let (parent, name) = path.rsplit_once('.').unwrap();
-            assert!(find(parent, name).is_none() && !parent.is_empty(), "{path}");
-        }
-    }
-}
+mod tests;

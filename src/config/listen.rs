@@ -6,7 +6,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{address, setting::Setting, snippet::is_harmless};
+use super::{Forwarded, Listener, address, setting::Setting, shape::Shape, snippet::is_harmless};
 
 /// What a Unix socket's path begins with, as written and as shown.
 const UNIX: &str = "unix:";
@@ -32,6 +32,11 @@ impl Listen {
         }
     }
 
+    /// Whether the system chooses the port.
+    pub const fn is_any_port(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.port() == 0)
+    }
+
     /// Whether the two cannot be bound at the same time. Paths are compared as they are written:
     /// of links nothing is known here, and binding tells.
     pub(super) fn collides(&self, other: &Self) -> bool {
@@ -53,8 +58,23 @@ impl fmt::Display for Listen {
     }
 }
 
+impl Listener {
+    /// Whether both are one place, where callers come in. Its name may be another by now, unless the
+    /// name is all that tells it from others.
+    pub fn is_where(&self, other: &Self) -> bool {
+        self.listen == other.listen && (self.name == other.name || !self.listen.is_any_port())
+    }
+
+    /// Whether its calls are those that the service makes, rather than those that it gets: nothing is
+    /// told of their callers.
+    pub fn is_egress(&self) -> bool {
+        self.forwarded == Forwarded::Off
+    }
+}
+
 impl Setting for Listen {
     const WHAT: &'static str = "an address";
+    const SHAPE: Shape = Shape::Address(r"^(unix:.+|[0-9\[].*:[0-9]+)$");
 
     fn read(text: &str) -> Result<Self, String> {
         match text.strip_prefix(UNIX) {

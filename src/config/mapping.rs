@@ -7,7 +7,7 @@
 mod several;
 
 use super::{
-    environment::Variable,
+    environment::{Environment, Variable},
     file::{Entry, Node, Scalar, Span, Value},
     key::Key,
     keys,
@@ -142,6 +142,11 @@ impl<'a> Mapping<'a> {
     /// Where the value of a key is written.
     fn place<T>(&self, key: &Key<T>) -> Option<Span> {
         self.find(key).map_or(self.at, |entry| entry.value.span.or(entry.key_span))
+    }
+
+    /// The variables of the process.
+    pub(super) const fn environment(&self) -> &Environment {
+        self.reading.environment
     }
 
     /// How many problems there are so far.
@@ -285,7 +290,7 @@ fn after_expansion(fault: String, expanded: bool) -> String {
 /// A fault of a variable, in its terms.
 fn about(variable: Variable, fault: String) -> String {
     match variable {
-        Variable::Plain(_) => fault,
+        Variable::Plain(_) | Variable::Base(_) => fault,
         Variable::Millis(_) => format!("{fault}; it is a number of milliseconds, such as `60000`"),
         Variable::Attribute(name) => format!("`{name}`: {fault}"),
     }

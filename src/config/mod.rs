@@ -8,31 +8,45 @@
 //! configuration.
 
 mod address;
+mod aws;
 mod check;
 mod circuit;
+mod database;
 mod database_url;
 mod environment;
 mod expand;
+mod explain;
 mod fallback;
 mod file;
 mod flags;
+mod guide;
 mod headers;
+mod instance;
 mod key;
 mod keys;
 mod listen;
 mod mapping;
+mod origin;
+mod otel;
 mod path;
 mod problem;
 mod reading;
+mod restart;
+mod schema;
+mod secret;
 mod secrets;
 mod setting;
+mod shape;
 mod snippet;
 mod source;
 pub(crate) mod suggest;
+mod task;
+mod telemetry;
 mod text;
 mod tls;
 mod unknown;
 mod upstream;
+mod warnings;
 
 use std::{
     collections::BTreeMap,
@@ -49,17 +63,37 @@ use mapping::Mapping;
 use reading::Reading;
 use secrets::Secrets;
 
-use crate::domain::{breaker::Policy, ejection, retry, route::Match};
+use crate::domain::{
+    breaker::Policy,
+    capture::{Action, Plan},
+    ejection,
+    learn::contrast::Goal,
+    retry,
+    route::Match,
+};
 
+pub use aws::{Aws, KeySource, Keys};
 pub use circuit::RouteBreaker;
+pub use database::Database;
+pub use database_url::check as check_database_url;
 pub use environment::Environment;
+pub use explain::{Because, Explained, explain};
 pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
+pub use guide::reference;
+pub use instance::Instance;
 pub use listen::Listen;
+pub use origin::Origin;
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
+pub use schema::schema;
+pub use secret::Secret;
 pub use source::{MAX_SOURCE_BYTES, Source};
+pub use telemetry::{Collector, Compression, Emf, Telemetry, Traces};
 pub use tls::{IdentityFiles, ListenerTls, TlsVersion, UpstreamTls};
-pub use upstream::{Location, UpstreamLimits};
+pub use upstream::{
+    Credentials, HealthCheck, LearnedMode, LearnedTimeout, Location, UpstreamLimits,
+};
+pub use warnings::Warnings;
 
 /// A configuration, and what is hardly meant about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,6 +142,8 @@ pub struct Config {
     pub environment: String,
     /// The version of the service, for its rows; empty when unknown.
     pub version: String,
+    /// What people know this instance by, and where it runs.
+    pub instance: Instance,
     /// Data-plane threads.
     pub workers: Workers,
     /// The admin port.
@@ -118,10 +154,16 @@ pub struct Config {
     pub database: Database,
     /// Rows of calls.
     pub history: History,
+    /// Early warnings.
+    pub warnings: Warnings,
     /// Log lines.
     pub logs: Logs,
+    /// What is told to CloudWatch and to a collector of traces.
+    pub telemetry: Telemetry,
     /// How long calls in flight may take to end after SIGTERM.
     pub drain_timeout: Duration,
+    /// Without a call for so long after SIGTERM, those that the service makes are over.
+    pub drain_quiet: Duration,
     /// Whether breakers act at all; false only through the kill switch.
     pub breakers_enabled: bool,
     /// Where calls come in.
@@ -148,39 +190,6 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Host headers that it answers to besides its own address and localhost.
     pub allowed_hosts: Vec<String>,
-}
-
-/// A text that never shows itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps the text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the one place that needs it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// The store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
-    /// A Postgres URL; none for the embedded SQLite file in `data_dir`.
-    pub url: Option<Secret>,
-    /// The schema of the tables.
-    pub schema: String,
-    /// Whether `run` brings the tables up to date.
-    pub migrate: bool,
 }
 
 /// Rows of calls.
@@ -282,8 +291,16 @@ pub struct Route {
     pub fallback: Option<Fallback>,
     /// The task's domain; the upstream's name unless given.
     pub domain: String,
-    /// The task's action; the route's name unless given.
+    /// The task's action as written; the route's name unless given.
     pub action: String,
+    /// The same where it differs between calls.
+    pub actions: Option<Action>,
+    /// What is captured of its tasks; none for nothing.
+    pub plan: Option<Arc<Plan>>,
+    /// What parameters are recommended for.
+    pub goal: Goal,
+    /// Whether answers tell what is recommended for such tasks.
+    pub advice_header: bool,
 }
 
 /// Headers to remove, then headers to set.
@@ -306,6 +323,8 @@ pub struct Upstream {
     pub protocol: Protocol,
     /// TLS towards those that are `https://`.
     pub tls: UpstreamTls,
+    /// What it is asked with in place of what callers send.
+    pub credentials: Option<Credentials>,
     /// Its active check.
     pub health_check: Option<HealthCheck>,
     /// How long its parts may take.
@@ -350,17 +369,6 @@ pub enum Protocol {
     Http2,
 }
 
-/// An active check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// What is asked for with GET.
-    pub path: String,
-    /// How often.
-    pub every: Duration,
-    /// How long the answer may take.
-    pub timeout: Duration,
-}
-
 /// How long the parts of a call may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -376,6 +384,8 @@ pub struct Timeouts {
     pub attempt: Option<Duration>,
     /// Without a byte in either direction, after which a tunnel ends.
     pub tunnel_idle: Duration,
+    /// What is done with what calls teach about `first_byte`.
+    pub learned: LearnedTimeout,
 }
 
 /// Connections kept idle.

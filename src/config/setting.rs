@@ -10,11 +10,17 @@ use std::{
 
 use http::{Method, StatusCode};
 
-use super::{CallLines, Forwarded, Protocol, TlsVersion, Workers, suggest::did_you_mean};
+use super::{
+    CallLines, Forwarded, LearnedMode, Protocol, TlsVersion, Workers,
+    shape::{Shape, Shaped},
+    suggest::did_you_mean,
+    task::{Asked, ParamType, Told},
+};
 use crate::domain::{
     breaker::{Mode, Scope},
     fallback::Occasion,
     grpc::Code,
+    learn::contrast::Goal,
     quorum::{Quorum, QuorumError},
     retry::Condition,
     units::{Percent, parse_duration, parse_percent, parse_size},
@@ -34,6 +40,9 @@ pub(super) trait Setting: Sized {
     /// What is expected, with its article.
     const WHAT: &'static str;
 
+    /// What it looks like.
+    const SHAPE: Shape = Shape::Text;
+
     /// Reads it.
     fn read(text: &str) -> Result<Self, String>;
 
@@ -41,6 +50,22 @@ pub(super) trait Setting: Sized {
     fn is_outside(&self, _least: &Self, _most: &Self) -> bool {
         false
     }
+}
+
+impl<T: Setting> Shaped for T {
+    const SHAPE: Shape = <T as Setting>::SHAPE;
+}
+
+impl Shaped for Section {
+    const SHAPE: Shape = Shape::Section;
+}
+
+impl Shaped for Named {
+    const SHAPE: Shape = Shape::Named;
+}
+
+impl<T: Shaped> Shaped for List<T> {
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
 }
 
 /// A size in bytes.
@@ -53,9 +78,10 @@ pub(super) struct Ceiling(pub(super) Option<NonZeroU32>);
 
 /// Settings that have an order, and so bounds.
 macro_rules! ordered {
-    ($($kind:ty, $what:literal, $read:expr;)*) => {$(
+    ($($kind:ty, $what:literal, $shape:ident, $read:expr;)*) => {$(
         impl Setting for $kind {
             const WHAT: &'static str = $what;
+            const SHAPE: Shape = Shape::$shape;
 
             fn read(text: &str) -> Result<Self, String> {
                 $read(text)
@@ -69,13 +95,13 @@ macro_rules! ordered {
 }
 
 ordered! {
-    Duration, "a duration", |text| parse_duration(text).map_err(|error| error.to_string());
-    Percent, "a share", |text| parse_percent(text).map_err(|error| error.to_string());
-    Bytes, "a size", size;
-    u32, "a whole number", whole;
-    usize, "a whole number", whole;
-    NonZeroU32, "a whole number", |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
-    NonZeroUsize, "a whole number", |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
+    Duration, "a duration", Duration, |text| parse_duration(text).map_err(|error| error.to_string());
+    Percent, "a share", Share, |text| parse_percent(text).map_err(|error| error.to_string());
+    Bytes, "a size", Size, size;
+    u32, "a whole number", Whole, whole;
+    usize, "a whole number", Whole, whole;
+    NonZeroU32, "a whole number", Whole, |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
+    NonZeroUsize, "a whole number", Whole, |text| Self::new(whole(text)?).ok_or_else(|| NOT_ZERO.to_owned());
 }
 
 const NOT_ZERO: &str = "must be at least 1";
@@ -96,6 +122,7 @@ pub(super) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
 
 impl Setting for Workers {
     const WHAT: &'static str = "`auto` or a whole number";
+    const SHAPE: Shape = Shape::WholeOr("auto");
 
     fn read(text: &str) -> Result<Self, String> {
         if text == "auto" {
@@ -118,6 +145,7 @@ impl Setting for Workers {
 
 impl Setting for Ceiling {
     const WHAT: &'static str = "`off` or a whole number";
+    const SHAPE: Shape = Shape::WholeOr("off");
 
     fn read(text: &str) -> Result<Self, String> {
         if text == "off" {
@@ -136,18 +164,26 @@ impl Setting for Ceiling {
 /// Settings that are one of a few words.
 macro_rules! choices {
     ($($kind:ty, $what:literal, [$($word:literal => $value:expr),*];)*) => {$(
-        impl Setting for $kind {
+        impl $crate::config::setting::Setting for $kind {
             const WHAT: &'static str = $what;
+            const SHAPE: $crate::config::shape::Shape =
+                $crate::config::shape::Shape::Words(&[$($word),*]);
 
             fn read(text: &str) -> Result<Self, String> {
                 match text {
                     $($word => Ok($value),)*
-                    _ => Err(format!("expected {}{}", $what, did_you_mean(text, [$($word),*]))),
+                    _ => Err(format!(
+                        "expected {}{}",
+                        $what,
+                        $crate::config::suggest::did_you_mean(text, [$($word),*])
+                    )),
                 }
             }
         }
     )*};
 }
+
+pub(super) use choices;
 
 choices! {
     TlsVersion, "`1.2` or `1.3`", ["1.2" => Self::V1_2, "1.3" => Self::V1_3];
@@ -159,8 +195,22 @@ choices! {
     Protocol, "`auto`, `http1` or `http2`",
         ["auto" => Self::Auto, "http1" => Self::Http1, "http2" => Self::Http2];
     Occasion, "`refused` or `failed`", ["refused" => Self::Refused, "failed" => Self::Failed];
+    Asked, "`request.json`, `request.form`, `request.header`, `request.query` or `path`", [
+        "request.json" => Self::Json, "request.form" => Self::Form,
+        "request.header" => Self::Header, "request.query" => Self::Query, "path" => Self::Path
+    ];
+    Told, "`response.json` or `response.header`",
+        ["response.json" => Self::Json, "response.header" => Self::Header];
+    ParamType, "`int`, `float`, `bool` or `enum`",
+        ["int" => Self::Int, "float" => Self::Float, "bool" => Self::Bool, "enum" => Self::Enum];
     Mode, "`auto`, `shadow` or `disabled`",
         ["auto" => Self::Auto, "shadow" => Self::Shadow, "disabled" => Self::Disabled];
+    Goal, "`success_rate`, `impact`, `duration` or `cost_per_success`", [
+        "success_rate" => Self::Success, "impact" => Self::Impact,
+        "duration" => Self::Duration, "cost_per_success" => Self::Cost
+    ];
+    LearnedMode, "`off`, `observe` or `widen`",
+        ["off" => Self::Off, "observe" => Self::Observe, "widen" => Self::Widen];
     Scope, "`fleet` or `instance`", ["fleet" => Self::Fleet, "instance" => Self::Instance];
     Condition, "`unsent`, `reset` or `timeout`",
         ["unsent" => Self::Unsent, "reset" => Self::Reset, "timeout" => Self::Timeout];
@@ -184,6 +234,7 @@ impl Setting for Quorum {
 
 impl Setting for StatusCode {
     const WHAT: &'static str = "a status from 400 to 599";
+    const SHAPE: Shape = Shape::Within(400, 599);
 
     fn read(text: &str) -> Result<Self, String> {
         let status = whole::<u16>(text).ok().filter(|status| (400..=599).contains(status));

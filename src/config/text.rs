@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use http::uri::PathAndQuery;
 
-use super::{Secret, setting::Setting, snippet::is_harmless, suggest::did_you_mean};
+use super::{Secret, setting::Setting, shape::Shape, snippet::is_harmless, suggest::did_you_mean};
 
 /// A name that others refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(super) struct Name(pub(super) String);
 
 impl Setting for Name {
     const WHAT: &'static str = "a name";
+    const SHAPE: Shape = Shape::Pattern("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
 
     fn read(text: &str) -> Result<Self, String> {
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
@@ -58,12 +59,32 @@ impl Setting for Label {
     }
 }
 
+/// The namespace of metrics in CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MetricsNamespace(pub(super) String);
+
+impl Setting for MetricsNamespace {
+    const WHAT: &'static str = "a text";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let is_taken = |b: u8| b.is_ascii_alphanumeric() || b".-_/#:".contains(&b);
+        if text.starts_with("AWS/") {
+            return Err("`AWS/` is reserved for Amazon's own".to_owned());
+        }
+        if (1..=255).contains(&text.len()) && text.bytes().all(is_taken) && !text.starts_with(':') {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("a namespace has 1 to 255 of `A-Z a-z 0-9 . - _ / # :`, not `:` first".to_owned())
+    }
+}
+
 /// What the path of a call begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PathPrefix(pub(super) String);
 
 impl Setting for PathPrefix {
     const WHAT: &'static str = "a path";
+    const SHAPE: Shape = Shape::Pattern("^/");
 
     fn read(text: &str) -> Result<Self, String> {
         if text.contains('?') {
@@ -79,6 +100,7 @@ pub(super) struct RequestPath(pub(super) String);
 
 impl Setting for RequestPath {
     const WHAT: &'static str = "a path";
+    const SHAPE: Shape = Shape::Pattern("^/");
 
     fn read(text: &str) -> Result<Self, String> {
         if !text.starts_with('/') {
@@ -110,6 +132,7 @@ pub(super) struct Schema(pub(super) String);
 
 impl Setting for Schema {
     const WHAT: &'static str = "the name of a schema";
+    const SHAPE: Shape = Shape::Pattern("^[a-z_][a-z0-9_]{0,62}$");
 
     fn read(text: &str) -> Result<Self, String> {
         let begins_well =
@@ -173,6 +196,7 @@ pub(super) struct BreakerKey(pub(super) String);
 
 impl Setting for BreakerKey {
     const WHAT: &'static str = "a key";
+    const SHAPE: Shape = Shape::Pattern("^[A-Za-z0-9._:@/-]{1,128}$");
 
     fn read(text: &str) -> Result<Self, String> {
         let is_harmless = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:@/-".contains(&b));

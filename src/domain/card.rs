@@ -73,10 +73,11 @@ const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'-' | b' ')
 }
 
-/// Whether the number is no part of a longer number or of a hexadecimal word.
+/// Whether the number is no part of a longer number or of a hexadecimal word, with or without `0x`.
 fn stands_alone(text: &[u8], at: usize, end: usize) -> bool {
     let is_word = |byte: &&u8| byte.is_ascii_alphanumeric();
-    let before = text[..at].iter().rev().take_while(is_word);
+    let before = &text[at - text[..at].iter().rev().take_while(is_word).count()..at];
+    let before = before.strip_prefix(b"0x").unwrap_or(before).iter();
     let after = text[end..].iter().take_while(is_word);
     let mut around = before.chain(after).peekable();
     let is_grouped_further = at >= 2 && is_separator(text[at - 1]) && text[at - 2].is_ascii_digit();
@@ -133,6 +134,20 @@ mod tests {
             ("5", None),
         ] {
             assert_eq!(number(text.as_bytes(), 0), length, "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_of_a_hexadecimal_word_are_no_card_whatever_stands_before_it() {
+        for (before, digits, length) in [
+            ("a6b461961785cf", "4590352728485a0000", None),
+            ("0xa6b461961785cf", "4590352728485a0000", None),
+            ("0x", "4111111111111111", Some(16)),
+            ("0x", "4111111111111111a", None),
+            ("no0x", "4111111111111111", Some(16)),
+        ] {
+            let text = format!("{before}{digits}");
+            assert_eq!(number(text.as_bytes(), before.len()), length, "{text}");
         }
     }
 }

@@ -128,6 +128,8 @@ pub struct TraceContext {
     pub trace_id: TraceId,
     /// The span that a call sent on from here belongs to. Never zero.
     pub span_id: u64,
+    /// The caller's span; none when the trace began here, or nothing is said of it.
+    pub parent: Option<u64>,
     /// The flags as received; bit 0 says sampled. Unknown bits are kept.
     pub flags: u8,
     /// Whether the trace began here, so that a received `tracestate` does not belong to it.
@@ -141,9 +143,12 @@ impl TraceContext {
         let received =
             traceparent.and_then(parse_traceparent).or_else(|| xray.and_then(parse_xray));
         match received {
-            Some((trace_id, flags)) => Self { trace_id, span_id, flags, is_new: false },
+            Some(Received { trace_id, parent, flags }) => {
+                Self { trace_id, span_id, parent, flags, is_new: false }
+            }
             None => {
-                Self { trace_id: TraceId::from_u128(random.0), span_id, flags: 0, is_new: true }
+                let trace_id = TraceId::from_u128(random.0);
+                Self { trace_id, span_id, parent: None, flags: 0, is_new: true }
             }
         }
     }
@@ -158,8 +163,15 @@ impl TraceContext {
     }
 }
 
-/// Reads `traceparent`: the trace and the flags. A newer version may carry more after the flags.
-fn parse_traceparent(value: &[u8]) -> Option<(TraceId, u8)> {
+/// What a caller says of its trace.
+struct Received {
+    trace_id: TraceId,
+    parent: Option<u64>,
+    flags: u8,
+}
+
+/// Reads `traceparent`. A newer version may carry more after the flags.
+fn parse_traceparent(value: &[u8]) -> Option<Received> {
     let version = u8::try_from(bits(value.get(0..2)?)?).ok()?;
     let ends_well = match version {
         0xff => false,
@@ -171,13 +183,14 @@ fn parse_traceparent(value: &[u8]) -> Option<(TraceId, u8)> {
         return None;
     }
     let trace_id = bits(&value[3..35])?;
-    let parent = bits(&value[36..52])?;
+    let parent = u64::try_from(bits(&value[36..52])?).ok()?;
     let flags = u8::try_from(bits(&value[53..55])?).ok()?;
-    (trace_id != 0 && parent != 0).then_some((TraceId(trace_id), flags))
+    let received = Received { trace_id: TraceId(trace_id), parent: Some(parent), flags };
+    (trace_id != 0 && parent != 0).then_some(received)
 }
 
 /// Reads AWS's `X-Amzn-Trace-Id`: `Root=1-<8 hex>-<24 hex>;…;Sampled=1`.
-fn parse_xray(value: &[u8]) -> Option<(TraceId, u8)> {
+fn parse_xray(value: &[u8]) -> Option<Received> {
     let text = std::str::from_utf8(value).ok()?;
     let field = |name: &str| {
         text.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
@@ -188,7 +201,10 @@ fn parse_xray(value: &[u8]) -> Option<(TraceId, u8)> {
     }
     let trace_id = (bits(epoch.as_bytes())? << 96) | bits(unique.as_bytes())?;
     let flags = u8::from(field("Sampled") == Some("1"));
-    (trace_id != 0).then_some((TraceId(trace_id), flags))
+    let parent = field("Parent").filter(|parent| parent.len() == 16);
+    let parent = parent.and_then(|parent| u64::try_from(bits(parent.as_bytes())?).ok());
+    let parent = parent.filter(|parent| *parent != 0);
+    (trace_id != 0).then_some(Received { trace_id: TraceId(trace_id), parent, flags })
 }
 
 /// Lower-case hexadecimal digits only, as the standard demands; at most 32 of them.
@@ -240,6 +256,7 @@ mod tests {
         let sent = next.traceparent();
         assert_eq!(&sent, b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000009-01");
         assert!(!next.is_new);
+        assert_eq!(next.parent, Some(0x00f0_67aa_0ba9_02b7));
     }
 
     #[test]
@@ -275,6 +292,6 @@ mod tests {
         let xray = b"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
         let next = TraceContext::next_hop(None, Some(xray), (7, 9));
         assert_eq!(next.trace_id.to_string(), "5759e988bd862e3fe1be46a994272793");
-        assert_eq!(next.flags, 1);
+        assert_eq!((next.flags, next.parent), (1, Some(0x5399_5c3f_42cd_8ad8)));
     }
 }

@@ -6,18 +6,32 @@
 
 mod fleet;
 
+use std::time::Duration;
+
 use super::{
     breaker::{Cause, Mode, Ordered, Policy, Snapshot, State},
+    order::Reach,
+    task::TaskId,
     units::{show_duration, show_span},
 };
 
 pub use fleet::{FleetFacts, Sync};
 
-/// The sentences, in the order in which they should be read.
-pub fn explain(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Vec<String> {
+/// Calls that are named as examples.
+const EXAMPLES: usize = 3;
+
+/// The sentences, in the order in which they should be read. `calls` are some of those that opened it
+/// here.
+pub fn explain(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    fleet: Option<&FleetFacts>,
+    calls: &[TaskId],
+) -> Vec<String> {
     let mut told = vec![state(snapshot)];
     told.extend(order(snapshot, policy));
-    told.extend(because(snapshot, policy));
+    told.extend(because(snapshot, policy, fleet));
+    told.extend(examples(snapshot, fleet, calls));
     told.extend(fleet.into_iter().flat_map(|facts| fleet::others(snapshot, policy, facts)));
     told.extend(in_shadow(snapshot));
     told.extend(next(snapshot, policy, fleet));
@@ -70,7 +84,7 @@ const fn word(state: State) -> &'static str {
 
 /// Who steers it, why and how long.
 fn order(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
-    let Some(Ordered { signature, age, left }) = &snapshot.order else {
+    let Some(Ordered { signature, age, left, reach }) = &snapshot.order else {
         let how = match snapshot.mode {
             Mode::Auto => return None,
             Mode::Disabled => "`mode: disabled` or CIRCUIT_BREAKER_ENABLED=false".to_owned(),
@@ -86,30 +100,71 @@ fn order(snapshot: &Snapshot, policy: &Policy) -> Option<String> {
         Some(left) => format!("It ends by itself in {}; {then}.", show_span(*left)),
         None => format!("It holds until somebody lifts it; {then}."),
     };
-    let (by, reason, ago) = (&signature.by, &signature.reason, show_span(*age));
-    Some(format!("{by} ordered this {ago} ago: “{reason}”. {until}"))
+    let (who, reason, ago) = (begun(signature.who()), &signature.reason, show_span(*age));
+    let whom = for_whom(*reach);
+    Some(format!("{who} ordered this{whom} {ago} ago: “{reason}”. {until}{}", untold(*reach)))
+}
+
+/// Who closed it, and forgot what had been counted.
+fn reset(Ordered { signature, age, reach, .. }: &Ordered) -> String {
+    let (who, reason, ago) = (begun(signature.who()), &signature.reason, show_span(*age));
+    format!("{who} reset it{} {ago} ago: “{reason}”.{}", for_whom(*reach), untold(*reach))
+}
+
+const fn for_whom(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Fleet | Reach::Untold => "",
+        Reach::Here => " on this instance alone",
+    }
+}
+
+const fn untold(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Fleet | Reach::Here => "",
+        Reach::Untold => {
+            " The store has not been told yet, so the others do not know; they hear of it when the \
+             store is back."
+        }
+    }
+}
+
+/// Calls that were the reason: those seen here, or else those that the fleet has on record.
+fn examples(snapshot: &Snapshot, fleet: Option<&FleetFacts>, calls: &[TaskId]) -> Option<String> {
+    if snapshot.state == State::Closed || !matches!(snapshot.mode, Mode::Auto | Mode::Shadow) {
+        return None;
+    }
+    let calls = match (calls, fleet.and_then(FleetFacts::opening)) {
+        ([], Some(opening)) => &opening.task_ids[..],
+        _ => calls,
+    };
+    let newest: Vec<_> = calls.iter().rev().take(EXAMPLES).map(ToString::to_string).collect();
+    let word = if newest.len() == 1 { "task" } else { "tasks" };
+    (!newest.is_empty()).then(|| format!("For example {word} {}.", newest.join(", ")))
 }
 
 /// Which rule, with which numbers.
-fn because(snapshot: &Snapshot, policy: &Policy) -> Vec<String> {
+fn because(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Vec<String> {
     if !matches!(snapshot.mode, Mode::Auto | Mode::Shadow) {
         return Vec::new();
     }
     let mut told = Vec::new();
     match snapshot.state {
-        State::Closed => told.extend(closed(snapshot)),
-        _ => told.extend(snapshot.opened_by.map(|cause| opened(cause, snapshot, policy))),
+        State::Closed => told.extend(closed(snapshot, fleet)),
+        _ if !snapshot.is_opened_here => told.extend(taken_over(snapshot, fleet)),
+        _ => told.extend(snapshot.opened_by.and_then(|cause| opened(cause, snapshot, policy))),
     }
     let tries = snapshot.step.saturating_sub(1);
     match (snapshot.state, snapshot.cause) {
         (State::Open, Some(Cause::ProbeFailed)) => {
             told.push("The last try to close it failed.".to_owned());
         }
-        (State::Open, Some(Cause::Fleet)) => {
-            told.push("Another instance opened it, and this one took that over.".to_owned());
-        }
         (State::HalfOpen, Some(Cause::CheckSucceeded)) => {
             told.push("A health check succeeded, which ended the open time early.".to_owned());
+        }
+        (State::HalfOpen, Some(Cause::Answered)) => {
+            told.push(
+                "A call that had hung was answered, which ended the open time early.".to_owned(),
+            );
         }
         (State::Ramping, Some(Cause::ProbesSucceeded)) => {
             told.push(format!(
@@ -129,26 +184,57 @@ fn because(snapshot: &Snapshot, policy: &Policy) -> Vec<String> {
     told
 }
 
-fn closed(snapshot: &Snapshot) -> Option<String> {
+fn closed(snapshot: &Snapshot, fleet: Option<&FleetFacts>) -> Option<String> {
+    let others = || fleet.and_then(FleetFacts::heard).and_then(|hearing| hearing.reset.as_ref());
     let told = match snapshot.cause? {
+        Cause::Override if let Some(by) = snapshot.reset.as_ref().or_else(others) => {
+            return Some(reset(by));
+        }
         Cause::RampOver => "It had been open, came back, and carries all calls again.",
         Cause::ProbesSucceeded => "It had been open, and enough tries succeeded.",
-        Cause::Fleet => "Another instance closed it, and this one took that over.",
-        Cause::Override => "An order closed it.",
+        Cause::Fleet => "It had been open for all that share it, and the fleet closed it again.",
+        Cause::Override => "Somebody reset it.",
         _ => return None,
     };
     Some(told.to_owned())
 }
 
-/// What opened it.
-fn opened(cause: Cause, snapshot: &Snapshot, policy: &Policy) -> String {
+/// That others opened it; by which rule, where the store does not tell how they voted.
+fn taken_over(snapshot: &Snapshot, fleet: Option<&FleetFacts>) -> Option<String> {
+    let rule = match snapshot.opened_by? {
+        _ if fleet.and_then(FleetFacts::opening).is_some() => String::new(),
+        Cause::ConsecutiveFailures => {
+            format!(", after {} in a row", count(snapshot.failure_count, "failure", "failures"))
+        }
+        Cause::HangingCalls => ", for calls waited in vain".to_owned(),
+        Cause::FailureRate => ", by the share of calls that failed".to_owned(),
+        Cause::SlowCalls => ", by the share of calls that were slow".to_owned(),
+        _ => String::new(),
+    };
+    Some(format!(
+        "Other instances saw it fail{rule}: the fleet opened it, and this one took that over."
+    ))
+}
+
+/// What was seen here, and opened it.
+fn opened(cause: Cause, snapshot: &Snapshot, policy: &Policy) -> Option<String> {
     let Snapshot { failure_count, window_calls, window_failures, .. } = *snapshot;
-    match cause {
+    Some(match cause {
         Cause::ConsecutiveFailures => format!(
             "{} in a row opened it; the rule is {}.",
             count(failure_count, "failure", "failures"),
             policy.consecutive_failures
         ),
+        Cause::HangingCalls => {
+            let after = policy.hangs_after.map_or_else(String::new, |after| {
+                format!(", each for {} at least", show_duration(after))
+            });
+            format!(
+                "{} in a row opened it, among them calls that waited in vain{after}; the rule is {}.",
+                count(failure_count, "failure", "failures"),
+                policy.consecutive_failures
+            )
+        }
         Cause::FailureRate => {
             let rule = policy.failure_rate.map_or_else(String::new, |rule| {
                 format!(
@@ -174,10 +260,15 @@ fn opened(cause: Cause, snapshot: &Snapshot, policy: &Policy) -> String {
             });
             format!("Slow calls opened it{rule}.")
         }
-        Cause::Fleet => "Another instance opened it.".to_owned(),
-        Cause::Override => "An order opened it.".to_owned(),
-        other => format!("It opened by `{}`.", other.as_str()),
-    }
+        Cause::Fleet
+        | Cause::Override
+        | Cause::Answered
+        | Cause::OpenTimeOver
+        | Cause::CheckSucceeded
+        | Cause::ProbeFailed
+        | Cause::ProbesSucceeded
+        | Cause::RampOver => return None,
+    })
 }
 
 fn in_shadow(snapshot: &Snapshot) -> Option<String> {
@@ -198,8 +289,11 @@ fn next(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Opt
     }
     let close_after = policy.close_after.get();
     let closes = format!("{} in a row close it", count(close_after, "success", "successes"));
-    let is_for_all = fleet.is_some_and(|facts| facts.is_agreed && facts.sync != Sync::Alone);
-    let tried = if is_for_all { "one call of the whole fleet is" } else { "one call is" };
+    let is_away = fleet.is_some_and(FleetFacts::is_away);
+    let is_agreed = fleet.is_some_and(|facts| facts.is_agreed && facts.sync != Sync::Alone);
+    let is_for_all = is_agreed && !is_away;
+    let is_alone_with_it = fleet.is_some_and(|facts| !facts.is_agreed && facts.can_ask());
+    let prober = fleet.and_then(FleetFacts::heard).and_then(|hearing| hearing.prober.as_ref());
     Some(match snapshot.state {
         State::Closed => {
             let needed = policy.consecutive_failures.get();
@@ -212,9 +306,28 @@ fn next(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Opt
                 ),
             }
         }
+        State::Open | State::HalfOpen if is_for_all && prober.is_some() => format!(
+            "What comes of that is next: {closes} for all, a failure that another instance confirms \
+             opens it again."
+        ),
+        State::Open if is_for_all => format!(
+            "{} one instance tries it for all, one that has a call to make then; {closes}, a failure \
+             that another confirms opens it again.",
+            soon(snapshot.retry_after)
+        ),
+        State::Open if is_agreed => format!(
+            "{} instances begin to try it, each by itself while the store is away, about two of all \
+             every 10s; {closes} here, a failure opens it again here.",
+            soon(snapshot.retry_after)
+        ),
         State::Open => format!(
-            "In {} {tried} tried; {closes}, a failure opens it again.",
-            show_span(snapshot.retry_after)
+            "In {} one call is tried{}; {closes}, a failure opens it again.",
+            show_span(snapshot.retry_after),
+            if is_alone_with_it {
+                " here, and the others are asked again now and then"
+            } else {
+                ""
+            }
         ),
         State::HalfOpen => format!(
             "The next health check or call that may be repeated is the try, after 30s any call; \
@@ -225,6 +338,27 @@ fn next(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>) -> Opt
             format!("In {} all calls pass, unless its rules open it again.", show_span(left))
         }
     })
+}
+
+fn soon(wait: Duration) -> String {
+    match wait {
+        Duration::ZERO => "Now".to_owned(),
+        wait => format!("In {}", show_span(wait)),
+    }
+}
+
+/// Who, as a sentence begins: names stay as they are.
+fn begun(who: &str) -> String {
+    if who.contains(' ') { capital(who.to_owned()) } else { who.to_owned() }
+}
+
+/// A sentence as it begins.
+fn capital(sentence: String) -> String {
+    let mut letters = sentence.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => sentence,
+    }
 }
 
 fn count(number: u32, one: &str, many: &str) -> String {

@@ -7,19 +7,34 @@
 //!
 //! - [`word`]: what an instance can say to the store, and [`entry`]: what each word does there.
 //! - [`row`]: what the store says to an instance.
-//! - [`mind`]: what an instance does next.
+//! - [`mind`]: what an instance does next, and [`memory`]: what it holds against a store that has
+//!   forgotten.
 //! - [`electorate`]: who may vote.
+//! - `turn`: when one of many does what one of them is to do.
+//!
+//! And for people: [`hearing`], what the store can tell of a breaker; [`attribution`], where it fails
+//! when it fails for a few; [`rules`] and [`drift`], who is configured otherwise than the rest.
 
+pub mod attribution;
+pub mod drift;
 pub mod electorate;
 pub mod entry;
+pub mod hearing;
+pub mod memory;
 pub mod mind;
 pub mod row;
+pub mod rules;
+mod terms;
+mod turn;
 pub mod word;
 
 use std::time::Duration;
 
 /// Polls per second that all instances together may cost the store.
-const POLLS_PER_SECOND: u32 = 500;
+const POLLS_PER_SECOND: u32 = 850;
+
+/// An instance that may be asked looks this many times as often as others.
+const SOONER: u32 = 4;
 
 /// Heartbeats per second that all instances together may cost the store.
 const BEATS_PER_SECOND: u32 = 50;
@@ -29,6 +44,21 @@ const BEATS_PER_SECOND: u32 = 50;
 pub fn poll_every(live: u32, has_hints: bool) -> Duration {
     let least = Duration::from_secs(if has_hints { 2 } else { 1 });
     (Duration::from_secs(1) * live / POLLS_PER_SECOND).clamp(least, Duration::from_secs(30))
+}
+
+/// The same for one that is asked when a breaker is in doubt, see [`electorate`]: without hints it
+/// looks more often than the others, for nothing is decided before nearly all of those have answered.
+/// They are few however large the fleet is. `electorates` is how many different ones its breakers have.
+pub fn poll_every_of_a_voter(live: u32, has_hints: bool, electorates: u32) -> Duration {
+    let ordinary = poll_every(live, has_hints);
+    if has_hints { ordinary } else { (ordinary * electorates.max(1) / SOONER).min(ordinary) }
+}
+
+/// How soon an instance without hints that has seen a round of voting looks again: by then those who are
+/// asked have looked too and answered. It would be the last to hear of what they decided, for it looked
+/// shortly before they did.
+pub fn look_in_round(live: u32) -> Duration {
+    2 * poll_every_of_a_voter(live, false, 1)
 }
 
 /// How often an instance says that it lives.
@@ -43,17 +73,31 @@ mod model;
 
 #[cfg(test)]
 mod tests {
-    use super::{beat_every, poll_every};
+    use super::{beat_every, look_in_round, poll_every, poll_every_of_a_voter};
     use std::time::Duration;
 
     #[test]
     fn a_large_fleet_asks_more_rarely() {
         let seconds = |wait: Duration| wait.as_secs();
-        assert_eq!([0, 10, 500, 1_000].map(|live| seconds(poll_every(live, false))), [1, 1, 1, 2]);
+        assert_eq!(
+            [0, 10, 1_000, 2_000].map(|live| seconds(poll_every(live, false))),
+            [1, 1, 1, 2]
+        );
         assert_eq!(
             [0, 1_000, 5_000, 90_000].map(|live| seconds(poll_every(live, true))),
-            [2, 2, 10, 30]
+            [2, 2, 5, 30]
         );
         assert_eq!([1, 1_000, 90_000].map(|live| seconds(beat_every(live))), [5, 20, 60]);
+    }
+
+    #[test]
+    fn who_is_asked_looks_sooner_where_nothing_hints() {
+        let ms = |wait: Duration| wait.as_millis();
+        let electorates = [0, 1, 2, 4, 9];
+        let polls = electorates.map(|count| ms(poll_every_of_a_voter(20, false, count)));
+        assert_eq!(polls, [250, 250, 500, 1_000, 1_000]);
+        assert_eq!(ms(poll_every_of_a_voter(20, true, 1)), 2_000, "hints come sooner than that");
+        assert_eq!(ms(poll_every_of_a_voter(8_500, false, 1)), 2_500);
+        assert_eq!([20, 8_500].map(|live| ms(look_in_round(live))), [500, 5_000]);
     }
 }

@@ -27,8 +27,9 @@ pub const MAX_REASON: usize = 500;
 /// The longest name of who ordered, in characters.
 pub const MAX_NAME: usize = 100;
 
-/// Who ordered, when nobody said.
+/// Who ordered, when nobody said: in rows, and in sentences.
 const UNNAMED: &str = "unknown";
+const NOBODY_KNOWN: &str = "somebody who gave no name";
 
 /// What somebody wishes a circuit to do, unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,41 @@ impl Act {
             Self::Order(order) => order.mode().as_str(),
             Self::Lift(_) => "lift",
             Self::Reset(_) => "reset",
+        }
+    }
+}
+
+/// How far something that somebody did to a circuit has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Reach {
+    /// To all who share the circuit.
+    #[default]
+    Fleet,
+    /// It was meant for one instance.
+    Here,
+    /// To one instance, until the store is back and tells the others.
+    Untold,
+}
+
+impl Reach {
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Here => "instance",
+            Self::Untold => "untold",
+        }
+    }
+
+    /// What whoever did it should know; nothing where all have heard.
+    pub const fn told(self) -> Option<&'static str> {
+        match self {
+            Self::Fleet => None,
+            Self::Here => Some("This holds on the instance that was asked, and on no other."),
+            Self::Untold => Some(
+                "The store does not know of it yet: this holds on the instance that was asked only, \
+                 and the others are told when the store can be reached.",
+            ),
         }
     }
 }
@@ -153,6 +189,16 @@ impl Signature {
         let reason = text(Part::Reason, reason, MAX_REASON)?;
         Ok(Self { by: text(Part::Name, by, MAX_NAME)?, reason })
     }
+
+    /// Who, in a sentence.
+    pub fn who(&self) -> &str {
+        who(&self.by)
+    }
+}
+
+/// A name as [`Signature::by`] has it, in a sentence.
+pub fn who(by: &str) -> &str {
+    if by == UNNAMED { NOBODY_KNOWN } else { by }
 }
 
 impl Order {
@@ -198,6 +244,11 @@ impl Order {
     /// How long it still holds; none when it has no end, zero when it is over.
     pub fn left(&self, now: Instant) -> Option<Duration> {
         self.until.map(|until| until.saturating_duration_since(now))
+    }
+
+    /// How long it was given for; none when it has no end.
+    pub fn length(&self) -> Option<Duration> {
+        self.until.map(|until| until.saturating_duration_since(self.given))
     }
 
     /// Whether its time is over.

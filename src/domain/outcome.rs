@@ -222,6 +222,9 @@ reasons! {
     UriTooLong = "uri_too_long", Neutral, Refused, 414, "http_request_error";
     /// The caller expects what Fusebox does not know.
     ExpectationFailed = "expectation_failed", Neutral, Refused, 417, "http_request_error";
+    /// The call went well, but by what its route says of success the task did not. Its upstream
+    /// answered, and is judged by that alone.
+    TaskFailed = "task_failed", Success, Failure, 500, "proxy_internal_response";
 }
 
 impl Reason {
@@ -256,6 +259,18 @@ impl Reason {
                 | Self::TlsFailure
                 | Self::TlsCertificate
         )
+    }
+
+    /// The response status that it stands for, where it stands for one.
+    pub const fn said_status(self) -> Option<u16> {
+        Some(match self {
+            Self::Http429 => 429,
+            Self::Http500 => 500,
+            Self::Http502 => 502,
+            Self::Http503 => 503,
+            Self::Http504 => 504,
+            _ => return None,
+        })
     }
 
     /// The reason that a response status stands for, when it is no success.

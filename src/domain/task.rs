@@ -12,6 +12,7 @@ pub use super::attempt::{Attempt, Attempts};
 
 use super::{
     breaker::State,
+    capture::Captured,
     correlation::{CorrelationId, TraceId},
     hex,
     outcome::{Outcome, Reason},
@@ -61,6 +62,8 @@ pub struct CallRecord {
     pub request_bytes: u64,
     /// Body bytes that the caller was sent.
     pub response_bytes: u64,
+    /// What it meant, where its route captures that.
+    pub captured: Option<Box<Captured>>,
     /// How many calls this row stands for; above 1 only for folded rows.
     pub weight: u32,
 }

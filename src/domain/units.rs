@@ -111,6 +111,20 @@ pub fn parse_percent(text: &str) -> Result<Percent, UnitError> {
     within.ok_or(UnitError::Percent)
 }
 
+/// Reads a share in millionths: `10%` or `0.1`.
+///
+/// # Errors
+/// The text is no share from 0 to 1, or finer than a millionth.
+pub fn parse_share(text: &str) -> Result<u32, UnitError> {
+    let (number, whole) = match text.trim().strip_suffix('%') {
+        Some(number) => (number.trim(), 10_000),
+        None => (text.trim(), 1_000_000),
+    };
+    let millionths = scaled(number, whole).ok_or(UnitError::Percent)?;
+    let within = millionths.ok().and_then(|share| u32::try_from(share).ok());
+    within.filter(|share| *share <= 1_000_000).ok_or(UnitError::Percent)
+}
+
 /// Writes a stretch of time for people: rounded up to seconds, in its two largest units.
 pub fn show_span(span: Duration) -> String {
     let seconds = span.as_millis().div_ceil(1_000);

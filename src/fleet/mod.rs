@@ -5,8 +5,10 @@
 //! "look". Callers never wait for it: breakers act on their own, and while the store is away they do
 //! so alone.
 
+mod dissent;
 mod exchange;
 mod link;
+mod orders;
 mod seat;
 mod status;
 #[cfg(test)]
@@ -26,22 +28,22 @@ use tokio::{
     },
     time::{sleep_until, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     breakers::{Breakers, Change, Steered},
     clock,
     domain::{
-        fleet::{beat_every, poll_every},
+        fleet::{beat_every, look_in_round, poll_every},
         units::Percent,
         wait::{Backoff, spread},
     },
     store::{Error, Outage, StateStore, causes},
 };
 use exchange::Exchange;
-use link::{Link, News};
+use link::{Link, News, Why};
 
-pub use status::{Status, SyncMode};
+pub use status::{Sick, Status, SyncMode};
 
 /// How often circuits are looked at while something is wrong with any.
 const ATTEND_EVERY: Duration = Duration::from_millis(50);
@@ -55,14 +57,27 @@ const BUSY_POLL: Duration = Duration::from_secs(1);
 /// How long a start may wait for the fleet's state.
 const START_BUDGET: Duration = Duration::from_millis(500);
 
-/// The shortest time between two looks that hints ask for: a burst is read as one.
-const HINT_SPACING: Duration = Duration::from_millis(50);
+/// The shortest time between two looks that hints ask for. It begins short, for the first hint is that
+/// of a vote and the next may be that of its end, and doubles while they go on: a burst is read as one.
+const HINT_SPACING: Duration = Duration::from_millis(5);
+const MOST_HINT_SPACING: Duration = Duration::from_millis(50);
+
+/// After so long without hints it is short again.
+const NO_HINTS: Duration = Duration::from_secs(1);
+
+/// The time between the first two heartbeats, which doubles until it is the usual one: a fleet that
+/// starts soon knows how large it is.
+const FIRST_BEATS: Duration = Duration::from_secs(1);
+
+/// Instances that start together have said so after this long.
+const ALL_START: Duration = Duration::from_millis(500);
 
 /// A heartbeat counts for this many of its periods.
 const BEATS_MISSED: u32 = 3;
 
-/// How far apart instances that started together drift: 20 %.
-const JITTER: Option<Percent> = Percent::from_basis_points(2_000);
+/// How far apart instances that started together drift: 10 %. More would delay what the last of many
+/// hears of.
+const JITTER: Option<Percent> = Percent::from_basis_points(1_000);
 
 /// Waits while the store is away, for looks and for the line of hints.
 const AWAY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(5));
@@ -72,6 +87,9 @@ const CONSEQUENCE: &str = "breakers go on by themselves and share nothing";
 
 /// The task that keeps circuits and store in step. See the module docs.
 pub struct Fleet {
+    breakers: Arc<Breakers>,
+    /// There are other circuits.
+    renewals: watch::Receiver<()>,
     exchange: Exchange,
     store: Arc<dyn StateStore>,
     changes: broadcast::Receiver<Change>,
@@ -82,20 +100,27 @@ pub struct Fleet {
     looked_at: Instant,
     look_at: Instant,
     beat_at: Instant,
+    /// The time between two heartbeats by now.
+    grown: Duration,
     attend_at: Instant,
+    /// When the last hint came, and how far apart looks are kept by then.
+    hinted: (Instant, Duration),
 }
 
 impl Fleet {
     /// Changes from now on will be published once it runs.
-    pub fn new(breakers: &Breakers, store: Arc<dyn StateStore>) -> Self {
+    pub fn new(breakers: &Arc<Breakers>, store: Arc<dyn StateStore>) -> Self {
         let (status, _) = watch::channel(Status::new(SyncMode::Poll));
         let changes = breakers.changes();
-        let exchange = Exchange::new(breakers, Arc::clone(&store), status.clone());
+        let mut exchange = Exchange::new(breakers, Arc::clone(&store), status.clone());
+        exchange.lets_others_come(ALL_START);
         if exchange.is_idle() {
             status.send_modify(|status| status.mode = SyncMode::Off);
         }
         let now = clock::now();
         Self {
+            breakers: Arc::clone(breakers),
+            renewals: breakers.renewals(),
             exchange,
             store,
             changes,
@@ -106,7 +131,9 @@ impl Fleet {
             looked_at: now,
             look_at: now,
             beat_at: now,
+            grown: FIRST_BEATS,
             attend_at: now,
+            hinted: (now, HINT_SPACING),
         }
     }
 
@@ -124,15 +151,12 @@ impl Fleet {
         let looked = timeout(START_BUDGET, self.exchange.look()).await;
         let looked = looked.unwrap_or_else(|late| Err(Error::Unavailable(late.into())));
         let is_known = looked.is_ok();
-        self.looked(looked);
+        self.looked(looked.map(drop));
         is_known
     }
 
     /// Keeps circuits and store in step until `stop`.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
-        if self.exchange.is_idle() {
-            return stop.await;
-        }
         // Whatever is cut off is put right by whoever looks next.
         tokio::select! {
             () = stop => {}
@@ -141,11 +165,29 @@ impl Fleet {
     }
 
     async fn forever(&mut self) -> Infallible {
-        let mut link = Link::new(Arc::clone(&self.store), AWAY);
         loop {
+            while self.exchange.is_idle() {
+                // The sender is held here, so that there is no end to this.
+                drop(self.renewals.changed().await);
+                self.renewed();
+            }
+            self.share().await;
+            self.status.send_modify(|status| *status = Status::new(SyncMode::Off));
+        }
+    }
+
+    /// Keeps them in step for as long as any circuit is shared.
+    async fn share(&mut self) {
+        self.status.send_modify(|status| status.mode = SyncMode::Poll);
+        let mut link = Link::new(Arc::clone(&self.store), AWAY);
+        // Before anything else is said: those who are asked are counted among those who live.
+        self.exchange.lets_others_come(ALL_START);
+        self.beat().await;
+        while !self.exchange.is_idle() {
             tokio::select! {
                 change = self.changes.recv() => self.hear(change).await,
                 steered = self.orders.recv() => self.steered(steered).await,
+                Ok(()) = self.renewals.changed() => self.renewed(),
                 news = link.news() => self.heed(news, &link),
                 () = sleep_until(self.look_at.into()) => self.look(&mut link).await,
                 () = sleep_until(self.attend_at.into()) => self.attend().await,
@@ -155,18 +197,40 @@ impl Fleet {
         }
     }
 
+    /// There are other circuits, or other rules: what the store says of them is read at once.
+    fn renewed(&mut self) {
+        self.exchange.renew(&self.breakers);
+        (self.look_at, self.beat_at) = (clock::now(), clock::now());
+    }
+
     /// Reads the store, and notices when it is back.
     async fn look(&mut self, link: &mut Link) {
         let was_away = self.outage.is_on();
         if was_away {
             let live = self.status.borrow().live;
-            self.exchange.lets_others_return(2 * beat_every(live));
+            self.exchange.lets_others_come(2 * beat_every(live));
+            self.exchange.reads_all();
         }
+        let before = self.exchange.read_at();
         let looked = self.exchange.look().await;
-        self.looked(looked);
+        // One that may be read and not be told who lives is not back: nobody could vote.
+        let looked = match looked {
+            Ok(news) if was_away => self.beats().await.map(|()| news),
+            looked => looked,
+        };
+        let has_news = matches!(looked, Ok(true));
+        // What is new came after what was read before, not after a word that failed meanwhile.
+        if let Some(before) = before.filter(|_| has_news) {
+            link.expect_hint(before);
+        }
+        self.looked(looked.map(drop));
+        let has_hints = self.status.borrow().mode == SyncMode::Listen;
+        if !has_hints && self.exchange.is_voting() {
+            let live = self.status.borrow().live;
+            self.look_at = self.look_at.min(clock::now() + jittered(look_in_round(live)));
+        }
         if was_away && !self.outage.is_on() {
             link.ask_again();
-            self.beat_at = clock::now();
         }
     }
 
@@ -187,13 +251,17 @@ impl Fleet {
         }
     }
 
-    /// When circuits are looked at next.
+    /// When circuits are looked at next, and the heart beats.
     fn plan(&mut self) {
         let now = clock::now();
         let is_busy = self.outage.is_on() || self.exchange.is_busy();
         let wait = if is_busy { ATTEND_EVERY } else { AT_REST };
         if !is_busy || self.attend_at > now + ATTEND_EVERY {
             self.attend_at = now + wait;
+        }
+        // Whether it has a vote goes with the mode, whoever has changed that.
+        if !self.outage.is_on() && self.exchange.is_told_otherwise() {
+            self.beat_at = now;
         }
     }
 
@@ -204,8 +272,10 @@ impl Fleet {
         if self.outage.is_on() {
             self.exchange.act_alone();
         } else if self.exchange.is_busy() {
-            self.look_at = self.look_at.min(self.looked_at + BUSY_POLL);
-            if let Err(cause) = self.exchange.act().await {
+            let live = self.status.borrow().live;
+            self.look_at =
+                self.look_at.min(self.looked_at + BUSY_POLL.max(poll_every(live, false)));
+            if let Err(cause) = self.exchange.act_where_busy().await {
                 self.looked(Err(cause));
             }
         }
@@ -213,7 +283,10 @@ impl Fleet {
 
     /// Somebody steered a circuit, here. What the store cannot be told now it is told later.
     async fn steered(&mut self, steered: Result<Steered, RecvError>) {
-        let Ok(steered) = steered else { return };
+        let Ok(steered) = steered else {
+            warn!("too many orders at once: some hold on this instance alone");
+            return;
+        };
         if let Err(cause) = self.exchange.steered(steered).await {
             self.looked(Err(cause));
         }
@@ -223,19 +296,37 @@ impl Fleet {
     fn heed(&mut self, news: News, link: &Link) {
         let mode = if link.is_up() { SyncMode::Listen } else { SyncMode::Poll };
         self.status.send_if_modified(|status| std::mem::replace(&mut status.mode, mode) != mode);
-        match news {
-            News::Look => self.look_at = self.look_at.min(self.looked_at + HINT_SPACING),
-            News::Down(cause) => {
-                if !self.outage.is_on() {
-                    self.look_at = self.look_at.min(clock::now() + self.pause());
-                }
-                if let Some(cause) = cause {
-                    let message = causes(&cause);
-                    debug!(error = message, "no hints from the store for now");
-                    self.status.send_modify(|status| status.last_error = Some(message));
-                }
-            }
+        let why = match news {
+            News::Look => return self.hinted(),
+            News::Down(why) => why,
+        };
+        if !self.outage.is_on() {
+            self.look_at = self.look_at.min(clock::now() + self.pause());
         }
+        let because = match why {
+            Why::Broken(None) => "the connection that told broke".to_owned(),
+            Why::Broken(Some(cause)) => causes(&cause),
+            Why::Without => "notifications do not come through".to_owned(),
+            Why::Silent => {
+                warn!("something changed and no notification came: listening anew, and polling");
+                "notifications have stopped coming".to_owned()
+            }
+        };
+        debug!(because, "no hints from the store for now");
+        self.status.send_modify(|status| status.because = Some(because));
+    }
+
+    /// Something changed.
+    fn hinted(&mut self) {
+        let (now, (before, spacing)) = (clock::now(), self.hinted);
+        let is_burst = now.saturating_duration_since(before) < NO_HINTS;
+        let spacing = if is_burst { spacing } else { HINT_SPACING };
+        let at = self.looked_at + spacing;
+        let is_sooner = at < self.look_at;
+        self.look_at = self.look_at.min(at);
+        let next = if is_sooner { (2 * spacing).min(MOST_HINT_SPACING) } else { spacing };
+        self.hinted = (now, next);
+        self.status.send_if_modified(|status| status.because.take().is_some());
     }
 
     /// Takes note of how a look, or a word to the store, went, and sets the time of the next look.
@@ -258,22 +349,28 @@ impl Fleet {
         self.status.send_modify(|status| status.is_away = self.outage.is_on());
     }
 
-    /// Says that this instance lives.
+    /// Says that this instance lives. A store that is away is asked by looks alone; with the first one
+    /// that succeeds, the heart beats.
     async fn beat(&mut self) {
-        let period = beat_every(self.status.borrow().live);
-        // A store that is away is asked by looks alone; when one succeeds, the heart beats at once.
-        if !self.outage.is_on()
-            && let Err(cause) = self.exchange.beat(period * BEATS_MISSED).await
-        {
+        if self.outage.is_on() {
+            self.beat_at = clock::now() + beat_every(self.status.borrow().live);
+        } else if let Err(cause) = self.beats().await {
             self.looked(Err(cause));
         }
-        self.beat_at = clock::now() + jittered(period);
+    }
+
+    async fn beats(&mut self) -> Result<(), Error> {
+        let period = beat_every(self.status.borrow().live);
+        let beaten = self.exchange.beat(period * BEATS_MISSED).await;
+        self.beat_at = clock::now() + jittered(self.grown.min(period));
+        self.grown = (2 * self.grown).min(period);
+        beaten
     }
 
     /// The time between two looks.
     fn pause(&self) -> Duration {
-        let status = self.status.borrow();
-        jittered(poll_every(status.live, status.mode == SyncMode::Listen))
+        let has_hints = self.status.borrow().mode == SyncMode::Listen;
+        jittered(self.exchange.poll_every(has_hints))
     }
 }
 

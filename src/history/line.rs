@@ -5,9 +5,12 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::{
-    outcome::{Reason, Verdict},
-    task::{Attempt, CallRecord},
+use crate::{
+    domain::{
+        outcome::{Reason, Verdict},
+        task::{Attempt, CallRecord},
+    },
+    store::params,
 };
 
 /// The row as a JSON object on one line, without the line's end.
@@ -41,6 +44,9 @@ pub fn line(row: &CallRecord) -> String {
         "deadlineMs": row.deadline_ms,
         "requestBytes": row.request_bytes,
         "responseBytes": row.response_bytes,
+        "params": row.captured.as_deref().map(|known| params::json(&known.params)),
+        "impactScore": row.captured.as_deref().and_then(|known| known.impact_score),
+        "costUsd": row.captured.as_deref().and_then(|known| known.cost_nano_usd).map(params::usd),
         "weight": row.weight,
     })
     .to_string()

@@ -22,9 +22,11 @@ mod fold;
 pub mod journal;
 mod lane;
 mod line;
+mod onlooker;
 mod parts;
 mod queue;
 mod refusals;
+mod repeated;
 mod sample;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -46,6 +48,7 @@ pub use fold::Folded;
 pub use journal::Ticket;
 pub use lane::Lane;
 pub use line::line;
+pub use onlooker::Onlooker;
 pub use writer::Writer;
 
 /// Rows of one batch at most. Statements cost per batch, memory and the loss at a cut per row.

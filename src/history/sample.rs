@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::{outcome::Outcome, task::CallRecord};
+use crate::domain::{outcome::Outcome, report, task::CallRecord};
 
 /// The rows to store: of `every` successes of a site one, the first, with the weight of all; others
 /// as they are. Every call's weight is in exactly one row.
@@ -14,7 +14,8 @@ pub(super) fn thin(rows: &[CallRecord], every: u32) -> Vec<CallRecord> {
     // By the address of the site: its row, and for how many rows that stands.
     let mut standing: HashMap<usize, (usize, u32)> = HashMap::new();
     for row in rows {
-        if row.outcome != Outcome::Success {
+        // A report that comes again is known by its row.
+        if row.outcome != Outcome::Success || report::is_one(row) {
             kept.push(row.clone());
             continue;
         }

@@ -56,6 +56,7 @@ pub(crate) fn success(site: &Arc<CallSite>) -> CallRecord {
         deadline_ms: Some(60_000),
         request_bytes: 0,
         response_bytes: 2,
+        captured: None,
         weight: 1,
     }
 }

@@ -26,9 +26,10 @@ use super::{
     counters::{self, LastError},
     journal::{Journal, Lot, Position},
     lane::Shared,
+    onlooker::Onlooker,
     parts::{Part, Parts, What},
     queue::Queue,
-    upkeep,
+    repeated, upkeep,
 };
 use crate::{
     clock, config,
@@ -61,6 +62,7 @@ pub struct Writer {
     journal: Journal,
     limits: config::History,
     aside: Aside,
+    onlooker: Option<Onlooker>,
 }
 
 impl Writer {
@@ -70,7 +72,14 @@ impl Writer {
         limits: config::History,
         aside: Aside,
     ) -> Self {
-        Self { shared, journal, limits, aside }
+        Self { shared, journal, limits, aside, onlooker: None }
+    }
+
+    /// Shows somebody the calls whose rows are in the store; after an ambiguous answer of it, some
+    /// of them twice.
+    #[must_use]
+    pub fn shown_to(self, onlooker: Onlooker) -> Self {
+        Self { onlooker: Some(onlooker), ..self }
     }
 
     /// Writes until `stop` says by when to end: then what the lanes hold is written too, until all
@@ -139,6 +148,7 @@ struct Delivery {
     away: Backoff,
     refusing: Backoff,
     outage: Outage,
+    onlooker: Option<Onlooker>,
     _home: super::journal::home::Home,
 }
 
@@ -152,7 +162,7 @@ struct Doubt {
 
 impl Delivery {
     fn new(writer: Writer, store: Arc<dyn HistoryStore>, stopping: watch::Receiver<bool>) -> Self {
-        let Writer { shared, journal, limits, aside } = writer;
+        let Writer { shared, journal, limits, aside, onlooker } = writer;
         Self {
             queue: Queue::new(&shared, journal.spool),
             shared,
@@ -167,6 +177,7 @@ impl Delivery {
             away: AWAY,
             refusing: REFUSING,
             outage: Outage::new(CONSEQUENCE),
+            onlooker,
             _home: journal.home,
         }
     }
@@ -219,6 +230,11 @@ impl Delivery {
                 return Ok(());
             }
             let delivered = self.deliver(&lot).await;
+            if delivered.is_ok()
+                && let Some(onlooker) = &self.onlooker
+            {
+                onlooker.see(&lot.rows);
+            }
             self.queue.take_back(lot);
             if let Err(error) = delivered {
                 self.is_sure = false;
@@ -280,6 +296,9 @@ impl Delivery {
     /// Writes a part of a lot, and moves the cursors behind it.
     async fn write(&mut self, lot: &Lot, part: &Part) -> Result<(), Error> {
         let rows = lot.rows.get(part.rows.clone()).unwrap_or_default();
+        let counts = (rows.len() as u64, rows.iter().map(|row| u64::from(row.weight)).sum());
+        let news = self.queue.meanwhile(repeated::without(&*self.store, rows)).await?;
+        let rows = news.as_deref().unwrap_or(rows);
         let reached = lot.reach(part.rows.clone());
         let advances: Vec<Advance> = reached
             .iter()
@@ -299,8 +318,7 @@ impl Delivery {
             deltas: &deltas,
         };
         let written = part.what == What::Rows;
-        let calls = rows.iter().map(|row| u64::from(row.weight)).sum();
-        let (rows, calls) = if written { (rows.len() as u64, calls) } else { (0, 0) };
+        let (rows, calls) = if written { counts } else { (0, 0) };
         let write = timeout(WRITE_TIME_LIMIT, self.store.write(&batch));
         let result = self.queue.meanwhile(write).await;
         let result = result.unwrap_or_else(|late| Err(Error::Unavailable(late.into())));

@@ -17,9 +17,10 @@ use super::{
     answered::{Answered, Standing},
     endpoint::{Asks, Endpoint, Failed, Reached},
     exchange::{Exchange, Towards},
+    headers,
     message::Reply,
     own::Own,
-    patience::Patience,
+    patience::{Patience, Watched},
     reply::Problem,
     spare::Sendable,
     upgrade::Upgrade,
@@ -50,6 +51,8 @@ pub(super) struct Call {
     pub(super) has_ids: bool,
     /// What it asks the connection to become.
     pub(super) upgrade: Option<Upgrade>,
+    /// It may wait for as long as it likes: that says nothing about the upstream.
+    pub(super) is_patient: bool,
     /// It may be the one that tries out an upstream that failed.
     pub(super) is_safe_probe: bool,
     /// Borrowed while it is polled only.
@@ -116,7 +119,7 @@ pub(super) async fn attempts(
         }
     }
     let admission = match upstream.circuit.admit(call.is_safe_probe, now) {
-        Ok(admission) => admission,
+        Ok(admission) => admission.of(exchange.ids().task_id),
         Err(refusal) => {
             exchange.note(|record| record.breaker_state = refusal.state);
             return Ended::without(Problem::circuit_open(upstream.circuit.name(), &refusal));
@@ -163,6 +166,7 @@ async fn others(
             return last.into_ended(request, counted);
         };
         drop(last.into_ended(request, counted));
+        let admission = admission.of(exchange.ids().task_id);
         let next = attempt(upstream, endpoint, request, admission, call, exchange, now).await;
         match next.or_again(upstream, request, call, Some(within_budget), tried.len() + 1) {
             Ok(ended) => return ended,
@@ -194,7 +198,7 @@ fn again(
 
 /// Waits for an endpoint while no name has been resolved.
 async fn resolve(upstream: &Upstream, call: &Call, now: Instant) -> Result<Rc<Endpoint>, Reason> {
-    let patience = call.patience(upstream, now);
+    let patience = call.patience(upstream, Watched(None), now);
     patience.connect(upstream.resolved()).await?;
     upstream.pick(&[], now).ok_or(Reason::DnsFailure)
 }
@@ -224,16 +228,21 @@ async fn attempt(
     let towards = Towards { instead: call.instead.as_ref(), endpoint: endpoint.authority() };
     exchange.sending(towards, now);
     let counted = endpoint.host().begin();
+    let admission = RefCell::new(admission);
     let sent = match request.take() {
         Some(mut request) => {
             call.deadline.tell(request.headers_mut(), now);
+            if let Some(credentials) = &endpoint.settings().credentials {
+                headers::identify(request.headers_mut(), credentials);
+            }
             let own = call.own(&endpoint, exchange);
-            let patience = call.patience(upstream, now);
+            let patience = call.patience(upstream, call.watched(upstream, &admission), now);
             endpoint.send((request, own), call.asks, exchange.upload(), patience).await
         }
         None => Err(Failed { reason: Reason::Internal, reached: Reached::Something }),
     };
     let now = clock::now();
+    let mut admission = admission.into_inner();
     let sent = call.understood(sent, now);
     let said = Said::of(&sent, upstream, call, now);
     let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
@@ -245,6 +254,7 @@ async fn attempt(
         by_connection: said.reason.is_some_and(Reason::is_connections),
     };
     let standing = if said.is_unfinished {
+        admission.begins_to_answer(now);
         Standing::Awaited(admission, observed)
     } else {
         Standing::Recorded(admission.record(observed, now))
@@ -264,11 +274,23 @@ impl Call {
         }
     }
 
+    /// Who wants to know how long it waits.
+    fn watched<'a>(&self, upstream: &Upstream, admission: &'a RefCell<Admission>) -> Watched<'a> {
+        let look = upstream.circuit.first_look().filter(|_| !self.is_patient);
+        Watched(look.map(|look| (look, admission)))
+    }
+
     /// How long an attempt that begins now waits.
-    fn patience<'a>(&'a self, upstream: &'a Upstream, now: Instant) -> Patience<'a> {
+    fn patience<'a>(
+        &'a self,
+        upstream: &'a Upstream,
+        watched: Watched<'a>,
+        now: Instant,
+    ) -> Patience<'a> {
         let timeouts = &upstream.timeouts;
         let (deadline, late) = self.deadline.attempt(timeouts.attempt, now);
-        Patience { timeouts, began: now, deadline, late, alarm: &self.alarm }
+        let first_byte = upstream.live.first_byte(timeouts.first_byte);
+        Patience { timeouts, began: now, first_byte, deadline, late, alarm: &self.alarm, watched }
     }
 
     /// What came of an attempt, as this call sees it. An answer in a protocol that was not asked for
@@ -349,7 +371,13 @@ impl Attempted {
                 let answered = Answered::new(endpoint, in_flight, standing, said, deadline);
                 Ended { end: Ok((answer, answered)), reason: said.reason }
             }
-            Err(Failed { reason, reached }) => {
+            Err(Failed { reason, mut reached }) => {
+                // Whoever gets it next has a key of its own, or none.
+                if let (Reached::Nothing(request), Some(credentials)) =
+                    (&mut reached, &endpoint.settings().credentials)
+                {
+                    request.headers_mut().remove(&credentials.header);
+                }
                 request.put_back(reached);
                 Ended::without(Problem::of(reason))
             }

@@ -115,7 +115,7 @@ impl ResponseBody {
                     headers::strip_trailers(trailers);
                     self.exchange.trailed(trailers);
                 }
-                self.exchange.add_response_bytes(frame.data_ref().map_or(0, Bytes::len) as u64);
+                self.exchange.passes(frame.data_ref());
                 if self.incoming.is_end_stream() {
                     self.exchange.body_ended(self.incoming.take_connection());
                 }

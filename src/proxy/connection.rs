@@ -11,12 +11,13 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::{alarm::Alarm, pace::Pace, routes::Routes, worker::Worker};
-use crate::{
-    clock,
-    config::{Forwarded, Limits},
-    tls::ServerTls,
+use super::{
+    alarm::Alarm,
+    pace::Pace,
+    rules::{Rulebook, Rules},
+    worker::Worker,
 };
+use crate::{clock, tls::ServerTls};
 
 /// As many calls may be given up at once over one connection, if they are most of them.
 const MANY_GIVEN_UP: u32 = 500;
@@ -25,18 +26,21 @@ const MANY_GIVEN_UP: u32 = 500;
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
     pub(super) worker: Rc<Worker>,
-    pub(super) routes: Rc<Routes>,
-    pub(super) forwarded: Forwarded,
-    pub(super) limits: Rc<Limits>,
+    pub(super) rulebook: Rc<Rulebook>,
     /// The listener's; none for a Unix socket.
     pub(super) local_port: Option<u16>,
-    /// None where callers speak in plain text.
+    /// That of the connection; none where its caller speaks in plain text.
     pub(super) tls: Option<ServerTls>,
     /// Places for handshakes of TLS, over all threads and listeners.
     pub(super) handshakes: Arc<Semaphore>,
 }
 
 impl Terms {
+    /// The rules for a call that begins now.
+    pub(super) fn rules(&self) -> Rc<Rules> {
+        self.rulebook.current()
+    }
+
     /// What addresses of the listener begin with.
     pub(super) const fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
@@ -67,7 +71,7 @@ impl Connection {
     /// `pace` is there for HTTP/2 only.
     pub(super) fn new(terms: Terms, peer: Option<SocketAddr>, pace: Option<Pace>) -> Rc<Self> {
         let now = clock::now();
-        let alarm = Alarm::new(now + terms.limits.head_timeout);
+        let alarm = Alarm::new(now + terms.rules().limits.head_timeout);
         let alarm = Rc::new(RefCell::new(alarm));
         Rc::new(Self {
             terms,
@@ -96,7 +100,8 @@ impl Connection {
 
     /// Whether an answer asks the caller to close; one that is the last must.
     pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
-        self.pace.is_none() && (is_last || self.terms.worker.is_leaving())
+        let is_leaving = || self.terms.worker.is_leaving() || self.terms.rulebook.is_leaving();
+        self.pace.is_none() && (is_last || is_leaving())
     }
 
     /// A call began.
@@ -122,7 +127,7 @@ impl Connection {
 
     /// Whether the next head has taken too long.
     pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_idle_for(self.terms.limits.head_timeout, cx)
+        self.poll_idle_for(self.terms.rules().limits.head_timeout, cx)
     }
 
     /// The wait for the next call begins now.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Frame;
 
 use super::{
@@ -20,33 +20,32 @@ use super::{
     connection::Connection,
     fields::Fields,
     h1::Outbound,
+    headers::TRACESTATE,
     own::Ids,
     routes::{Place, Route},
+    tasks::Tasks,
     upgrade,
     upload::Upload,
+    worker::Ending,
 };
 use crate::{
+    capture::Capture,
     clock,
     domain::{
         breaker::State,
         correlation::{CorrelationId, TraceContext},
         grpc::{Code, GRPC_STATUS},
         outcome::{Outcome, Reason, Verdict},
-        secret,
+        route::normal,
         task::{Attempt, CallRecord, TaskId},
     },
     history::Ticket,
+    telemetry::traces::Hops,
     upstreams::Call as Room,
 };
 
-/// The longest method that is told, in bytes; the longest that is registered has 16.
-const MAX_METHOD: usize = 32;
-
 /// A call whose caller went away within this was hardly meant.
 const GIVEN_UP_WITHIN_US: u64 = 1_000_000;
-
-/// No secret is shorter; the methods that everybody uses are.
-const SHORTEST_SECRET: usize = 8;
 
 /// Where an attempt goes.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +63,12 @@ struct Target {
 }
 
 mod answering;
+mod late;
+mod method;
 
 pub(super) use answering::Passing;
+use late::Late;
+use method::told;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -75,6 +78,8 @@ pub(super) struct Exchange {
     route: Option<Rc<Route>>,
     record: CallRecord,
     trace: TraceContext,
+    /// Of a sampled call.
+    hops: Option<Box<Hops>>,
     started: Instant,
     /// When the body ended; until then the exchange goes on.
     ended: Option<Instant>,
@@ -89,6 +94,8 @@ pub(super) struct Exchange {
     upload: Rc<Upload>,
     /// A call that has one counts towards the limit of its upstream.
     room: Option<Room>,
+    /// What it means, where its route captures that.
+    capture: Option<Box<Capture>>,
     /// The caller speaks gRPC.
     is_grpc: bool,
     /// What follows on the caller's connection cannot be trusted to be a request.
@@ -109,20 +116,21 @@ impl Exchange {
         let kept = [fields.correlation_id, fields.request_id]
             .into_iter()
             .find_map(|field| CorrelationId::keep(field.only()?));
-        let trace = TraceContext::next_hop(
+        let mut trace = TraceContext::next_hop(
             fields.traceparent.only(),
             fields.xray.only(),
             (fastrand::u128(..), fastrand::u64(..)),
         );
+        let hops = connection.terms.worker.sample(&mut trace, connection.terms.scheme());
         let parent =
             fields.task_id.only().and_then(|id| TaskId::parse(std::str::from_utf8(id).ok()?));
-        let place = route.map_or(&connection.terms.routes.nowhere, |route| &route.place);
+        let nowhere = || Rc::clone(&connection.terms.rules().routes.nowhere);
+        let place = route.map_or_else(nowhere, |route| Rc::clone(&route.place));
         if route.is_some() {
             place.traffic.begin();
         }
         Box::new(Self {
             connection: Rc::clone(connection),
-            place: Rc::clone(place),
             route: route.map(Rc::clone),
             record: CallRecord {
                 id: TaskId::mint(started_at_us, fastrand::u128(..)),
@@ -145,9 +153,12 @@ impl Exchange {
                 deadline_ms: None,
                 request_bytes: 0,
                 response_bytes: 0,
+                captured: None,
                 weight: 1,
             },
+            place,
             trace,
+            hops,
             started: now,
             ended: None,
             sent: None,
@@ -156,6 +167,7 @@ impl Exchange {
             answered: None,
             upload: Rc::default(),
             room: None,
+            capture: None,
             is_grpc: fields.present.grpc,
             is_last: *method == Method::CONNECT || upgrade::is_websocket(fields),
         })
@@ -193,11 +205,21 @@ impl Exchange {
         self.started
     }
 
+    /// What the caller says of its trace, where anybody wants to know of the call.
+    pub(super) fn keep_state(&mut self, headers: &HeaderMap) {
+        if let Some(hops) = self.hops.as_mut().filter(|_| !self.trace.is_new) {
+            hops.keep_state(headers.get_all(TRACESTATE).iter().map(HeaderValue::as_bytes));
+        }
+    }
+
     /// An attempt begins. From now on the call has a row, whatever happens to this process.
     pub(super) fn sending(&mut self, towards: Towards<'_>, now: Instant) {
         let Towards { instead, endpoint } = towards;
         if self.begun.is_none() {
             self.begun = Some(self.connection.terms.worker.begin(&self.record, endpoint));
+        }
+        if let Some(hops) = &mut self.hops {
+            hops.attempt(&mut self.trace, micros(now, self.started), fastrand::u64(..));
         }
         self.sent = Some(now);
         let (instead, endpoint) = (instead.map(Arc::clone), Arc::clone(endpoint));
@@ -226,9 +248,33 @@ impl Exchange {
         self.room = Some(room);
     }
 
-    /// Bytes of the body went by.
+    /// Its route tells something of its task.
+    pub(super) fn captures(&mut self, tasks: &Tasks, request: &Request<()>) {
+        let path = normal(request.uri().path());
+        if let Some(place) = tasks.place(&path) {
+            self.record.site = Arc::clone(&place.site);
+            self.place = place;
+        }
+        let Some(extraction) = &tasks.extraction else { return };
+        let capture = Capture::begin(extraction, &path, request.uri().query(), request.headers());
+        if capture.wants_request() {
+            self.upload.copied.replace(Some(Box::default()));
+        }
+        self.capture = Some(Box::new(capture));
+    }
+
+    /// Bytes of the answer went by that are nobody's business.
     pub(super) fn add_response_bytes(&mut self, bytes: u64) {
         self.note(|record| record.response_bytes += bytes);
+    }
+
+    /// Some of the body goes by.
+    pub(super) fn passes(&mut self, bytes: Option<&Bytes>) {
+        let Some(bytes) = bytes else { return };
+        self.add_response_bytes(bytes.len() as u64);
+        if let Some(capture) = &mut self.capture {
+            capture.passes(bytes);
+        }
     }
 
     /// Whether it is known only at the end how the upstream did.
@@ -324,20 +370,26 @@ impl Drop for Exchange {
         if self.route.is_some() {
             self.place.traffic.end();
         }
-        self.place.traffic.count(record, now);
-        self.connection.terms.worker.finish(record, self.begun.take(), &self.place.line);
+        let ending = Ending { begun: self.begun.take(), hops: self.hops.take() };
+        match self.capture.take() {
+            None => {
+                self.place.count(record, ending.hops.is_some(), now);
+                self.connection.terms.worker.finish(record, ending, &self.place.line);
+            }
+            Some(capture) => Late {
+                worker: Rc::clone(&self.connection.terms.worker),
+                place: Rc::clone(&self.place),
+                record: record.clone(),
+                ending: Some(ending),
+                capture,
+                upload: Rc::clone(&self.upload),
+                is_over: self.ended.is_some(),
+                now,
+            }
+            .end(),
+        }
         self.connection.end(given_up, now);
     }
-}
-
-/// A method as rows and lines tell it: one that only fills them, or is a secret, is not told.
-fn told(method: &Method) -> Method {
-    let name = method.as_str();
-    if name.len() < SHORTEST_SECRET || (name.len() <= MAX_METHOD && !secret::is_in(name.as_bytes()))
-    {
-        return method.clone();
-    }
-    Method::from_bytes(b"-").unwrap_or_default()
 }
 
 fn micros(now: Instant, since: Instant) -> u64 {

@@ -78,6 +78,8 @@ pub(super) struct Present {
     pub(super) te_trailers: bool,
     pub(super) grpc: bool,
     pub(super) idempotency_key: bool,
+    /// A stream of events is asked for.
+    pub(super) accepts_events: bool,
     /// One that another server may take for a field of ours.
     pub(super) twin: bool,
 }
@@ -102,6 +104,9 @@ impl<'a> Fields<'a> {
             }
             3 if name == "via" => present.via = true,
             4 if name == "host" => self.host.add(value),
+            6 if name == "accept" => {
+                present.accepts_events |= value.starts_with(b"text/event-stream");
+            }
             6 if name == "expect" => {
                 self.expect.add(value);
                 present.expect = true;

@@ -11,7 +11,7 @@ use super::{
     connection::Connection,
     endpoint::Asks,
     exchange::{Exchange, Passing},
-    fields::{Field, Fields},
+    fields::{Field, Fields, Present},
     headers, inbound,
     message::{Ask, Reply},
     outgoing::{Wish, outgoing},
@@ -78,6 +78,9 @@ fn prepare(
         Ok(found) => found,
         Err(problem) => return Err(refuse(exchange, problem, request)),
     };
+    if let Some(tasks) = &route.tasks {
+        exchange.captures(tasks, &request);
+    }
     let deadline = deadline(&route, &fields, now);
     exchange.note(|record| record.deadline_ms = Some(deadline.total_ms()));
     if let Some(reason) = deadline.expired(now) {
@@ -95,10 +98,14 @@ fn prepare(
         asks,
         preserves_host: route.preserve_host,
         has_ids,
+        is_patient: is_patient(asks, present, &deadline),
         is_safe_probe: request.method().is_idempotent(),
         upgrade,
         alarm: connection.alarm(deadline.at()),
     };
+    if present.tracestate {
+        exchange.keep_state(request.headers());
+    }
     let is_spared = route.may_need_it_again(asks);
     let kept = if is_spared { route.upstream.live.retry_policy().body_bytes } else { 0 };
     let upgrade = call.upgrade.as_ref();
@@ -156,6 +163,13 @@ impl Prepared {
     }
 }
 
+/// Whether a call may wait for as long as it likes: a stream of events, and a call of gRPC whose
+/// caller says no deadline, may begin with the first event, whenever that is.
+fn is_patient(asks: Asks, present: Present, deadline: &Deadline) -> bool {
+    let is_stream = asks.is_grpc && deadline.of_caller().is_none();
+    asks.is_upgrade || present.accepts_events || is_stream
+}
+
 /// When the call must be answered, and who says so.
 fn deadline(route: &Route, fields: &Fields<'_>, now: Instant) -> Deadline {
     let told = |field: Field<'_>, read: fn(Option<&[u8]>, bool) -> Told| {
@@ -182,7 +196,8 @@ fn route<B>(
     fields: &Fields<'_>,
     facts: Facts,
 ) -> Result<(Rc<Route>, usize), Problem> {
-    if facts.length > connection.terms.limits.head_bytes {
+    let (terms, rules) = (&connection.terms, connection.terms.rules());
+    if facts.length > rules.limits.head_bytes {
         return Err(Problem::new(
             Reason::HeadTooLarge,
             "the request head is larger than this listener takes",
@@ -193,8 +208,7 @@ fn route<B>(
         problem.explain("CONNECT is not carried: send http:// requests here, and https:// ones past it (no_proxy)");
         return Err(problem);
     }
-    let terms = &connection.terms;
-    let place = inbound::Place { scheme: terms.scheme(), by_path: terms.routes.by_path };
+    let place = inbound::Place { scheme: terms.scheme(), by_path: rules.routes.by_path };
     let host = inbound::check(request, fields, facts, place)
         .map_err(|objection| Problem::new(objection.reason, objection.words))?;
     if matches!(request.method().as_str(), "TRACE" | "TRACK") {
@@ -205,7 +219,7 @@ fn route<B>(
     }
     // `OPTIONS *` asks about the server as a whole, which is what the root stands for.
     let path = if request.uri().path() == "*" { "/" } else { request.uri().path() };
-    match connection.terms.routes.table.find(host.name, &normal(path), request.method()) {
+    match rules.routes.table.find(host.name, &normal(path), request.method()) {
         Found::Route(route, prefix) => {
             Ok((Rc::clone(route), if route.strip_prefix { prefix_length(path, prefix) } else { 0 }))
         }

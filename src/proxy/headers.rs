@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use super::fields::Present;
-use crate::config::{Forwarded, HeaderRules};
+use crate::config::{Credentials, Forwarded, HeaderRules};
 
 /// The id that ties the calls of one action together.
 pub(super) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// The task's id on the response; the causing task's id on a request.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
+/// What is recommended for such a task, on the response.
+pub(super) const TASK_ADVICE: HeaderName = HeaderName::from_static("x-task-advice");
 /// W3C Trace Context.
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Belongs to `traceparent`.
@@ -186,6 +188,15 @@ pub(super) fn forward(
     if !keep {
         headers.remove(header::FORWARDED);
     }
+}
+
+/// Puts the key of a provider in place of whatever the caller sends to say who it is.
+pub(super) fn identify(headers: &mut HeaderMap, credentials: &Credentials) {
+    const KEYS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+    for name in KEYS {
+        headers.remove(name);
+    }
+    headers.insert(credentials.header.clone(), credentials.value.clone());
 }
 
 /// Applies configured rules: removes, then sets.

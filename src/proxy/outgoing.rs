@@ -64,7 +64,7 @@ pub(super) fn outgoing(
     let held = present.expect && headers.remove(header::EXPECT).is_some();
     exchange.upload().is_on_hold.set(held);
     headers::add_via(headers, version);
-    let (mode, port) = (connection.terms.forwarded, connection.terms.local_port);
+    let (mode, port) = (connection.terms.rules().forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
     if present.ids {
         own::remove_ids(headers);

@@ -9,20 +9,28 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-pub use super::routes::{NOWHERE, TrafficBoard};
+pub use super::{
+    advice::{Advice, Advised},
+    routes::{NOWHERE, TrafficBoard},
+    tasks::Captures,
+};
 use super::{
-    acceptor::Turns,
-    socket::{SocketFile, Sockets},
-    worker::{self, Accepting, Assignment, Door, Way},
+    doors::Doors,
+    floor::Floor,
+    quiet,
+    socket::Sockets,
+    worker::{self, Assignment},
 };
 use crate::{
     breakers::Breakers,
     config::{CallLines, Config, Listener},
     history::Recorder,
     telemetry::{
+        durations,
         log::{Sink, call},
+        traces::Tracer,
         traffic::Traffic,
     },
     tls::Tls,
@@ -31,11 +39,14 @@ use crate::{
 
 /// For this long after the stop signal connections are still accepted, and every answer asks its
 /// caller to close: a caller that is just writing is not cut off.
-const LEAVING_FOR: Duration = Duration::from_secs(1);
+pub(super) const LEAVING_FOR: Duration = Duration::from_secs(1);
 
 /// Handshakes of TLS under way at a time, over all listeners. Each takes memory and time before
 /// anything is known of the caller.
 const MAX_HANDSHAKES: usize = 256;
+
+/// Other configurations that a thread has not taken over yet. Whoever sends one waits for that.
+const UPDATES: usize = 1;
 
 /// What all threads share.
 #[derive(Clone)]
@@ -50,6 +61,12 @@ pub struct Shared {
     pub tls: Tls,
     /// Counters by upstream, see [`traffic_board`].
     pub traffic: Arc<TrafficBoard>,
+    /// What is captured of calls.
+    pub captures: Arc<Captures>,
+    /// How long calls took.
+    pub durations: durations::Board,
+    /// Who is told of sampled calls; none where nobody is.
+    pub tracer: Option<Tracer>,
 }
 
 /// Counters for every upstream of a configuration, and for calls that reach none.
@@ -65,18 +82,42 @@ pub(super) enum Phase {
     Serving,
     /// Still accepting, and asking callers to close.
     Leaving,
+    /// The same for the service's own calls; of others, closing.
+    Lingering,
     /// Closing what is idle and waiting for what is not.
     Closing,
     /// Cutting off what is left.
     Aborting,
 }
 
+impl Phase {
+    /// What it means for one listener.
+    pub(super) fn of(self, listener: &Listener) -> Self {
+        match self {
+            Self::Lingering if listener.is_egress() => Self::Leaving,
+            Self::Lingering => Self::Closing,
+            phase => phase,
+        }
+    }
+}
+
+/// How the plane drains.
+#[derive(Debug)]
+pub struct Drain {
+    /// After so long calls in flight are cut off.
+    pub timeout: Duration,
+    /// Without a call for so long, the service's own are over; zero not to wait for them.
+    pub quiet: Duration,
+    /// The calls.
+    pub traffic: Arc<TrafficBoard>,
+}
+
 /// The running data plane.
 pub struct Plane {
     phase: watch::Sender<Phase>,
     workers: FuturesUnordered<oneshot::Receiver<io::Result<()>>>,
-    /// Removed when the threads have ended.
-    _files: Vec<SocketFile>,
+    /// The files of sockets go with it, when the threads have ended.
+    floor: Floor,
 }
 
 impl fmt::Debug for Plane {
@@ -100,12 +141,15 @@ impl Plane {
         let (phase, _) = watch::channel(Phase::Serving);
         let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
         let ends = FuturesUnordered::new();
-        let Doors { by_thread, mut accepting, files } = Doors::open(sockets, workers);
+        let Doors { by_thread, mut accepting, opened } = Doors::open(sockets, workers);
+        let mut threads = Vec::new();
         for (number, doors) in by_thread.into_iter().enumerate() {
             let lines = match shared.config.logs.calls {
                 CallLines::None => None,
                 calls => Some(call::CallLines::new(sink.lane(), calls == CallLines::Failures)),
             };
+            let (update, updates) = mpsc::channel(UPDATES);
+            threads.push(update);
             let assignment = Assignment {
                 number,
                 shared: shared.clone(),
@@ -116,6 +160,7 @@ impl Plane {
                 history: recorder.lane(number),
                 lines,
                 phase: phase.subscribe(),
+                updates,
             };
             let (ended, end) = oneshot::channel();
             thread::Builder::new().name(format!("fusebox-{number}")).spawn(move || {
@@ -124,15 +169,20 @@ impl Plane {
             })?;
             ends.push(end);
         }
-        Ok(Self { phase, workers: ends, _files: files })
+        Ok(Self { phase, workers: ends, floor: Floor::new(threads, opened) })
     }
 
-    /// Lets calls in flight end until `timeout` or `hurry` is over, then cuts them off. Returns
-    /// whether all ended by themselves.
-    pub async fn drain(mut self, timeout: Duration, hurry: impl Future<Output = ()>) -> bool {
+    /// Where its listeners are, and where they are told of other configurations.
+    pub fn floor(&self) -> Floor {
+        self.floor.clone()
+    }
+
+    /// Lets calls in flight end, and the service beside us make its last ones, until the time or
+    /// `hurry` is over; then cuts off what is left. Returns whether all ended by themselves.
+    pub async fn drain(mut self, drain: Drain, hurry: impl Future<Output = ()>) -> bool {
         let complete = tokio::select! {
-            () = self.close(LEAVING_FOR.min(timeout / 4)) => true,
-            () = tokio::time::sleep(timeout) => false,
+            () = self.close(&drain) => true,
+            () = tokio::time::sleep(drain.timeout) => false,
             () = hurry => false,
         };
         if !complete {
@@ -150,10 +200,23 @@ impl Plane {
         }
     }
 
-    async fn close(&mut self, leaving_for: Duration) {
-        self.phase.send_replace(Phase::Leaving);
-        tokio::time::sleep(leaving_for).await;
-        self.phase.send_replace(Phase::Closing);
+    async fn close(&mut self, drain: &Drain) {
+        let phase = self.phase.clone();
+        let leaving_for = LEAVING_FOR.min(drain.timeout / 4);
+        phase.send_replace(Phase::Leaving);
+        let others = async {
+            tokio::time::sleep(leaving_for).await;
+            phase.send_replace(Phase::Lingering);
+        };
+        // What comes just before the deadline would be cut off.
+        let own = quiet::wait(&drain.traffic, drain.quiet);
+        let own = tokio::time::timeout(drain.timeout - leaving_for, own);
+        tokio::select! {
+            _quiet_or_late = async { tokio::join!(others, own) } => {}
+            // No listener was for calls of the service.
+            () = self.ended() => {}
+        }
+        phase.send_replace(Phase::Closing);
         self.ended().await;
     }
 
@@ -173,37 +236,5 @@ impl Plane {
         let end = self.workers.next().await?;
         // A thread that panicked has dropped its end.
         Some(end.unwrap_or_else(|_| Err(io::Error::other("a data-plane thread panicked"))))
-    }
-}
-
-/// The sockets of all listeners, as the threads get them.
-struct Doors {
-    by_thread: Vec<Vec<Door>>,
-    accepting: Vec<Accepting>,
-    files: Vec<SocketFile>,
-}
-
-impl Doors {
-    fn open(sockets: Vec<(Listener, Sockets)>, workers: usize) -> Self {
-        let by_thread = (0..workers).map(|_| Vec::new()).collect();
-        let mut doors = Self { by_thread, accepting: Vec::new(), files: Vec::new() };
-        for (listener, sockets) in sockets {
-            let room = Arc::new(Semaphore::new(listener.limits.connections.get()));
-            let ways: Vec<Way> = match sockets {
-                Sockets::Tcp(sockets) => {
-                    sockets.into_iter().map(|socket| Way::Tcp(socket, Arc::clone(&room))).collect()
-                }
-                Sockets::Unix(socket, file) => {
-                    let (turns, arrivals) = Turns::new(workers);
-                    doors.accepting.push(Accepting { socket, room, turns });
-                    doors.files.push(file);
-                    arrivals.into_iter().map(Way::Unix).collect()
-                }
-            };
-            for (doors, way) in doors.by_thread.iter_mut().zip(ways) {
-                doors.push(Door { listener: listener.clone(), way });
-            }
-        }
-        doors
     }
 }

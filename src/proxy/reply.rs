@@ -56,12 +56,20 @@ impl Problem {
     /// The circuit is open.
     pub(super) fn circuit_open(upstream: &str, refusal: &Refusal) -> Self {
         let what = match refusal.cause {
-            Cause::Override => "it was opened by an operator".to_owned(),
+            Cause::Override => "an operator keeps the circuit open".to_owned(),
+            Cause::Fleet => "its calls failed elsewhere".to_owned(),
             Cause::FailureRate => "too large a share of its calls failed".to_owned(),
+            Cause::HangingCalls => {
+                format!("{} calls in a row failed or hang", refusal.failure_count)
+            }
             Cause::SlowCalls => "too large a share of its calls was slow".to_owned(),
             _ => format!("{} calls in a row failed", refusal.failure_count),
         };
         let next = match refusal.state {
+            // Nothing is tried under an order.
+            _ if refusal.cause == Cause::Override => {
+                format!("ask again in {} s", whole_seconds(refusal.retry_after))
+            }
             State::HalfOpen => "a probe is under way".to_owned(),
             State::Ramping => "it is taking calls again, step by step".to_owned(),
             _ => format!("the next probe is in {} s", whole_seconds(refusal.retry_after)),
@@ -259,8 +267,42 @@ fn jittered_seconds(wait: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{jittered_seconds, whole_seconds};
+    use super::{Problem, jittered_seconds, whole_seconds};
+    use crate::domain::breaker::{Cause, Refusal, State};
     use std::time::Duration;
+
+    #[test]
+    fn a_refusal_says_what_failed_and_when_to_come_back() {
+        let told = |state, cause| {
+            let retry_after = Duration::from_secs(42);
+            let refusal = Refusal { state, retry_after, failure_count: 5, cause };
+            Problem::circuit_open("payments", &refusal).detail
+        };
+        for (state, cause, detail) in [
+            (
+                State::Open,
+                Cause::ConsecutiveFailures,
+                "payments: 5 calls in a row failed; the next probe is in 42 s",
+            ),
+            (
+                State::HalfOpen,
+                Cause::FailureRate,
+                "payments: too large a share of its calls failed; a probe is under way",
+            ),
+            (
+                State::Open,
+                Cause::Fleet,
+                "payments: its calls failed elsewhere; the next probe is in 42 s",
+            ),
+            (
+                State::Open,
+                Cause::Override,
+                "payments: an operator keeps the circuit open; ask again in 42 s",
+            ),
+        ] {
+            assert_eq!(told(state, cause), detail);
+        }
+    }
 
     #[test]
     fn retry_after_is_at_least_a_second_and_never_early() {

@@ -1,6 +1,6 @@
 //! The configuration of a listener, made ready for one worker.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 
 use crate::{
     config::{self, HeaderRules},
@@ -8,14 +8,19 @@ use crate::{
         fallback::{Occasion, Occasions},
         outcome::Reason,
         route::Table,
-        task::CallSite,
+        task::{CallRecord, CallSite},
     },
-    telemetry::{log::call::site_fragment, traffic::Traffic},
+    telemetry::{
+        durations::{Board, Counters},
+        log::call::site_fragment,
+        traffic::Traffic,
+    },
 };
 
 use super::{
     endpoint::{Asks, Common},
     plane::Shared,
+    tasks::{Captures, Tasks},
     upstream::Upstream,
 };
 
@@ -45,6 +50,8 @@ pub(super) struct Route {
     pub(super) request_headers: HeaderRules,
     pub(super) response_headers: HeaderRules,
     pub(super) fallback: Option<Fallback>,
+    /// What is to be looked for in calls; none for nothing.
+    pub(super) tasks: Option<Box<Tasks>>,
 }
 
 /// What is done instead when its upstream is of no help.
@@ -103,12 +110,37 @@ pub(super) struct Place {
     /// The site as it stands in every log line.
     pub(super) line: String,
     pub(super) traffic: Arc<Traffic>,
+    pub(super) durations: Arc<Counters>,
 }
 
 impl Place {
-    fn new(site: CallSite, traffic: &Arc<Traffic>) -> Rc<Self> {
-        let line = site_fragment(&site);
-        Rc::new(Self { site: Arc::new(site), line, traffic: Arc::clone(traffic) })
+    pub(super) fn new(
+        site: CallSite,
+        (traffic, durations): (&Arc<Traffic>, &Arc<Counters>),
+    ) -> Rc<Self> {
+        let (line, site) = (site_fragment(&site), Arc::new(site));
+        Rc::new(Self { site, line, traffic: Arc::clone(traffic), durations: Arc::clone(durations) })
+    }
+
+    /// Counts a call that ended.
+    pub(super) fn count(&self, call: &CallRecord, is_sampled: bool, now: Instant) {
+        self.traffic.count(call, now);
+        self.durations.count(call, is_sampled);
+    }
+}
+
+/// Where the calls of a worker are counted.
+pub(super) struct Counted<'a> {
+    traffic: &'a TrafficBoard,
+    captures: &'a Captures,
+    durations: &'a Board,
+    worker: usize,
+}
+
+impl<'a> Counted<'a> {
+    pub(super) fn new(shared: &'a Shared, worker: usize) -> Self {
+        let Shared { traffic, captures, durations, .. } = shared;
+        Self { traffic, captures, durations, worker }
     }
 }
 
@@ -117,12 +149,15 @@ pub(super) type Upstreams = HashMap<Arc<str>, Rc<Upstream>>;
 
 /// Makes a worker's upstreams, by the names of their circuits: each as configured, and once more for
 /// each route with a circuit of its own, with connections of its own and the same hosts and limits.
-pub(super) fn upstreams(shared: &Shared, worker: usize) -> Upstreams {
-    let make = |circuit: &Arc<str>, settings: Arc<config::Upstream>| {
-        let live = Arc::clone(shared.upstreams.of(&settings.name)?);
+/// One of which nothing has changed is the same as `before`, with its connections.
+pub(super) fn upstreams(shared: &Shared, worker: usize, before: &Upstreams) -> Upstreams {
+    let make = |name: &Arc<str>, settings: Arc<config::Upstream>| {
+        let live = shared.upstreams.of(&settings.name)?;
         let common = Common { live, tls: shared.tls.clone(), settings, worker };
-        let own = Arc::clone(shared.breakers.of(circuit)?);
-        Some((Arc::clone(circuit), Rc::new(Upstream::new(own, common))))
+        let circuit = shared.breakers.of(name)?;
+        let same = before.get(name).filter(|upstream| upstream.is_as(&circuit, &common));
+        let made = || Rc::new(Upstream::new(circuit, common));
+        Some((Arc::clone(name), same.map(Rc::clone).unwrap_or_else(made)))
     };
     let config = &shared.config;
     let plain = config.upstreams.iter().map(|(name, settings)| (name, Arc::clone(settings)));
@@ -140,7 +175,7 @@ pub(super) fn upstreams(shared: &Shared, worker: usize) -> Upstreams {
 pub(super) fn routes(
     listener: &config::Listener,
     upstreams: &Upstreams,
-    board: &TrafficBoard,
+    counted: &Counted<'_>,
 ) -> Option<Routes> {
     let nowhere = CallSite {
         listener: listener.name.as_str().into(),
@@ -150,6 +185,8 @@ pub(super) fn routes(
         action: NOWHERE.into(),
         path: NOWHERE.into(),
     };
+    let scheme = if listener.tls.is_some() { "https" } else { "http" };
+    let durations = |site: &CallSite| counted.durations.of(counted.worker, scheme, site);
     let made = listener.routes.iter().filter_map(|route| {
         let site = CallSite {
             listener: listener.name.as_str().into(),
@@ -160,8 +197,11 @@ pub(super) fn routes(
             path: template(&route.matches.path_prefix).into(),
         };
         let circuit = route.breaker.as_ref().map_or(&route.upstream, |breaker| &breaker.name);
+        let (traffic, durations) = (counted.traffic.get(&route.upstream)?, durations(&site));
+        let counters = (traffic, &durations);
         let made = Route {
-            place: Place::new(site, board.get(&route.upstream)?),
+            tasks: Tasks::of(counted.captures, &listener.name, route, (&site, counters)),
+            place: Place::new(site, counters),
             upstream: Rc::clone(upstreams.get(circuit)?),
             strip_prefix: route.strip_prefix,
             preserve_host: route.preserve_host,
@@ -176,7 +216,10 @@ pub(super) fn routes(
     Some(Routes {
         by_path,
         table: Table::new(made.collect()),
-        nowhere: Place::new(nowhere, board.get(NOWHERE)?),
+        nowhere: {
+            let durations = durations(&nowhere);
+            Place::new(nowhere, (counted.traffic.get(NOWHERE)?, &durations))
+        },
     })
 }
 

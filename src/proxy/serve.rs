@@ -1,8 +1,7 @@
 //! A caller's connection from its first byte to its last: HTTP/1.1, HTTP/2, or a tunnel in the end.
 
 use std::{
-    convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, task::Poll,
-    time::Duration,
+    convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, task::Poll, time::Duration,
 };
 
 use futures_util::FutureExt;
@@ -79,7 +78,7 @@ async fn secured(
         (Some(tls), Transport::Tcp(stream)) => (tls, stream),
         (_, stream) => return Some((stream, false)),
     };
-    let limit = HANDSHAKE_TIMEOUT.min(terms.limits.head_timeout);
+    let limit = HANDSHAKE_TIMEOUT.min(terms.rules().limits.head_timeout);
     let mut shaking = pin!(timeout(limit, async {
         // One that says nothing yet takes nobody's place.
         stream.readable().await.ok()?;
@@ -104,7 +103,7 @@ async fn secured(
 
 /// Whether the caller begins as HTTP/2 does; none if it went, or nothing of it came.
 async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> Option<bool> {
-    let mut asking = pin!(timeout(terms.limits.head_timeout, wire.speaks_http2()));
+    let mut asking = pin!(timeout(terms.rules().limits.head_timeout, wire.speaks_http2()));
     poll_fn(|cx| match asking.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(answer.ok().and_then(Result::ok)),
         Poll::Pending => closing.poll(cx).map(|()| None),
@@ -113,7 +112,8 @@ async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> 
 }
 
 async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
-    let limits = Rc::clone(&terms.limits);
+    let rules = terms.rules();
+    let limits = &rules.limits;
     let streams = Streams::default();
     let connection = Connection::new(terms, peer, Some(streams.pace().clone()));
     let service = service_fn(|request: Request<Incoming>| {

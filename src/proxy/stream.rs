@@ -53,6 +53,11 @@ impl<S> Bounded<S> {
             }
             return polled;
         }
+        // A flush that nobody asked for again says nothing about how long a write has waited.
+        let is_other = matches!(self.stall, Some((Waits::Flush, _))) && waits == Waits::Write;
+        if is_other {
+            self.stall = None;
+        }
         let (_, stall) = self.stall.get_or_insert_with(|| (waits, Box::pin(sleep(STALL_LIMIT))));
         ready!(stall.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

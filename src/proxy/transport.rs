@@ -42,6 +42,15 @@ impl Transport {
         matches!(heard, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Ends it in a way that the other side can tell from an orderly end. Over TLS any end without a
+    /// goodbye can be told, and a Unix socket knows one kind of end only.
+    pub(super) fn cut(&self) {
+        if let Self::Tcp(stream) = self {
+            // One that is gone already needs no telling.
+            let _gone = stream.set_zero_linger();
+        }
+    }
+
     /// How much there is to read, up to one byte, left where it is if it can be, else put into
     /// `ahead`. Zero is the end.
     pub(super) fn poll_peek(

@@ -20,7 +20,7 @@ use super::{
     received::{Malformed, Received},
     replay::Replay,
 };
-use crate::{clock, domain::outcome::Reason};
+use crate::{capture::Copied, clock, domain::outcome::Reason};
 
 /// For so long the rest of a request is taken that is not sent on.
 const DISCARD_FOR: Duration = Duration::from_secs(5);
@@ -42,6 +42,8 @@ pub(super) struct Upload {
     is_awaited: Cell<bool>,
     /// Nobody wants the rest.
     is_given_up: Cell<bool>,
+    /// A copy of what came, where it is wanted. Borrowed while it is written or read only.
+    pub(super) copied: RefCell<Option<Box<Copied>>>,
     /// Who waits for the caller to go on.
     waiting: RefCell<Option<Waker>>,
 }
@@ -213,6 +215,11 @@ impl Source {
                 self.upload.bytes.set(self.upload.bytes.get() + length);
                 if is_last(&self.incoming, &frame) {
                     self.upload.done_at.set(Some(clock::now()));
+                }
+                if let (Some(copied), Some(bytes)) =
+                    (&mut *self.upload.copied.borrow_mut(), frame.data_ref())
+                {
+                    copied.add(bytes);
                 }
                 self.replay.keep(&frame);
                 Some(Ok(frame))

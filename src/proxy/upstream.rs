@@ -45,6 +45,15 @@ impl Upstream {
         upstream
     }
 
+    /// Whether it would be the same, made of these.
+    pub(super) fn is_as(&self, circuit: &Arc<Circuit>, common: &Common) -> bool {
+        let (name, ours) = (&common.settings.name, &self.common);
+        Arc::ptr_eq(&self.circuit, circuit)
+            && Arc::ptr_eq(&ours.live, &common.live)
+            && ours.settings == common.settings
+            && ours.tls.is_same_towards(name, &common.tls)
+    }
+
     /// The endpoint for the next attempt, none of these if there is another. None while no name has
     /// been resolved, see [`Upstream::resolved`].
     pub(super) fn pick(&self, tried: &[Arc<Host>], now: Instant) -> Option<Rc<Endpoint>> {

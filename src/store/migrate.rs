@@ -8,6 +8,7 @@
 use std::{fmt::Write, path::Path};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::{Error, postgres, sqlite};
 use crate::config;
@@ -64,14 +65,52 @@ impl std::fmt::Display for Progress {
     }
 }
 
+/// A migration that is about to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// How many were applied before it.
+    pub done: u64,
+    /// How many were missing.
+    pub all: u64,
+    /// Its file's name.
+    pub name: &'static str,
+}
+
+/// Whoever looks on while migrations are applied.
+pub type Onlooker = watch::Sender<Option<Step>>;
+
+/// Tells of each migration before it is applied.
+pub(super) fn told<'a>(
+    missing: &'a [&'a Migration],
+    onlooker: &'a Onlooker,
+) -> impl Iterator<Item = &'a Migration> {
+    let all = missing.len() as u64;
+    (0..).zip(missing).map(move |(done, &migration)| {
+        onlooker.send_replace(Some(Step { done, all, name: migration.name }));
+        migration
+    })
+}
+
 /// Applies what is missing, one process at a time, and returns what that was.
 ///
 /// # Errors
 /// The store is away, or refuses, or an applied file was changed since.
 pub async fn up(database: &config::Database, data_dir: &Path) -> Result<Vec<Applied>, Error> {
+    up_telling(database, data_dir, Onlooker::default()).await
+}
+
+/// The same, while somebody looks on.
+///
+/// # Errors
+/// As [`up`].
+pub async fn up_telling(
+    database: &config::Database,
+    data_dir: &Path,
+    onlooker: Onlooker,
+) -> Result<Vec<Applied>, Error> {
     match &database.url {
-        Some(url) => postgres::migrate::up(url.expose(), &database.schema).await,
-        None => sqlite::migrate::up(data_dir).await,
+        Some(url) => postgres::migrate::up(url.expose(), database, onlooker).await,
+        None => sqlite::migrate::up(data_dir, onlooker).await,
     }
 }
 
@@ -82,7 +121,7 @@ pub async fn up(database: &config::Database, data_dir: &Path) -> Result<Vec<Appl
 /// The store is away or refuses.
 pub async fn status(database: &config::Database, data_dir: &Path) -> Result<Vec<Status>, Error> {
     match &database.url {
-        Some(url) => postgres::migrate::status(url.expose(), &database.schema).await,
+        Some(url) => postgres::migrate::status(url.expose(), database).await,
         None => sqlite::migrate::status(data_dir).await,
     }
 }
@@ -93,13 +132,19 @@ pub fn sql() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The files for Postgres.
-const POSTGRES: [(&str, &str); 6] = [
+const POSTGRES: [(&str, &str); 12] = [
     ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
     ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
     ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
     ("004_history_at_scale.sql", include_str!("../../migrations/004_history_at_scale.sql")),
     ("005_journal.sql", include_str!("../../migrations/005_journal.sql")),
     ("006_fleet.sql", include_str!("../../migrations/006_fleet.sql")),
+    ("007_names.sql", include_str!("../../migrations/007_names.sql")),
+    ("009_statistics.sql", include_str!("../../migrations/009_statistics.sql")),
+    ("010_learning.sql", include_str!("../../migrations/010_learning.sql")),
+    ("011_predictions.sql", include_str!("../../migrations/011_predictions.sql")),
+    ("012_fleet_at_scale.sql", include_str!("../../migrations/012_fleet_at_scale.sql")),
+    ("013_quantiles.sql", include_str!("../../migrations/013_quantiles.sql")),
 ];
 
 /// One file, ready to be applied.
@@ -128,10 +173,17 @@ pub(super) const TOOL_VERSION: &str = concat!("fusebox ", env!("CARGO_PKG_VERSIO
 
 /// The files with their numbers and checksums.
 pub(super) fn migrations(files: &[(&'static str, &'static str)]) -> Vec<Migration> {
-    let numbered = (1..).zip(files);
-    numbered
-        .map(|(version, &(name, text))| Migration { version, name, text, sha256: sha256(text) })
-        .collect()
+    let migration = |&(name, text): &(&'static str, &'static str)| {
+        let version = version_of(name);
+        Migration { version, name, text, sha256: sha256(text) }
+    };
+    files.iter().map(migration).collect()
+}
+
+/// The number that a file's name begins with.
+pub fn version_of(name: &str) -> i32 {
+    let digits = name.split('_').next().unwrap_or_default();
+    digits.parse().unwrap_or_default()
 }
 
 /// What is still to be applied.

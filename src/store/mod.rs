@@ -5,35 +5,54 @@
 //! did what it says or did not.
 
 mod decree;
+mod examine;
+mod learning;
 pub mod migrate;
+mod oddities;
 mod open;
 mod outage;
+pub(crate) mod params;
 mod past;
 mod postgres;
+mod presence;
 mod rows;
 mod sqlite;
+mod state;
+mod sums;
+mod warning;
+mod why;
 mod window;
 mod words;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
     time::Duration,
 };
 
 use async_trait::async_trait;
 
 use crate::domain::{
-    breaker::{Cause, State},
-    fleet::{row::Row, word::Word},
     learn::rollup::{Rollup, RollupKey},
     outcome::{Outcome, Reason},
+    report::{LateScore, Scored},
     task::{CallRecord, Origin, TaskId},
 };
 
-pub use decree::{Decree, StoredOrder};
+use oddities::Oddities;
+
+pub use decree::{Decree, Forgotten, StoredOrder};
+pub use examine::{Findings, examine};
+pub use learning::{DayCell, LearningStore, Lesson, LessonQuery, OperationName};
 pub use open::{Kind, Stores, open, reader};
 pub use outage::{Outage, causes};
 pub use past::{Opening, PastPage, PastQuery, PastStore, past};
+pub use presence::{Found, Identity, Place, Presence, Roll};
+pub use rows::task_columns;
+pub use state::{BreakerEvent, Heard, Hints, Said, StateStore, StoredBreaker};
+pub use sums::{RowKey, RowSums, RowSumsQuery};
+pub use warning::{Merit, Notice, Prediction, Subject, WarningStore, Which};
+pub use why::{Counted, WhyQuery};
 
 /// What went wrong at the store, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
@@ -54,152 +73,6 @@ pub enum Error {
 
 /// Any cause.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// One shared breaker as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredBreaker {
-    /// The breaker's key, see [`crate::config::Upstream::breaker_key`].
-    pub key: String,
-    /// What it says.
-    pub row: Row,
-    /// The order that is in force, beside the automatic state.
-    pub order: Option<StoredOrder>,
-}
-
-/// A word about a shared breaker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Said {
-    /// The breaker's key.
-    pub key: String,
-    /// The upstream's name, for people.
-    pub upstream: String,
-    /// The epoch that the word is meant for; zero where there is no row.
-    pub epoch: u64,
-    /// The word.
-    pub word: Word,
-    /// Calls in the speaker's window.
-    pub window_calls: u32,
-    /// Failures among them.
-    pub window_failures: u32,
-    /// Ids of calls behind it.
-    pub task_ids: Vec<TaskId>,
-}
-
-/// What became of a word.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
-    /// Whether it did what it says.
-    pub is_done: bool,
-    /// What the breaker says now; none where there is no row.
-    pub row: Option<StoredBreaker>,
-}
-
-/// What an instance says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presence {
-    /// For how long it counts as alive.
-    pub ttl: Duration,
-    /// The breakers that it has.
-    pub keys: Vec<String>,
-    /// The number that it has drawn, see [`crate::domain::fleet::electorate`].
-    pub ballot: u32,
-}
-
-/// A past transition of a shared breaker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BreakerEvent {
-    /// When, in microseconds since the Unix epoch, by the store's clock.
-    pub at_us: i64,
-    /// The epoch that it made.
-    pub epoch: u64,
-    /// The state that it left.
-    pub from: State,
-    /// The state that it entered.
-    pub to: State,
-    /// Why.
-    pub cause: Cause,
-    /// Which instance made it.
-    pub instance: String,
-    /// The numbers behind it, as JSON.
-    pub detail: serde_json::Value,
-}
-
-/// Who this process is, in rows and votes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Sidecars with the same one share breakers.
-    pub namespace: String,
-    /// The service beside it.
-    pub service: String,
-    /// The service's version; empty when unknown.
-    pub version: String,
-    /// This process start, unique.
-    pub instance: String,
-    /// The data directory's id.
-    pub journal_id: String,
-    /// For people: the host's name.
-    pub display_name: String,
-}
-
-impl Identity {
-    /// As it stands in rows.
-    pub fn origin(&self) -> Origin {
-        Origin {
-            namespace: self.namespace.clone(),
-            service: self.service.clone(),
-            version: self.version.clone(),
-            instance: self.instance.clone(),
-        }
-    }
-}
-
-/// What instances share.
-#[async_trait]
-pub trait StateStore: Send + Sync {
-    /// All breakers of the namespace that are not closed, and those whose last change was less
-    /// than `closed_within` ago. Complete: a key that is absent is closed.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error>;
-
-    /// Does what a word says, if the breaker is in the epoch that it is meant for and its guards
-    /// hold (see [`crate::domain::fleet::entry`]); a transition has its event row.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn say(&self, said: &Said) -> Result<Heard, Error>;
-
-    /// Gives an order to all instances, or lifts the one that is in force. The last one wins.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn decree(&self, decree: &Decree) -> Result<(), Error>;
-
-    /// The last transitions of a breaker, newest first.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error>;
-
-    /// Says that this instance lives; returns how many do.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn heartbeat(&self, presence: &Presence) -> Result<u32, Error>;
-
-    /// Begins to listen for hints that shared state changed. None where there are none to be had:
-    /// the store has one user, or a pooler stands in between and swallows them (found by a
-    /// self-test); then the caller polls.
-    ///
-    /// # Errors
-    /// The store is away or refuses.
-    async fn subscribe(&self) -> Result<Option<Hints>, Error>;
-}
-
-/// Hints that shared state changed: each says "look", none says what. Several may arrive as one;
-/// the channel closes when the connection is lost, and what happened meanwhile must be read.
-pub type Hints = tokio::sync::mpsc::Receiver<()>;
 
 /// Which rows are asked for. Empty means any.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -335,6 +208,44 @@ pub trait HistoryStore: Send + Sync {
         }
         Ok(sums.into_iter().collect())
     }
+
+    /// What [`HistoryStore::rollups`] finds, added up by stretches of so many minutes, counted from
+    /// the Unix epoch: one per key and stretch, at the minute in which it begins. The range is to
+    /// begin and end with a stretch.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn series(
+        &self,
+        query: &RollupQuery,
+        minutes: NonZeroU32,
+    ) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        let length = i64::from(minutes.get());
+        let mut sums: HashMap<RollupKey, Rollup> = HashMap::new();
+        for (key, rollup) in self.rollups(query).await? {
+            let key = RollupKey { minute: key.minute - key.minute.rem_euclid(length), ..key };
+            sums.entry(key).or_default().merge(&rollup);
+        }
+        Ok(sums.into_iter().collect())
+    }
+
+    /// Rows added up, where rollups do not know enough.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn sum_rows(&self, query: &RowSumsQuery) -> Result<RowSums, Error>;
+
+    /// Which of these rows, by their time and id, are there.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn known(&self, rows: &[(i64, TaskId)]) -> Result<HashSet<TaskId>, Error>;
+
+    /// Gives a row a late score. The row and the sums change together or not at all.
+    ///
+    /// # Errors
+    /// The store is away, and then both may have changed; or it refuses.
+    async fn score(&self, late: &LateScore) -> Result<Scored, Error>;
 
     /// Makes room for the days ahead, drops what is past retention and merges rollups. Safe from
     /// many instances at once.

@@ -3,19 +3,23 @@
 use std::{path::Path, sync::Arc};
 
 use super::{
-    Error, HistoryStore, Identity, StateStore,
+    Error, HistoryStore, Identity, LearningStore, StateStore, WarningStore,
     postgres::Postgres,
     sqlite::{self, Sqlite},
 };
 use crate::config;
 
-/// Both traits of one store.
+/// All traits of one store.
 #[derive(Clone)]
 pub struct Stores {
     /// What instances share.
     pub state: Arc<dyn StateStore>,
     /// What happened.
     pub history: Arc<dyn HistoryStore>,
+    /// What is learned from.
+    pub learning: Arc<dyn LearningStore>,
+    /// What was warned of.
+    pub warnings: Arc<dyn WarningStore>,
     /// What it is.
     pub kind: Kind,
     /// Which one it is, without user and password: hosts, database and schema. None for a file,
@@ -54,15 +58,24 @@ pub fn open(
 ) -> Result<Stores, Error> {
     Ok(match &database.url {
         Some(url) => {
-            let store = Arc::new(Postgres::new(url.expose(), &database.schema, identity)?);
+            let store = Arc::new(Postgres::new(url.expose(), database, identity)?);
             let place = Some(store.place());
-            Stores { state: store.clone(), history: store, kind: Kind::Postgres, place }
+            stores(store, Kind::Postgres, place)
         }
         None => {
             let store = Arc::new(Sqlite::open(data_dir, identity)?);
-            Stores { state: store.clone(), history: store, kind: Kind::Sqlite, place: None }
+            stores(store, Kind::Sqlite, None)
         }
     })
+}
+
+/// One store as all that it is.
+fn stores<S>(store: Arc<S>, kind: Kind, place: Option<String>) -> Stores
+where
+    S: StateStore + HistoryStore + LearningStore + WarningStore + 'static,
+{
+    let (state, history, learning) = (store.clone(), store.clone(), store.clone());
+    Stores { state, history, learning, warnings: store, kind, place }
 }
 
 /// Opens the store for reading its history. An embedded file that is not there is not made.

@@ -85,7 +85,7 @@ pub fn past(
 ) -> Result<Arc<dyn PastStore>, Error> {
     open::is_there(database, data_dir)?;
     Ok(match &database.url {
-        Some(url) => Arc::new(Postgres::new(url.expose(), &database.schema, identity)?),
+        Some(url) => Arc::new(Postgres::new(url.expose(), database, identity)?),
         None => Arc::new(Sqlite::open(data_dir, identity)?),
     })
 }

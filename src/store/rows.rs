@@ -7,6 +7,8 @@ use std::{fmt::Write, sync::Arc};
 
 use serde_json::{Value, json};
 
+use super::params;
+
 use crate::domain::{
     correlation::TraceId,
     learn::{
@@ -35,7 +37,7 @@ pub(super) enum Type {
 }
 
 /// The columns of `task_history`, in order.
-pub(super) const TASK_COLUMNS: [(&str, Type); 34] = [
+pub(super) const TASK_COLUMNS: [(&str, Type); 35] = [
     ("started_at", Type::Time),
     ("id", Type::Id),
     ("correlation_id", Type::Text),
@@ -70,10 +72,16 @@ pub(super) const TASK_COLUMNS: [(&str, Type); 34] = [
     ("cost", Type::Real),
     ("params", Type::Json),
     ("weight", Type::Integer),
+    ("impact_source", Type::Text),
 ];
 
+/// The names of the columns of `task_history`, in order.
+pub fn task_columns() -> impl Iterator<Item = &'static str> {
+    TASK_COLUMNS.iter().map(|(name, _)| *name)
+}
+
 /// The columns of `task_rollup`, in order. Its `resolution` has a default.
-pub(super) const ROLLUP_COLUMNS: [&str; 16] = [
+pub(super) const ROLLUP_COLUMNS: [&str; SUM_CELLS] = [
     "bucket",
     "namespace",
     "service",
@@ -88,9 +96,16 @@ pub(super) const ROLLUP_COLUMNS: [&str; 16] = [
     "duration_us",
     "request_bytes",
     "response_bytes",
+    "scored",
+    "impact_micros",
+    "priced",
+    "cost_nanos",
     "bins",
     "bin_calls",
 ];
+
+/// The cells of a row of [`ROLLUP_COLUMNS`].
+pub(super) const SUM_CELLS: usize = 20;
 
 /// One value on its way into a row of [`TASK_COLUMNS`].
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +121,8 @@ pub(super) enum Cell<'a> {
     Small(i16),
     Int(i32),
     Big(i64),
+    Real(f32),
+    Double(f64),
 }
 
 /// One value on its way into a row of [`ROLLUP_COLUMNS`].
@@ -157,10 +174,14 @@ pub(super) fn put_task<'a>(call: &'a CallRecord, who: &'a Origin, mut put: impl 
     put(call.deadline_ms.map_or(Cell::Null, big));
     put(big(call.request_bytes));
     put(big(call.response_bytes));
-    put(Cell::Null);
-    put(Cell::Null);
-    put(Cell::Null);
+    let captured = call.captured.as_deref();
+    let cost = captured.and_then(|known| known.cost_nano_usd);
+    let known = captured.filter(|known| !known.params.is_empty());
+    put(captured.and_then(|known| known.impact_score).map_or(Cell::Null, Cell::Real));
+    put(cost.map_or(Cell::Null, |cost| Cell::Double(params::usd(cost))));
+    put(known.map_or(Cell::Null, |known| Cell::Json(params::json(&known.params).to_string())));
     put(Cell::Int(i32::try_from(call.weight).unwrap_or(i32::MAX)));
+    put(Cell::Null);
 }
 
 /// The attempts as JSON; nothing when there was one at the call's own upstream, for the row itself
@@ -185,7 +206,7 @@ fn attempt_log(attempts: &[Attempt], upstream: &str) -> Cell<'static> {
 pub(super) fn rollup_cells<'a>(
     (key, rollup): &'a (RollupKey, Rollup),
     who: &'a Origin,
-) -> [SumCell<'a>; 16] {
+) -> [SumCell<'a>; SUM_CELLS] {
     let service = if key.service.is_empty() { &who.service } else { &*key.service };
     let texts: [&str; 7] = [
         &who.namespace,
@@ -204,7 +225,7 @@ pub(super) fn sum_cells<'a>(
     bucket_us: i64,
     texts: [&'a str; 7],
     sum: &Rollup,
-) -> [SumCell<'a>; 16] {
+) -> [SumCell<'a>; SUM_CELLS] {
     let [namespace, service, upstream, domain, action, outcome, reason] = texts.map(SumCell::Text);
     let (bins, calls) = sum.durations.bins().map(|(bin, calls)| (bin, signed(calls))).unzip();
     [
@@ -222,6 +243,10 @@ pub(super) fn sum_cells<'a>(
         SumCell::Big(signed(sum.duration_us)),
         SumCell::Big(signed(sum.request_bytes)),
         SumCell::Big(signed(sum.response_bytes)),
+        SumCell::Big(signed(sum.scored)),
+        SumCell::Big(sum.impact_micros),
+        SumCell::Big(signed(sum.priced)),
+        SumCell::Big(signed(sum.cost_nanos)),
         SumCell::Smalls(bins),
         SumCell::Bigs(calls),
     ]
@@ -230,8 +255,8 @@ pub(super) fn sum_cells<'a>(
 /// The texts of a rollup's row: service, upstream, domain, action, outcome and reason.
 pub(super) type RollupTexts<'a> = [&'a str; 6];
 
-/// The numbers of a rollup's row, from `calls` to `response_bytes`.
-pub(super) type RollupCounts = [i64; 6];
+/// The numbers of a rollup's row, from `calls` to `cost_nanos`.
+pub(super) type RollupCounts = [i64; 10];
 
 /// The key of a rollup's row. None for an outcome that a newer version has made up; a reason that
 /// is not known is dropped.
@@ -250,8 +275,19 @@ pub(super) fn rollup_key(bucket_us: i64, texts: RollupTexts<'_>) -> Option<Rollu
 
 /// The rollup of a row.
 pub(super) fn rollup_of(counts: RollupCounts, bins: &[i16], bin_calls: &[i64]) -> Rollup {
-    let [count, stored, attempts, duration_us, request_bytes, response_bytes] =
-        counts.map(unsigned);
+    let [_, _, _, _, _, _, _, impact_micros, _, _] = counts;
+    let [
+        count,
+        stored,
+        attempts,
+        duration_us,
+        request_bytes,
+        response_bytes,
+        scored,
+        _,
+        priced,
+        cost,
+    ] = counts.map(unsigned);
     let calls = bin_calls.iter().copied().map(unsigned);
     Rollup {
         count,
@@ -260,6 +296,10 @@ pub(super) fn rollup_of(counts: RollupCounts, bins: &[i16], bin_calls: &[i64]) -
         duration_us,
         request_bytes,
         response_bytes,
+        scored,
+        impact_micros,
+        priced,
+        cost_nanos: cost,
         durations: Histogram::from_bins(bins.iter().copied().zip(calls)),
     }
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Said;
+use super::{Said, decree::signed};
 use crate::domain::{
     breaker::{Cause, State},
     fleet::word::{Opening, Word},
+    order::Signature,
 };
 
 impl Said {
@@ -18,7 +19,20 @@ impl Said {
         if let Some(opening) = self.opening() {
             put_opening(&mut detail, opening);
         }
+        if let Some(Signature { by, reason }) = &self.signature {
+            let numbers = std::mem::replace(&mut detail, signed("reset", by, reason));
+            detail["windowCalls"] = numbers["windowCalls"].clone();
+            detail["windowFailures"] = numbers["windowFailures"].clone();
+        }
+        if let Word::Restore(known) = &self.word {
+            detail["restored"] = known.shared.epoch.into();
+        }
         detail
+    }
+
+    /// The calls behind it, as JSON.
+    pub(super) fn calls(&self) -> Value {
+        self.task_ids.iter().map(|id| Value::from(id.to_string())).collect()
     }
 
     /// Whether it moves the breaker.
@@ -40,6 +54,8 @@ impl Said {
     pub(super) const fn leads_to(&self) -> Option<(State, Cause)> {
         Some(match &self.word {
             Word::Suspect { .. } | Word::Vote(_) | Word::Renew { .. } => return None,
+            // Where it leads is for the store to say.
+            Word::Restore(_) => return None,
             // The cause is that of the round.
             Word::Trip { .. } => (State::Open, Cause::Fleet),
             Word::Acquire { .. } => (State::HalfOpen, Cause::OpenTimeOver),

@@ -1,18 +1,13 @@
-//! `/metrics`: everything that is counted, in OpenMetrics text.
+//! `/metrics`: everything that is counted.
 //!
-//! Numbers live where they are counted; a scrape asks the [`Source`]s. Labels take their values
-//! from the configuration and from fixed vocabularies only, never from a call.
+//! Numbers live where they are counted; a scrape asks the [`Source`]s and [`super::exposition`]
+//! writes down what they say. Labels take their values from the configuration and from fixed
+//! vocabularies only, never from a call.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text::encode},
-    metrics::MetricType,
-    registry::Registry,
-};
-
-use super::traffic::{BUCKETS_US, Traffic};
+use super::exposition::{Format, write};
+use crate::domain::correlation::TraceId;
 
 /// Something that has numbers to tell.
 pub trait Source: fmt::Debug + Send + Sync + 'static {
@@ -25,173 +20,99 @@ pub trait Source: fmt::Debug + Send + Sync + 'static {
 pub struct Family {
     /// The name, without the `_total` that counters get.
     pub name: &'static str,
-    /// What it says.
+    /// What it says, without a stop.
     pub help: &'static str,
-    /// Whether it only grows.
+    /// What kind of number it is.
     pub kind: Kind,
     /// The samples, one per set of labels.
     pub samples: Vec<Sample>,
 }
 
-/// Whether a number only grows.
+/// What kind of number a family holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Only grows.
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts by size.
+    Histogram,
 }
 
-/// One number.
+/// The labels of a sample.
+pub type Labels = Vec<(&'static str, Cow<'static, str>)>;
+
+/// One number, or one histogram.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// Its labels.
-    pub labels: Vec<(&'static str, String)>,
+    pub labels: Labels,
     /// Its value.
-    pub value: f64,
+    pub value: Value,
+}
+
+/// What a sample is worth.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// A counter's or gauge's.
+    Number(f64),
+    /// A histogram's.
+    Histogram(Box<Durations>),
+}
+
+/// Durations by size.
+#[derive(Debug, Clone)]
+pub struct Durations {
+    /// Upper bounds in microseconds.
+    pub bounds_us: &'static [u64],
+    /// Counts by bucket, the last one beyond all bounds.
+    pub buckets: Vec<u64>,
+    /// The sum of the durations, in microseconds.
+    pub sum_us: u64,
+    /// A call that is in the bucket, where one is known.
+    pub exemplars: Vec<Option<Exemplar>>,
+}
+
+/// A call that a number stands for, among others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exemplar {
+    /// Its trace.
+    pub trace_id: TraceId,
+    /// Its duration.
+    pub duration_us: u64,
+    /// When it ended, in microseconds since the Unix epoch.
+    pub at_us: i64,
+}
+
+impl Sample {
+    /// A number with these labels.
+    pub const fn new(labels: Labels, value: f64) -> Self {
+        Self { labels, value: Value::Number(value) }
+    }
 }
 
 impl Family {
     /// A family of one sample without labels.
     pub fn single(name: &'static str, help: &'static str, kind: Kind, value: f64) -> Self {
-        Self { name, help, kind, samples: vec![Sample { labels: Vec::new(), value }] }
+        Self { name, help, kind, samples: vec![Sample::new(Labels::new(), value)] }
     }
 }
 
 /// All sources.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    registry: Registry,
+    sources: Vec<Box<dyn Source>>,
 }
 
 impl Metrics {
     /// Adds a source.
     pub fn add(&mut self, source: impl Source) {
-        self.registry.register_collector(Box::new(Plain(source)));
-    }
-
-    /// Adds the traffic of the upstreams.
-    pub fn add_traffic(&mut self, upstreams: Vec<(Arc<str>, Arc<Traffic>)>) {
-        self.registry.register_collector(Box::new(Durations(upstreams)));
+        self.sources.push(Box::new(source));
     }
 
     /// The text of a scrape.
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String cannot fail; a source that broke the format would show in the tests.
-        if encode(&mut text, &self.registry).is_err() {
-            text.clear();
-        }
-        text
-    }
-}
-
-#[derive(Debug)]
-struct Plain<S>(S);
-
-impl<S: Source> Collector for Plain<S> {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for family in self.0.families() {
-            let kind = match family.kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-            };
-            let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
-            for sample in &family.samples {
-                if sample.labels.is_empty() {
-                    sample.encode(&mut metric, family.kind)?;
-                } else {
-                    sample.encode(&mut metric.encode_family(&sample.labels)?, family.kind)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Sample {
-    fn encode(&self, series: &mut MetricEncoder<'_>, kind: Kind) -> fmt::Result {
-        match kind {
-            Kind::Counter => series.encode_counter::<NoLabelSet, _, u64>(&self.value, None),
-            Kind::Gauge => series.encode_gauge(&self.value),
-        }
-    }
-}
-
-/// `http.client.request.duration` of OpenTelemetry's conventions, by upstream.
-#[derive(Debug)]
-struct Durations(Vec<(Arc<str>, Arc<Traffic>)>);
-
-impl Collector for Durations {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut metric = encoder.encode_descriptor(
-            "http_client_request_duration_seconds",
-            "Duration of calls through Fusebox, to the end of the response body",
-            None,
-            MetricType::Histogram,
-        )?;
-        for (upstream, traffic) in &self.0 {
-            for series in traffic.series() {
-                let status = series.status.map(|status| status.to_string()).unwrap_or_default();
-                let labels = [
-                    ("upstream", &**upstream),
-                    (
-                        "http_request_method",
-                        series.method.as_ref().map_or("_OTHER", http::Method::as_str),
-                    ),
-                    ("http_response_status_code", &status),
-                    ("error_type", series.reason.map_or("", |reason| reason.as_str())),
-                ];
-                let bounds = BUCKETS_US.iter().map(|&us| seconds(us)).chain([f64::MAX]);
-                let buckets: Vec<(f64, u64)> = bounds.zip(series.buckets).collect();
-                let count = series.buckets.iter().sum();
-                metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
-                    seconds(series.sum_us),
-                    count,
-                    &buckets,
-                    None,
-                )?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "microseconds stay far below 2^52")]
-fn seconds(us: u64) -> f64 {
-    us as f64 / 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Family, Kind, Metrics, Sample, Source};
-
-    #[derive(Debug)]
-    struct Two;
-
-    impl Source for Two {
-        fn families(&self) -> Vec<Family> {
-            let labels = vec![("upstream", "a\"b".to_owned())];
-            let calls = Sample { labels, value: 3.0 };
-            vec![
-                Family {
-                    name: "fusebox_calls",
-                    help: "Calls",
-                    kind: Kind::Counter,
-                    samples: vec![calls],
-                },
-                Family::single("fusebox_store_up", "Whether the store answers", Kind::Gauge, 1.0),
-            ]
-        }
-    }
-
-    #[test]
-    fn a_scrape_shows_every_family_in_openmetrics() {
-        let mut metrics = Metrics::default();
-        metrics.add(Two);
-        let text = metrics.encode();
-        assert!(text.contains("fusebox_calls_total{upstream=\"a\\\"b\"} 3.0"), "{text}");
-        assert!(text.contains("fusebox_store_up 1.0\n"), "{text}");
-        assert!(text.ends_with("# EOF\n"), "{text}");
+    pub fn encode(&self, format: Format) -> String {
+        let families = self.sources.iter().flat_map(|source| source.families());
+        write(families, format)
     }
 }

@@ -17,7 +17,7 @@ use super::{
     roots::{self, SystemRoots},
     watch::{Renew, Renewed, Watched},
 };
-use crate::config::{Endpoint, Upstream, UpstreamTls};
+use crate::config::{Endpoint, Traces, Upstream, UpstreamTls};
 
 pub use tokio_rustls::client::TlsStream as ClientStream;
 
@@ -64,19 +64,48 @@ impl ClientTls {
         system: &SystemRoots,
     ) -> Result<(Self, Watched), Faults> {
         let place = format!("upstreams.{}.tls", upstream.name);
-        let settings = upstream.tls.clone();
+        Self::read(place, upstream.tls.clone(), &upstream.endpoints, system)
+    }
+
+    /// Reads those of the collector of traces.
+    pub(super) fn of_collector(
+        traces: &Traces,
+        system: &SystemRoots,
+    ) -> Result<(Self, Watched), Faults> {
+        let settings = UpstreamTls { ca: traces.ca.clone(), ..UpstreamTls::default() };
+        let endpoints = std::slice::from_ref(&traces.collector.endpoint);
+        Self::read("telemetry.traces".to_owned(), settings, endpoints, system)
+    }
+
+    fn read(
+        place: String,
+        settings: UpstreamTls,
+        endpoints: &[Endpoint],
+        system: &SystemRoots,
+    ) -> Result<(Self, Watched), Faults> {
         let trusted = match &settings.ca {
             Some(file) => Ok(Trusted::File(file.clone())),
             None => system.get().map(Trusted::System),
         };
         let trusted = trusted.map_err(|cause| Fault::new(&place, "ca", cause).into());
-        let names = check_names(&place, upstream);
+        let names = check_names(&place, &settings, endpoints);
         let (trusted, ()) = Faults::both(trusted, names)?;
         let identity = settings.identity.iter().flat_map(|files| [&files.certificate, &files.key]);
         let watch = Watched::begin(identity.chain(&settings.ca).cloned().collect());
         let current = ArcSwap::from_pointee(Made::new(&place, &settings, &trusted)?);
         let client = Arc::new(Client { place, settings, trusted, current });
         Ok((Self(Arc::clone(&client)), watch.of(client)))
+    }
+
+    /// Whether these are its settings, and it can be asked for the names of all endpoints.
+    pub(super) fn suits(&self, upstream: &Upstream) -> bool {
+        self.0.settings == upstream.tls
+            && check_names(&self.0.place, &upstream.tls, &upstream.endpoints).is_ok()
+    }
+
+    /// Whether both are one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// What a new connection is to be made with.
@@ -176,9 +205,9 @@ fn name<'a>(settings: &'a UpstreamTls, endpoint: &'a Endpoint) -> &'a str {
     written.unwrap_or_else(|| endpoint.host_name()).trim_matches(['[', ']'])
 }
 
-fn check_names(place: &str, upstream: &Upstream) -> Result<(), Faults> {
-    let endpoints = upstream.endpoints.iter().filter(|endpoint| endpoint.is_tls());
-    let mut names = endpoints.map(|endpoint| name(&upstream.tls, endpoint));
+fn check_names(place: &str, settings: &UpstreamTls, endpoints: &[Endpoint]) -> Result<(), Faults> {
+    let endpoints = endpoints.iter().filter(|endpoint| endpoint.is_tls());
+    let mut names = endpoints.map(|endpoint| name(settings, endpoint));
     match names.find(|name| ServerName::try_from(*name).is_err()) {
         Some(name) => Err(Fault::new(place, "server_name", Cause::Name(name.to_owned())).into()),
         None => Ok(()),

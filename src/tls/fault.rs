@@ -78,7 +78,12 @@ impl Faults {
         self.0.iter()
     }
 
-    pub(super) fn extend(&mut self, more: Self) {
+    /// The value; none where there are faults, which are kept.
+    pub(super) fn take<T>(&mut self, made: Result<T, Self>) -> Option<T> {
+        made.map_err(|more| self.extend(more)).ok()
+    }
+
+    fn extend(&mut self, more: Self) {
         self.0.extend(more.0);
     }
 

@@ -55,6 +55,11 @@ impl ServerTls {
         Ok((Self(Arc::clone(&server)), watch.of(server)))
     }
 
+    /// Whether these are its settings.
+    pub(super) fn suits(&self, settings: &ListenerTls) -> bool {
+        self.0.settings == *settings
+    }
+
     /// What a new connection is to be accepted with.
     pub fn config(&self, alpn: Alpn) -> Arc<ServerConfig> {
         self.0.current.load().configs.get(alpn)

@@ -9,7 +9,7 @@ use std::{
 /// What changes with a file's content: written in place, renamed over, or behind a link that now
 /// leads elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     length: u64,
@@ -21,7 +21,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// The stamp of a file, at the end of all links. None when there is none.
-    fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn of(path: &Path) -> Option<Self> {
         path.metadata().ok().as_ref().map(Self::from)
     }
 

@@ -4,7 +4,12 @@
 //! system miss: mounted volumes, and links several steps away that are swapped, as Kubernetes and
 //! certbot do. A new file that cannot be used leaves everything as it was, and is told once.
 
-use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{task::spawn_blocking, time::MissedTickBehavior};
@@ -20,10 +25,18 @@ pub(super) trait Renew: Send + Sync {
     fn renew(&self) -> Result<Renewed, Faults>;
 }
 
-/// Some files, and what was made of them.
+/// Some files, and what was made of them. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Watched {
-    files: Files,
+    /// Locked while they are looked at, which only watchers do, on threads that may wait.
+    files: Arc<Mutex<Files>>,
     made: Arc<dyn Renew>,
+}
+
+impl std::fmt::Debug for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
 }
 
 /// Files as they were before they were read.
@@ -38,12 +51,16 @@ impl Watched {
         let seen = Stamp::all(&paths);
         Files { paths, seen }
     }
+
+    fn files(&self) -> std::sync::MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Files {
     /// What was made of them.
     pub(super) fn of(self, made: Arc<dyn Renew>) -> Watched {
-        Watched { files: self, made }
+        Watched { files: Arc::new(Mutex::new(self)), made }
     }
 
     /// Whether one of them is not as it was.
@@ -85,7 +102,7 @@ impl std::fmt::Debug for Watcher {
 
 impl Watcher {
     pub(super) fn new(mut watched: Vec<Watched>) -> Self {
-        watched.retain(|one| !one.files.paths.is_empty());
+        watched.retain(|one| !one.files().paths.is_empty());
         Self(watched)
     }
 
@@ -118,7 +135,7 @@ impl Watcher {
 
     /// Looks at all files once.
     pub fn look(&mut self) -> Vec<News> {
-        let changed = self.0.iter_mut().filter_map(|one| one.files.have_changed().then_some(one));
+        let changed = self.0.iter().filter(|one| one.files().have_changed());
         let renewed = changed.map(|one| match one.made.renew() {
             Ok(renewed) => News::Renewed(renewed),
             Err(faults) => News::Kept(faults),

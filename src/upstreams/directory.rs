@@ -33,7 +33,7 @@ struct Entry {
     found: Found,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Found {
     /// The name was not resolved yet.
     NotYet,
@@ -64,6 +64,23 @@ impl Directory {
             Entry { endpoint, doubt, found }
         };
         Self { entries: endpoints.map(entry).collect(), born }
+    }
+
+    /// Takes over what is known of endpoints that are in both.
+    pub(super) fn inherit(&mut self, before: &Self) {
+        for entry in &mut self.entries {
+            let same = before.entries.iter().find(|other| other.endpoint == entry.endpoint);
+            if let Some(same) = same {
+                // Hosts know their endpoint by its address.
+                entry.endpoint = Arc::clone(&same.endpoint);
+                entry.found = same.found.clone();
+            }
+        }
+    }
+
+    /// Whether these are its endpoints.
+    pub(super) fn is_of(&self, endpoints: &[Endpoint]) -> bool {
+        self.entries.iter().map(|entry| &*entry.endpoint).eq(endpoints)
     }
 
     /// A name has these addresses now. Whether that changes the hosts.

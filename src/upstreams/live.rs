@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -49,21 +49,28 @@ pub struct Live {
     pub(super) connections: Arc<Gate<Kept>>,
     pub(super) hunger: watch::Sender<()>,
     retries: AtomicU32,
+    /// How long the first byte is to be waited for at least, in microseconds.
+    least_wait_us: AtomicU64,
     /// Held while it is decided whether there is room for one more ejection.
     ejecting: Mutex<()>,
     ejections: AtomicU64,
 }
 
 impl Live {
-    /// An upstream of which nothing was asked yet. `doubts` are for its endpoints, in their order.
+    /// An upstream of which no more was asked than of the one `before` it. `doubts` are for its
+    /// endpoints, in their order.
     pub(super) fn new(
         settings: &Upstream,
         doubts: Vec<Option<Arc<Notify>>>,
-        hunger: watch::Sender<()>,
-        now: Instant,
+        (hunger, now): (watch::Sender<()>, Instant),
+        before: Option<&Self>,
     ) -> Arc<Self> {
         let limits = settings.limits;
-        let directory = Directory::new(settings.endpoints.iter().cloned().zip(doubts), now);
+        let mut directory = Directory::new(settings.endpoints.iter().cloned().zip(doubts), now);
+        if let Some(before) = before {
+            directory.inherit(&before.directory());
+        }
+        let least_wait_us = before.map_or(0, |live| live.least_wait_us.load(Ordering::Relaxed));
         let hosts = Hosts { generation: 0, list: directory.hosts() };
         Arc::new(Self {
             name: Arc::clone(&settings.name),
@@ -78,14 +85,34 @@ impl Live {
             connections: Gate::new(limits.connections.get(), limits.pending),
             hunger,
             retries: AtomicU32::new(0),
+            least_wait_us: AtomicU64::new(least_wait_us),
             ejecting: Mutex::default(),
             ejections: AtomicU64::new(0),
         })
     }
 
+    /// Whether these settings make no other upstream of it.
+    pub(super) fn suits(&self, settings: &Upstream) -> bool {
+        self.limits == settings.limits
+            && self.retry == settings.retry
+            && self.ejection == settings.ejection
+            && self.directory().is_of(&settings.endpoints)
+    }
+
     /// The upstream's name.
     pub const fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// How long the first byte is waited for: as configured, or longer where calls have taught so.
+    pub fn first_byte(&self, configured: Duration) -> Duration {
+        configured.max(Duration::from_micros(self.least_wait_us.load(Ordering::Relaxed)))
+    }
+
+    /// Calls have taught that the first byte is to be waited for at least so long.
+    pub fn waits_at_least(&self, wait: Duration) {
+        let wait_us = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        self.least_wait_us.store(wait_us, Ordering::Relaxed);
     }
 
     /// Which attempts are made again.

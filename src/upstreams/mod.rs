@@ -20,6 +20,7 @@ mod host;
 mod hosts;
 mod live;
 mod names;
+mod renewal;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -27,20 +28,19 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::{
     sync::{Semaphore, watch},
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{
-    clock,
-    config::{Location, Upstream},
-};
+use crate::{clock, config::Upstream};
 use names::Name;
 
 pub use connections::{ConnectionPermit, Leave};
@@ -53,11 +53,12 @@ pub use names::{Lookup, System};
 /// How soon the log tells that a host has returned.
 const TICK_EVERY: Duration = Duration::from_secs(1);
 
-/// All upstreams of a configuration, by name.
+/// All upstreams of a configuration, by name. The configuration may be renewed.
 #[derive(Debug)]
 pub struct Upstreams {
-    lives: BTreeMap<Arc<str>, Arc<Live>>,
-    names: Vec<Name>,
+    lives: ArcSwap<BTreeMap<Arc<str>, Arc<Live>>>,
+    /// The names that are resolved; a new value has all of them resolved anew.
+    names: watch::Sender<Arc<Vec<Name>>>,
     hunger: watch::Sender<()>,
 }
 
@@ -67,38 +68,32 @@ impl Upstreams {
         upstreams: impl IntoIterator<Item = &'a Arc<Upstream>>,
         now: Instant,
     ) -> Arc<Self> {
-        let (hunger, _) = watch::channel(());
-        let mut names: BTreeMap<(&str, u16), Name> = BTreeMap::new();
-        let mut lives = BTreeMap::new();
-        for upstream in upstreams {
-            let keys = upstream.endpoints.iter().map(|endpoint| match &endpoint.location {
-                Location::Name(host, port) => Some((host.as_str(), *port)),
-                Location::Address(_) | Location::Unix(_) => None,
-            });
-            let mut name_of = |(host, port)| {
-                let name = names.entry((host, port)).or_insert_with(|| Name::new(host, port));
-                Arc::clone(name.doubt())
-            };
-            let doubts = keys.clone().map(|key| key.map(&mut name_of)).collect();
-            let live = Live::new(upstream, doubts, hunger.clone(), now);
-            for (endpoint, key) in keys.enumerate() {
-                if let Some(name) = key.and_then(|key| names.get_mut(&key)) {
-                    name.add(&live, endpoint, upstream.dns_refresh);
-                }
-            }
-            lives.insert(Arc::clone(&upstream.name), live);
+        let ((hunger, _), (names, _)) = (watch::channel(()), watch::channel(Arc::default()));
+        let all = Self { lives: ArcSwap::default(), names, hunger };
+        all.renew(upstreams, now);
+        Arc::new(all)
+    }
+
+    /// From now on these are the upstreams. One whose endpoints and limits are as before stays; of
+    /// another, hosts stay that were known.
+    pub fn renew<'a>(&self, upstreams: impl IntoIterator<Item = &'a Arc<Upstream>>, now: Instant) {
+        let (before, names) = (self.lives.load_full(), Arc::clone(&self.names.borrow()));
+        let renewed = renewal::renewed(upstreams, &before, &names, (&self.hunger, now));
+        self.lives.store(Arc::new(renewed.lives));
+        if renewed.names != *names {
+            self.names.send_replace(Arc::new(renewed.names));
         }
-        Arc::new(Self { lives, names: names.into_values().collect(), hunger })
     }
 
     /// The upstream of this name.
-    pub fn of(&self, name: &str) -> Option<&Arc<Live>> {
-        self.lives.get(name)
+    pub fn of(&self, name: &str) -> Option<Arc<Live>> {
+        self.lives.load().get(name).map(Arc::clone)
     }
 
-    /// All upstreams, by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Live>> {
-        self.lives.values()
+    /// All upstreams that there are now, by name.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Live>> + use<> {
+        let lives: Vec<_> = self.lives.load().values().map(Arc::clone).collect();
+        lives.into_iter()
     }
 
     /// Tells a thread when it should close idle connections, see [`Live::is_hungry`].
@@ -108,22 +103,33 @@ impl Upstreams {
 
     /// Resolves names and tells of hosts that returned, until `stop`.
     pub async fn run(&self, lookup: &impl Lookup, stop: impl Future<Output = ()>) {
-        let room = Semaphore::new(names::AT_A_TIME);
-        let fresh = join_all(self.names.iter().map(|name| name.keep_fresh(lookup, &room)));
         tokio::select! {
             () = stop => {}
-            _ = fresh, if !self.names.is_empty() => {}
-            () = self.let_time_pass() => {}
+            never = self.resolve(lookup) => match never {},
+            never = self.let_time_pass() => match never {},
         }
     }
 
-    async fn let_time_pass(&self) {
+    async fn resolve(&self, lookup: &impl Lookup) -> Infallible {
+        let (room, mut renewed) = (Semaphore::new(names::AT_A_TIME), self.names.subscribe());
+        loop {
+            let names = Arc::clone(&renewed.borrow_and_update());
+            let fresh = join_all(names.iter().map(|name| name.keep_fresh(lookup, &room)));
+            tokio::select! {
+                _ = fresh, if !names.is_empty() => {}
+                // The sender is held here.
+                _renewed = renewed.changed() => {}
+            }
+        }
+    }
+
+    async fn let_time_pass(&self) -> Infallible {
         let mut every = interval(TICK_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             every.tick().await;
             let now = clock::now();
-            self.lives.values().for_each(|live| live.tick(now));
+            self.iter().for_each(|live| live.tick(now));
         }
     }
 }

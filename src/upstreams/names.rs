@@ -7,7 +7,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -65,6 +68,21 @@ pub(super) struct Name {
     users: Vec<User>,
     /// Woken when its addresses may be out of date.
     doubt: Arc<Notify>,
+    /// Whether it did not resolve when it was last looked up, which has been told.
+    is_failing: Arc<AtomicBool>,
+}
+
+/// Two are the same when they are looked up for the same endpoints, and as often.
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = |(one, two): (&User, &User)| {
+            Arc::ptr_eq(&one.live, &two.live) && one.endpoint == two.endpoint
+        };
+        Arc::ptr_eq(&self.doubt, &other.doubt)
+            && self.refresh == other.refresh
+            && self.users.len() == other.users.len()
+            && self.users.iter().zip(&other.users).all(is_same)
+    }
 }
 
 /// An endpoint that is at the name.
@@ -76,9 +94,14 @@ struct User {
 }
 
 impl Name {
-    pub(super) fn new(host: &str, port: u16) -> Self {
-        let (host, doubt) = (host.to_owned(), Arc::default());
-        Self { host, port, refresh: Duration::MAX, users: Vec::new(), doubt }
+    /// One without users. What is known of it stays: hosts keep the means to call its addresses into
+    /// doubt, and a failure that has been told is not told again.
+    pub(super) fn of(host: &str, port: u16, known: &[Self]) -> Self {
+        let same = known.iter().find(|name| (name.host.as_str(), name.port) == (host, port));
+        let known = same.map(|name| (Arc::clone(&name.doubt), Arc::clone(&name.is_failing)));
+        let (doubt, is_failing) = known.unwrap_or_default();
+        let host = host.to_owned();
+        Self { host, port, refresh: Duration::MAX, users: Vec::new(), doubt, is_failing }
     }
 
     pub(super) const fn doubt(&self) -> &Arc<Notify> {
@@ -93,20 +116,17 @@ impl Name {
     /// Resolves it for as long as it is polled.
     pub(super) async fn keep_fresh(&self, lookup: &impl Lookup, room: &Semaphore) {
         let mut backoff = Backoff::new(APART.min(self.refresh), self.refresh);
-        let mut is_failing = false;
         loop {
             let answer = self.ask(lookup, room).await;
             let asked = clock::now();
             let wait = match answer {
                 Ok(addresses) => {
-                    self.resolved(&addresses, is_failing);
-                    is_failing = false;
+                    self.resolved(&addresses);
                     backoff.reset();
                     spread(self.refresh, JITTER, fastrand::u64(..))
                 }
                 Err(error) => {
-                    self.failed(&error, is_failing);
-                    is_failing = true;
+                    self.failed(&error);
                     backoff.next(fastrand::u64(..))
                 }
             };
@@ -125,22 +145,22 @@ impl Name {
         Ok(addresses)
     }
 
-    fn resolved(&self, addresses: &[SocketAddr], was_failing: bool) {
+    fn resolved(&self, addresses: &[SocketAddr]) {
         for User { live, endpoint } in &self.users {
             live.change(|directory| directory.resolved(*endpoint, addresses));
         }
-        if was_failing {
+        if self.is_failing.swap(false, Relaxed) {
             let (name, addresses) = (&*self.host, addresses.len());
             tracing::info!(name, addresses, "the name resolves again");
         }
     }
 
-    fn failed(&self, error: &io::Error, was_failing: bool) {
+    fn failed(&self, error: &io::Error) {
         let reason = Reason::of_lookup(error);
         for User { live, endpoint } in &self.users {
             live.change(|directory| directory.failed(*endpoint, reason));
         }
-        if !was_failing {
+        if !self.is_failing.swap(true, Relaxed) {
             let error = error as &dyn std::error::Error;
             tracing::warn!(
                 name = &*self.host,

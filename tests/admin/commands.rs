@@ -25,7 +25,7 @@ fn client(address: Address, token: Option<&str>) -> Client {
 
 async fn check(client: &Client, probe: Probe) -> Result<String, Exit> {
     let mut out = Vec::new();
-    healthcheck::run(client, probe, &mut out).await.map_err(|error| error.exit())?;
+    healthcheck::run(client, probe, false, &mut out).await.map_err(|error| error.exit())?;
     Ok(String::from_utf8(out).expect("text"))
 }
 
@@ -37,7 +37,7 @@ async fn a_health_check_says_alive_not_ready_or_unreachable() {
     assert_eq!(check(&client, Probe::Live).await, Ok("live\n".to_owned()));
     assert_eq!(check(&client, Probe::Ready).await, Err(Exit::Unhealthy));
     let mut out = Vec::new();
-    let error = healthcheck::run(&client, Probe::Ready, &mut out).await.unwrap_err();
+    let error = healthcheck::run(&client, Probe::Ready, false, &mut out).await.unwrap_err();
     assert_eq!(error.to_string(), "unhealthy: not ready: draining");
     port.finish().await;
     assert_eq!(check(&client, Probe::Live).await, Err(Exit::Unreachable), "nobody listens now");
@@ -75,7 +75,7 @@ async fn status_prints_a_line_for_each_breaker() {
     status::run(&client, false, &mut out).await.unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("orders (production) on ip-10-0-3-7, Fusebox 0.1.0, up 1h 2m\n"));
-    assert!(text.contains("store      postgres, listen, 3 instance(s)\n"), "{text}");
+    assert!(text.contains("store      postgres, listen, 3 instances\n"), "{text}");
     assert!(text.contains("rows       120345 written, 41 waiting, 0 lost\n"), "{text}");
     let payments = text.lines().find(|line| line.starts_with("payments ")).unwrap();
     let words: Vec<_> = payments.split_whitespace().collect();

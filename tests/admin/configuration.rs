@@ -11,13 +11,18 @@ use fusebox::{
     domain::{
         breaker::{Mode, Policy},
         fallback::{Occasion, Occasions},
+        learn::contrast::Goal,
         route::Match,
+        sampling::{Sampler, Share},
+        units::Percent,
     },
 };
 use http::{HeaderValue, StatusCode, Uri, header};
 
 pub(crate) const DATABASE_PASSWORD: &str = "hunter2-database";
 pub(crate) const HEADER_SECRET: &str = "hunter2-header";
+
+const OBJECTIVE: Percent = Percent::from_basis_points(9_990).expect("it is a share");
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,6 +34,12 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
         namespace: "production".to_owned(),
         environment: "production".to_owned(),
         version: "1.4.2".to_owned(),
+        instance: config::Instance {
+            machine: "orders-3".to_owned(),
+            name: "orders-3".to_owned(),
+            host: "ip-10-0-3-7".to_owned(),
+            zone: Some("eu-west-1b".to_owned()),
+        },
         workers: config::Workers::Auto,
         admin: config::Admin {
             listen: ([127, 0, 0, 1], 9901).into(),
@@ -40,6 +51,7 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
             url: Some(Secret::new(url)),
             schema: "public".to_owned(),
             migrate: true,
+            aws: Arc::default(),
         },
         history: config::History {
             retention: SECOND * 86_400 * 14,
@@ -47,11 +59,35 @@ pub(crate) fn configuration(token: Option<&str>) -> Config {
             sample_successes: NonZeroU32::MIN,
             refused_per_second: 100,
         },
+        warnings: config::Warnings { enabled: true, objective: OBJECTIVE },
         logs: config::Logs { calls: config::CallLines::All, file: None, level: "info".to_owned() },
+        telemetry: telemetry(),
         drain_timeout: SECOND * 25,
+        drain_quiet: SECOND * 5,
         breakers_enabled: true,
         listeners: vec![listener(&upstream.name)],
         upstreams: [(Arc::clone(&upstream.name), Arc::new(upstream))].into(),
+    }
+}
+
+fn telemetry() -> config::Telemetry {
+    let endpoint = upstream().endpoints.remove(0);
+    let path = http::uri::PathAndQuery::from_static("/v1/traces");
+    let secret = HeaderValue::from_static(HEADER_SECRET);
+    config::Telemetry {
+        emf: Some(config::Emf { namespace: "Fusebox".to_owned(), every: SECOND * 60 }),
+        traces: Some(config::Traces {
+            collector: config::Collector { endpoint, path },
+            headers: vec![(header::AUTHORIZATION, secret)],
+            ca: None,
+            compression: config::Compression::Gzip,
+            timeout: SECOND * 10,
+            sampler: Sampler { is_parent_based: true, share: Share::ALL },
+            queue: 2_048,
+            batch: 512,
+            every: SECOND * 5,
+            resource: Vec::new(),
+        }),
     }
 }
 
@@ -93,6 +129,10 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
             }),
             domain: "payments".to_owned(),
             action: "payments".to_owned(),
+            actions: None,
+            plan: None,
+            goal: Goal::Success,
+            advice_header: false,
         }],
     }
 }
@@ -108,6 +148,7 @@ fn upstream() -> config::Upstream {
         }],
         protocol: config::Protocol::Auto,
         tls: config::UpstreamTls::default(),
+        credentials: None,
         health_check: Some(config::HealthCheck {
             path: "/health".to_owned(),
             every: SECOND * 5,
@@ -120,6 +161,7 @@ fn upstream() -> config::Upstream {
             body_idle: SECOND * 60,
             attempt: None,
             tunnel_idle: SECOND * 60,
+            learned: config::LearnedTimeout::default(),
         },
         pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
         limits: Default::default(),

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use fusebox::{
     admin::{self, Sources, timeline::Timeline},
     config,
+    learning::{Advisor, warnings::Board},
 };
 use serde_json::Value;
 use tokio::{
@@ -15,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::sample::Sample;
+use crate::{learning::waits, sample::Sample};
 
 /// Everything in these tests is over long before; a test that waits this long has failed.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -25,6 +26,7 @@ pub(crate) struct Port {
     pub(crate) address: SocketAddr,
     pub(crate) sample: Arc<Sample>,
     pub(crate) timeline: Arc<Timeline>,
+    pub(crate) warnings: Arc<Board>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<()>,
 }
@@ -56,19 +58,25 @@ impl Port {
             allowed_hosts: vec!["ops.example".to_owned()],
         };
         let (sample, timeline) = (Arc::new(sample), Arc::new(Timeline::default()));
+        let warnings = Arc::new(Board::new(sample.clone()));
         let sources = Sources {
             view: sample.clone(),
+            control: sample.clone(),
             breakers: Arc::clone(&sample.circuits.0),
             timeline: timeline.clone(),
             state: sample.clone(),
             history: sample.clone(),
+            intake: sample.clone(),
+            advisor: Arc::new(Advisor::new(sample.clone())),
+            warnings: warnings.clone(),
+            waits: Arc::new(waits()),
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
             admin::serve(listener, &settings, sources, shutdown).await;
         });
-        Self { address, sample, timeline, stop, served }
+        Self { address, sample, timeline, warnings, stop, served }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -134,7 +142,7 @@ impl Port {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a complete head");
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");

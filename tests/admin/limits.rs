@@ -16,7 +16,7 @@ async fn an_oversized_request_is_refused_by_what_is_too_large() {
     assert_eq!(fields.error(), (431, "headers_too_large".to_owned()));
     let target = port.get(&format!("/live?{long}")).await;
     assert_eq!(target.error(), (414, "uri_too_long".to_owned()));
-    let body = port.send("POST", "/live", &[("Content-Length", "70000")]).await;
+    let body = port.send("POST", "/live", &[("Content-Length", "600000")]).await;
     assert_eq!(body.error(), (413, "body_too_large".to_owned()));
     assert_eq!(port.get("/live").await.status, 200);
     port.finish().await;
@@ -74,6 +74,65 @@ async fn streams_are_few_so_that_probes_always_find_room() {
         stream.read_to_end(&mut rest).await.expect("ended, not cut");
         assert!(rest.ends_with(b"0\r\n\r\n"), "the last chunk says that the stream is over");
     }
+}
+
+/// The kernel gives the connection up some ten seconds after it could send no more.
+#[cfg(feature = "long-tests")]
+#[tokio::test]
+async fn a_stream_that_is_not_read_is_cut_off_and_gives_its_place_back() {
+    use std::time::Duration;
+
+    use fusebox::{
+        admin::timeline::Moment,
+        domain::breaker::{Cause, State},
+    };
+
+    use crate::sample::{NOON_US, transition};
+
+    let port = Port::open().await;
+    let mut lazy = Vec::new();
+    for _ in 0..16 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let mut stream = socket.connect(port.address).await.unwrap();
+        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        lazy.push(stream);
+    }
+    let opened = transition(State::Closed, State::Open, Cause::FailureRate);
+    let told = async {
+        loop {
+            // More than every buffer on the way holds, in less than the backlog at a time.
+            for _ in 0..200 {
+                let (name, task_ids) = ("music".into(), Vec::new());
+                port.timeline.note(Moment {
+                    name,
+                    at_us: NOON_US,
+                    transition: opened.clone(),
+                    task_ids,
+                });
+            }
+            let answer = port.try_get("/api/v1/status").await;
+            assert_eq!(answer, Some(200), "slow readers are nobody else's trouble");
+            if is_free(&port).await {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("cut off in time");
+    drop(lazy);
+    port.finish().await;
+}
+
+/// Whether a stream may be opened.
+#[cfg(feature = "long-tests")]
+async fn is_free(port: &Port) -> bool {
+    let mut stream = port.connect().await;
+    stream
+        .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .expect("sent");
+    let head = read_until(&mut stream, "\r\n\r\n").await;
+    head.starts_with("HTTP/1.1 200")
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ async fn breakers_are_keyed_by_upstream() {
     rest["since"] = Value::Null;
     let expected = json!({
         "state": "OPEN", "failureCount": 5, "scope": "fleet", "since": null,
-        "retryAfterMs": 41_300, "reason": "consecutive_failures", "failureRate": 0.1219,
+        "retryAfterMs": 41_300, "reason": "consecutive_failures",
+        "openedBy": "consecutive_failures", "failureRate": 0.1219,
         "windowCalls": 41, "mode": "auto", "order": null, "wouldRefuse": 0, "epoch": 3,
         "reporters": 3,
     });
@@ -40,13 +41,19 @@ async fn breakers_are_keyed_by_upstream() {
 async fn one_breaker_has_what_this_instance_remembers_of_it() {
     let port = Port::open().await;
     let opened = transition(State::Closed, State::Open, Cause::ConsecutiveFailures);
-    port.timeline.note(Moment { name: "payments".into(), at_us: NOON_US, transition: opened });
+    port.timeline.note(Moment {
+        name: "payments".into(),
+        at_us: NOON_US,
+        transition: opened,
+        task_ids: vec![row_id(1)],
+    });
     let data = port.get("/api/v1/circuit-breakers/payments").await.data();
     assert_eq!(data["state"], "OPEN");
     let expected = json!([{
         "at": "2026-11-22T12:00:00Z", "from": "CLOSED", "to": "OPEN",
         "cause": "consecutive_failures", "failureCount": 5, "windowCalls": 41,
         "windowFailures": 5, "openForMs": 60_000, "mode": "auto",
+        "taskIds": [row_id(1).to_string()],
     }]);
     assert_eq!(data["recentTransitions"], expected);
     let missing = port.get("/api/v1/circuit-breakers/nobody").await;
@@ -138,8 +145,10 @@ async fn statistics_are_added_up_from_rollups() {
     assert_eq!(data["averageDurationMs"], json!(18.181));
     assert!((19.0..21.0).contains(&data["p50Ms"].as_f64().unwrap()));
     let reasons = json!([
-        { "reason": "http_503", "count": 6, "share": 0.6 },
-        { "reason": "breaker_open", "count": 4, "share": 0.4 },
+        { "reason": "http_503", "count": 6, "share": 0.6, "rate": 0.015, "trend": "steady",
+            "before": { "count": 6, "share": 0.6, "rate": 0.015 } },
+        { "reason": "breaker_open", "count": 4, "share": 0.4, "rate": 0.01, "trend": "steady",
+            "before": { "count": 4, "share": 0.4, "rate": 0.01 } },
     ]);
     assert_eq!(data["commonFailureReasons"], reasons);
     assert_eq!(data["outcomes"]["refused"], 4);
@@ -163,7 +172,8 @@ async fn statistics_are_of_a_day_unless_the_question_says_otherwise() {
     assert_eq!(data["operations"], Value::Null, "one was asked for");
     assert_eq!((&data["domain"], &data["action"]), (&json!("payments"), &json!("charge")));
     let queries = port.sample.rollup_queries.lock().unwrap().clone();
-    let [query] = &queries[..] else { panic!("one question: {queries:?}") };
+    let [query, before] = &queries[..] else { panic!("two questions: {queries:?}") };
+    assert_eq!(before.to_minute, query.from_minute, "reasons are held against the day before");
     assert_eq!(query.domain.as_deref(), Some("payments"));
     let minutes = query.to_minute - query.from_minute;
     assert!((1_440..=1_442).contains(&minutes), "{minutes}");
@@ -248,7 +258,10 @@ async fn live_ready_and_metrics() {
     let port = Port::start(sample, None, "127.0.0.1:0").await;
     assert_eq!(port.get("/live").await.data(), json!({ "live": true }));
     assert_eq!(port.get("/ready").await.error(), (503, "not_ready".to_owned()));
-    let metrics = port.get("/metrics").await;
+    let plain = port.get("/metrics").await;
+    assert!(plain.head.contains("content-type: text/plain; version=0.0.4"), "{}", plain.head);
+    let accept = [("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")];
+    let metrics = port.send("GET", "/metrics", &accept).await;
     assert!(metrics.head.contains("content-type: application/openmetrics-text"));
     assert!(metrics.body.ends_with("# EOF\n"));
     port.finish().await;
@@ -267,6 +280,7 @@ async fn status_shows_the_process_at_a_glance() {
         ("/store/kind", json!("postgres")),
         ("/store/reachable", json!(true)),
         ("/store/syncMode", json!("listen")),
+        ("/store/lagMs", json!(400)),
         ("/history/written", json!(120_345)),
         ("/inFlight", json!(17)),
         ("/upstreams/inventory/callsPerSecond", json!(120.0)),
@@ -312,9 +326,10 @@ async fn events_begin_with_the_state_and_tell_of_transitions_at_once() {
     let first = read_until(&mut stream, "event: state").await;
     assert!(first.to_ascii_lowercase().contains("content-type: text/event-stream"));
     let opened = transition(State::Closed, State::Open, Cause::FailureRate);
-    port.timeline.note(Moment { name: "music".into(), at_us: NOON_US, transition: opened });
+    let (name, task_ids) = ("music".into(), Vec::new());
+    port.timeline.note(Moment { name, at_us: NOON_US, transition: opened, task_ids });
     let heard = read_until(&mut stream, "event: transition").await;
-    let then = read_until(&mut stream, "recentTransitions").await;
+    let then = read_until(&mut stream, "event: state").await;
     assert!(format!("{heard}{then}").contains(r#""name":"music""#), "{heard}{then}");
     // The stream is open still; the port must stop all the same.
     port.finish().await;

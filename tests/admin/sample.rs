@@ -1,39 +1,44 @@
 //! A made-up instance with four upstreams, one in each state, and two stores that remember what
 //! they were asked.
 
+mod history;
+
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use fusebox::{
-    admin::view::{
-        BreakerView, HistoryView, LastResult, ServiceView, StatusView, StoreView, SyncMode,
-        TrafficView, View,
+    admin::{
+        Control, Intake,
+        view::{
+            BreakerView, ConfigurationView, HistoryView, LastReload, LastResult, ServiceView,
+            StatusView, TrafficView, View,
+        },
     },
     breakers::Breakers,
     clock,
     config::{Config, Listen},
     domain::{
         breaker::{Cause, Mode, Policy, Scope, Snapshot, State, Transition},
-        learn::{
-            recent::{Counts, Recent},
-            rollup::{Rollup, RollupKey},
-        },
-        outcome::{Outcome, Reason},
-        task::TaskId,
+        explain::FleetFacts,
+        fleet::hearing::{Ballot, Faction, Hearing},
+        learn::recent::{Counts, Recent},
+        outcome::Outcome,
+        report::LateScore,
+        task::{CallRecord, TaskId},
         units::Percent,
     },
     store::{
-        Batch, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Presence, RollupQuery,
-        Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
+        BreakerEvent, Decree, Error, Heard, Hints, Presence, Roll, RollupQuery, Said, StateStore,
+        StoredBreaker, TaskQuery,
     },
+    telemetry::exposition::Format,
 };
 use serde_json::json;
 
-use crate::configuration::configuration;
+use crate::{configuration::configuration, store::store};
 
 /// See the module docs.
 #[derive(Default)]
@@ -41,9 +46,20 @@ pub(crate) struct Sample {
     pub(crate) not_ready: Option<&'static str>,
     pub(crate) store_is_away: bool,
     pub(crate) token: Option<&'static str>,
+    pub(crate) degraded: Option<&'static str>,
+    /// Why the last configuration could not be used.
+    pub(crate) refused: Option<&'static str>,
+    /// What was asked of the process as a whole.
+    pub(crate) asked: Mutex<Vec<&'static str>>,
+    /// What other instances have to do with `search`.
+    pub(crate) fleet: FleetFacts,
+    pub(crate) hearing: Hearing,
     pub(crate) circuits: Circuits,
     pub(crate) task_queries: Mutex<Vec<TaskQuery>>,
     pub(crate) rollup_queries: Mutex<Vec<RollupQuery>>,
+    pub(crate) waiting: u64,
+    pub(crate) scores: Mutex<Vec<LateScore>>,
+    pub(crate) reported: Mutex<Vec<CallRecord>>,
 }
 
 /// The time of the only stored transition and of the newest row: noon of 22 November 2026.
@@ -160,6 +176,35 @@ impl Upstream {
     }
 }
 
+impl Sample {
+    fn configuration(&self) -> ConfigurationView {
+        ConfigurationView {
+            generation: 3,
+            source: "/etc/fusebox/fusebox.yaml".to_owned(),
+            since_us: NOON_US,
+            needs_restart: vec!["workers"],
+            last: Some(LastReload {
+                at_us: NOON_US,
+                trigger: "file",
+                fault: self.refused.map(str::to_owned),
+                problems: Vec::new(),
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Control for Sample {
+    async fn reload(&self) -> ConfigurationView {
+        self.asked.lock().expect("no panic").push("reload");
+        self.configuration()
+    }
+
+    fn drain(&self) {
+        self.asked.lock().expect("no panic").push("drain");
+    }
+}
+
 impl View for Sample {
     fn breakers(&self) -> Vec<BreakerView> {
         let view = |upstream: &Upstream| BreakerView {
@@ -167,7 +212,8 @@ impl View for Sample {
             key: format!("key-of-{}", upstream.name),
             scope: Scope::Fleet,
             policy: Policy::default(),
-            fleet: None,
+            fleet: Some(self.fleet.clone()).filter(|_| upstream.name == "search"),
+            task_ids: vec![row_id(1)],
             snapshot: Snapshot {
                 state: upstream.state,
                 mode: self.steered(upstream.name).mode,
@@ -181,6 +227,8 @@ impl View for Sample {
                 since: Duration::from_secs(upstream.since_s),
                 cause: upstream.cause,
                 opened_by: upstream.cause,
+                is_opened_here: upstream.cause.is_some(),
+                reset: None,
                 failure_rate: Percent::from_basis_points(upstream.rate_bp),
                 window_calls: 41,
                 window_failures: 5,
@@ -202,6 +250,7 @@ impl View for Sample {
                 latency: Duration::from_micros(12_500),
                 failed: upstream.failing.then(|| "http_503".to_owned()),
             }),
+            warning: None,
         };
         UPSTREAMS.iter().map(view).collect()
     }
@@ -226,8 +275,14 @@ impl View for Sample {
             workers: 2,
             draining: false,
             in_flight: 17,
-            store: StoreView { kind: "postgres", fault, sync: SyncMode::Listen, instances: 3 },
-            history: HistoryView { waiting: 41, written: 120_345, ..HistoryView::default() },
+            store: store(fault),
+            history: HistoryView {
+                waiting: 41 + self.waiting,
+                written: 120_345,
+                ..HistoryView::default()
+            },
+            configuration: self.configuration(),
+            degraded: self.degraded.map(str::to_owned),
             warnings: vec!["upstreams.music: `music-2` does not resolve".to_owned()],
         }
     }
@@ -236,7 +291,7 @@ impl View for Sample {
         self.not_ready.map_or(Ok(()), |why| Err(why.to_owned()))
     }
 
-    fn metrics(&self) -> String {
+    fn metrics(&self, _: Format) -> String {
         "# TYPE fusebox_build info\nfusebox_build_info{version=\"0.1.0\"} 1\n# EOF\n".to_owned()
     }
 
@@ -268,7 +323,7 @@ impl Sample {
         self.circuits.0.of(name).expect("a circuit of each").snapshot(clock::now())
     }
 
-    fn answer<T>(&self, answer: T) -> Result<T, Error> {
+    pub(crate) fn answer<T>(&self, answer: T) -> Result<T, Error> {
         if self.store_is_away {
             return Err(Error::Unavailable("connection refused".into()));
         }
@@ -302,7 +357,24 @@ impl StateStore for Sample {
         }])
     }
 
-    async fn heartbeat(&self, _: &Presence) -> Result<u32, Error> {
+    async fn last_events(&self, limit: u32) -> Result<Vec<(String, BreakerEvent)>, Error> {
+        let events = self.events("key-of-payments", limit).await?;
+        Ok(events.into_iter().map(|event| ("key-of-payments".to_owned(), event)).collect())
+    }
+
+    async fn hearing(&self, _: &str) -> Result<Hearing, Error> {
+        self.answer(self.hearing.clone())
+    }
+
+    async fn ballots(&self, _: &str) -> Result<Vec<Ballot>, Error> {
+        unreachable!("the admin port asks for all that is known")
+    }
+
+    async fn factions(&self, _: &[String]) -> Result<Vec<Faction>, Error> {
+        unreachable!("the admin port asks for all that is known")
+    }
+
+    async fn heartbeat(&self, _: &Presence) -> Result<Roll, Error> {
         unreachable!("the admin port changes nothing")
     }
 
@@ -311,85 +383,10 @@ impl StateStore for Sample {
     }
 }
 
-#[async_trait]
-impl HistoryStore for Sample {
-    async fn write(&self, _: &Batch<'_>) -> Result<(), Error> {
-        unreachable!("the admin port changes nothing")
+impl Intake for Sample {
+    fn take(&self, rows: &[CallRecord]) {
+        self.reported.lock().expect("unpoisoned").extend_from_slice(rows);
     }
-
-    async fn cursors(&self, _: &str) -> Result<BTreeMap<u32, u64>, Error> {
-        unreachable!("the admin port asks for no cursor")
-    }
-
-    async fn tasks(&self, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {
-        self.task_queries.lock().expect("unpoisoned").push(query.clone());
-        let from = query.after.map_or(0, |(at_us, _)| (NOON_US - at_us) / 1_000_000 + 1);
-        let wanted = |row: &StoredTask| query.id.is_none_or(|id| id == row.id);
-        let limit = usize::try_from(query.limit).expect("a small limit");
-        self.answer((from..10).map(row).filter(wanted).take(limit).collect())
-    }
-
-    async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
-        self.rollup_queries.lock().expect("unpoisoned").push(query.clone());
-        self.answer(rollups())
-    }
-
-    async fn maintain(&self, _: Duration) -> Result<(), Error> {
-        unreachable!("the admin port changes nothing")
-    }
-
-    async fn ping(&self) -> Result<(), Error> {
-        self.answer(())
-    }
-}
-
-fn row(at: i64) -> StoredTask {
-    let (started_at_us, id) = (NOON_US - at * 1_000_000, row_id(at));
-    let (outcome, reason, status) = match at % 4 {
-        0 => ("refused", json!("breaker_open"), json!(503)),
-        1 => ("failure", json!("http_503"), json!(503)),
-        _ => ("success", json!(null), json!(200)),
-    };
-    let columns = vec![
-        ("started_at", json!(started_at_us)),
-        ("id", json!(id.to_string())),
-        ("correlation_id", json!(format!("req-00000000000000{at:02x}"))),
-        ("upstream", json!("payments")),
-        ("method", json!("POST")),
-        ("path", json!("/v1/charges")),
-        ("status", status),
-        ("outcome", json!(outcome)),
-        ("failure_reason", reason),
-        ("attempts", json!(1)),
-        ("duration_us", json!(12_345 + at)),
-        ("weight", json!(1)),
-    ];
-    StoredTask { columns, started_at_us, id }
-}
-
-fn rollups() -> Vec<(RollupKey, Rollup)> {
-    let of = |action: &str, reason: Option<Reason>, count: u64, each_us: u64| {
-        let key = RollupKey {
-            minute: NOON_US / 60_000_000,
-            service: Arc::from("orders"),
-            upstream: "payments".into(),
-            domain: "payments".into(),
-            action: action.into(),
-            outcome: reason.map_or(Outcome::Success, Reason::outcome),
-            reason,
-        };
-        let stored = if reason == Some(Reason::BreakerOpen) { 1 } else { count };
-        let mut rollup =
-            Rollup { count, stored, duration_us: count * each_us, ..Rollup::default() };
-        rollup.durations.record_many(each_us, count);
-        (key, rollup)
-    };
-    vec![
-        of("charge", None, 90, 10_000),
-        of("charge", Some(Reason::Http503), 6, 50_000),
-        of("charge", Some(Reason::BreakerOpen), 4, 0),
-        of("refund", None, 300, 20_000),
-    ]
 }
 
 /// When the sample's clocks started, for those who need a present.

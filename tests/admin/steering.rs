@@ -240,14 +240,34 @@ const DEED: Deed<'static> = Deed {
 async fn the_command_gives_orders_and_says_what_holds_then() {
     let port = Port::with_token("t").await;
     let mut orders = port.sample.circuits.0.orders();
+    // Somebody carries them on to the store.
+    let mut carried = port.sample.circuits.0.orders();
+    let carrying = tokio::spawn(async move {
+        while let Ok(steered) = carried.recv().await {
+            steered.circuit.is_told();
+        }
+    });
     let said = steer(&port, DEED).await.unwrap();
-    assert_eq!(said, "search: CLOSED (disabled, by ann, for 1h 30m)\n");
+    assert_eq!(
+        said,
+        "search is disabled by ann, for 1h 30m: every call passes, and nothing is counted.\n"
+    );
+    let said = steer(&port, Deed { by: None, ..DEED }).await.unwrap();
+    assert!(said.starts_with("search is disabled by somebody who gave no name, for"), "{said}");
     let deed = Deed { verb: Verb::Shadow, ttl: None, here_only: true, ..DEED };
     let said = steer(&port, deed).await.unwrap();
-    assert_eq!(said, "search: CLOSED (shadow, by ann, until it is lifted)\n");
+    assert_eq!(
+        said,
+        "search is in shadow by ann, until that is lifted: every call passes, and what would be refused is counted.\n\
+         This holds on the instance that was asked, and on no other.\n"
+    );
+    let mut out = Vec::new();
+    explain::run(&client(&port, Some("t")), "search", false, &mut out).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("ann ordered this on this instance alone"), "{text}");
     for verb in [Verb::Auto, Verb::Reset] {
         let said = steer(&port, Deed { verb, ttl: None, ..DEED }).await.unwrap();
-        assert_eq!(said, "search: CLOSED (auto)\n");
+        assert_eq!(said, "search follows its rules: it is CLOSED.\n");
     }
     for (verb, mode) in [(Verb::Open, Mode::ForcedOpen), (Verb::Close, Mode::ForcedClosed)] {
         steer(&port, Deed { verb, ..DEED }).await.unwrap();
@@ -255,7 +275,45 @@ async fn the_command_gives_orders_and_says_what_holds_then() {
     }
     let told: Vec<_> = std::iter::from_fn(|| orders.try_recv().ok()).collect();
     let reach: Vec<_> = told.iter().map(|told| told.reach).collect();
-    assert_eq!((reach[0], reach[1]), (Scope::Fleet, Scope::Instance));
+    assert_eq!((reach[0], reach[2]), (Scope::Fleet, Scope::Instance));
+    carrying.abort();
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_that_the_store_cannot_be_told_is_confirmed_as_such() {
+    let port = Port::with_token("t").await;
+    // Somebody would carry them on, and cannot.
+    let _orders = port.sample.circuits.0.orders();
+    for (verb, begins) in
+        [(Verb::Disable, "search is disabled by ann"), (Verb::Reset, "search follows")]
+    {
+        let ttl = (verb == Verb::Disable).then_some("90m");
+        let said = steer(&port, Deed { verb, ttl, ..DEED }).await.unwrap();
+        let (first, second) = said.trim_end().split_once('\n').expect("two lines");
+        assert!(first.starts_with(begins), "{first}");
+        assert_eq!(
+            second,
+            "The store does not know of it yet: this holds on the instance that was asked only, and \
+             the others are told when the store can be reached."
+        );
+    }
+    let body = json!({ "reason": "a test" }).to_string();
+    let answer = port.send_json("POST", &format!("{PATH}/open"), &body).await;
+    assert_eq!(answer.status, 401, "the answer tells nothing to those without the token");
+    port.finish().await;
+}
+
+#[tokio::test]
+async fn the_answer_says_how_far_an_order_has_got() {
+    let port = Port::open().await;
+    let _orders = port.sample.circuits.0.orders();
+    let told = post(&port, "open", &json!({ "reason": "a test" })).await.data();
+    assert_eq!((&told["reach"], &told["order"]["reach"]), (&json!("untold"), &json!("untold")));
+    assert!(told["note"].as_str().is_some_and(|note| note.contains("does not know of it yet")));
+    let told =
+        post(&port, "open", &json!({ "reason": "a test", "scope": "instance" })).await.data();
+    assert_eq!((&told["reach"], &told["order"]["reach"]), (&json!("instance"), &json!("instance")));
     port.finish().await;
 }
 
@@ -293,6 +351,7 @@ payments: OPEN
 
   The circuit is open: calls have been refused for 19s.
   5 failures in a row opened it; the rule is 5.
+  For example task 01a20320-9e18-7000-8000-000000001234.
   In 42s one call is tried; 2 successes in a row close it, a failure opens it again.
 ";
     assert_eq!(text, expected);

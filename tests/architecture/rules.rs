@@ -12,15 +12,17 @@ pub(crate) struct Layer {
 }
 
 /// `main → cli → app → {proxy, checks, fleet, history, admin} → {breakers, upstreams, store, tls,
-/// config, telemetry, clock} → domain`, and what each may not name at its own height.
-pub(crate) const LAYERS: [Layer; 15] = [
+/// aws, capture, config, telemetry, clock} → domain`, and what each may not name at its own height.
+pub(crate) const LAYERS: [Layer; 20] = [
     Layer {
         folder: "src/domain",
         never: &[
+            "aws",
             "clock",
             "config",
             "breakers",
             "upstreams",
+            "capture",
             "telemetry",
             "store",
             "tls",
@@ -28,6 +30,7 @@ pub(crate) const LAYERS: [Layer; 15] = [
             "checks",
             "fleet",
             "history",
+            "learning",
             "admin",
             "app",
             "cli",
@@ -35,13 +38,17 @@ pub(crate) const LAYERS: [Layer; 15] = [
     },
     Layer { folder: "src/clock", never: ABOVE_THE_SHELL },
     Layer { folder: "src/config", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/aws", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/aws", never: &["capture", "clock", "store", "telemetry", "tls"] },
     Layer { folder: "src/tls", never: ABOVE_THE_SHELL },
     Layer { folder: "src/tls", never: &["store", "telemetry"] },
+    Layer { folder: "src/capture", never: ABOVE_THE_SHELL },
+    Layer { folder: "src/capture", never: &["clock", "config", "store", "telemetry", "tls"] },
     Layer { folder: "src/store", never: ABOVE_THE_SHELL },
     Layer { folder: "src/telemetry", never: ABOVE_THE_SHELL },
     Layer {
         folder: "src/breakers",
-        never: &["store", "proxy", "checks", "fleet", "history", "admin", "app", "cli"],
+        never: &["store", "proxy", "checks", "fleet", "history", "learning", "admin", "app", "cli"],
     },
     Layer {
         folder: "src/upstreams",
@@ -53,21 +60,45 @@ pub(crate) const LAYERS: [Layer; 15] = [
             "checks",
             "fleet",
             "history",
+            "learning",
             "admin",
             "app",
             "cli",
         ],
     },
-    Layer { folder: "src/proxy", never: &["store", "fleet", "admin", "checks", "app", "cli"] },
-    Layer { folder: "src/checks", never: &["store", "fleet", "admin", "app", "cli"] },
-    Layer { folder: "src/fleet", never: &["proxy", "checks", "history", "admin", "app", "cli"] },
-    Layer { folder: "src/history", never: &["proxy", "checks", "fleet", "admin", "app", "cli"] },
+    Layer {
+        folder: "src/proxy",
+        never: &["aws", "store", "fleet", "learning", "admin", "checks", "app", "cli"],
+    },
+    Layer { folder: "src/checks", never: &["store", "fleet", "learning", "admin", "app", "cli"] },
+    Layer {
+        folder: "src/fleet",
+        never: &["proxy", "checks", "history", "learning", "admin", "app", "cli"],
+    },
+    Layer {
+        folder: "src/history",
+        never: &["proxy", "checks", "fleet", "learning", "admin", "app", "cli"],
+    },
+    Layer {
+        folder: "src/learning",
+        never: &["proxy", "checks", "fleet", "history", "admin", "breakers", "app", "cli"],
+    },
     Layer { folder: "src/admin", never: &["app", "cli"] },
     Layer { folder: "src/app", never: &["cli"] },
 ];
 
-const ABOVE_THE_SHELL: &[&str] =
-    &["proxy", "checks", "fleet", "history", "admin", "app", "cli", "breakers", "upstreams"];
+const ABOVE_THE_SHELL: &[&str] = &[
+    "proxy",
+    "checks",
+    "fleet",
+    "history",
+    "learning",
+    "admin",
+    "app",
+    "cli",
+    "breakers",
+    "upstreams",
+];
 
 /// A crate that only some folders may name.
 pub(crate) struct Kept {

@@ -22,10 +22,13 @@ mod peer;
 mod python;
 
 mod certificates;
+mod contract;
 mod curl;
 mod grpc;
 mod http2;
 mod nginx;
 mod node;
+mod prometheus;
 mod tls;
+mod traces;
 mod websocket;

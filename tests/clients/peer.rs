@@ -34,7 +34,12 @@ impl Finished {
 }
 
 /// Runs a program to its end; `input` is what it reads.
-pub(crate) fn run(mut command: Command, input: Vec<u8>) -> Finished {
+pub(crate) fn run(command: Command, input: Vec<u8>) -> Finished {
+    run_within(PATIENCE, command, input)
+}
+
+/// The same with a time limit of its own.
+pub(crate) fn run_within(limit: Duration, mut command: Command, input: Vec<u8>) -> Finished {
     let what = format!("{command:?} ends");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Peer(started(&mut command));
@@ -43,7 +48,7 @@ pub(crate) fn run(mut command: Command, input: Vec<u8>) -> Finished {
     let writing = std::thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &input)));
     let stdout = read_all(process.0.stdout.take().expect("it is piped"));
     let stderr = read_all(process.0.stderr.take().expect("it is piped"));
-    let status = wait_until(&what, PATIENCE, || process.0.try_wait().expect("it is our child"));
+    let status = wait_until(&what, limit, || process.0.try_wait().expect("it is our child"));
     writing.join().expect("it does not panic");
     let [stdout, stderr] = [stdout, stderr].map(|stream| stream.join().expect("it is readable"));
     Finished { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }

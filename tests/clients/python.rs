@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
 };
@@ -12,10 +12,15 @@ use crate::peer::{PATIENCE, Peer, script, started};
 /// More lines than any program here prints unread.
 const LINES: usize = 64;
 
+/// Where `tests/run` puts Python and what it needs.
+pub(crate) fn peers() -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target");
+    target.join("peers")
+}
+
 /// A script of theirs for the Python that `tests/run` sets up beside what Cargo builds.
 pub(crate) fn python(name: &str) -> Command {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target");
-    let mut command = Command::new(target.join("peers/bin/python"));
+    let mut command = Command::new(peers().join("bin/python"));
     command.arg(script(name));
     command
 }

@@ -37,7 +37,8 @@ fn report(path: &Path) -> String {
 
 #[test]
 fn every_file_gets_its_report() {
-    assert!(files().len() >= 10, "{:?}", files());
+    let broken = files().into_iter().filter(|file| !report(file).ends_with("ok\n"));
+    assert!(broken.count() >= 60, "{:?}", files());
     for file in files() {
         let (actual, expected) = (report(&file), file.with_extension("txt"));
         if std::env::var_os("UPDATE_EXPECT").is_some() {

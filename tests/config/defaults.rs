@@ -37,6 +37,8 @@ fn what_is_left_out_has_its_value() {
     let config = read(MINIMAL, &[]).expect("a configuration").config;
     assert_eq!((config.service.as_str(), config.namespace.as_str()), ("host", "default"));
     assert_eq!((config.environment.as_str(), config.version.as_str()), ("", ""));
+    let instance = &config.instance;
+    assert_eq!((&*instance.name, &*instance.host, &instance.zone), ("host", "host", &None));
     assert_eq!(config.workers, Workers::Auto);
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:9901");
     assert_eq!((config.admin.token, config.database.url), (None, None));

@@ -9,6 +9,7 @@ mod defaults;
 mod fallback;
 mod flags;
 mod properties;
+mod schema;
 mod shipped;
 mod variables;
 

@@ -56,6 +56,22 @@ fn the_admin_token_has_an_alias() {
 }
 
 #[test]
+fn who_an_instance_is_and_where_it_runs_may_be_told_from_outside() {
+    let name = |config: &Config| config.instance.name.clone();
+    let names = ["orders-3", "file", "host"].map(str::to_owned);
+    check(&[("FUSEBOX_INSTANCE_NAME", "orders-3")], "instance: { name: file }", name, names);
+    let host = |config: &Config| config.instance.host.clone();
+    let hosts = ["ip-10-0-3-7", "file", "host"].map(str::to_owned);
+    check(&[("FUSEBOX_HOST", "ip-10-0-3-7")], "instance: { host: file }", host, hosts);
+    let zone = |config: &Config| config.instance.zone.clone();
+    let zones = [Some("eu-1b".to_owned()), Some("file".to_owned()), None];
+    check(&[("FUSEBOX_ZONE", "eu-1b")], "instance: { zone: file }", zone, zones);
+    let attributes = [("OTEL_RESOURCE_ATTRIBUTES", "cloud.availability_zone=eu-1c,host.name=h")];
+    let config = config(MINIMAL, &attributes);
+    assert_eq!((zone(&config).as_deref(), &*host(&config)), (Some("eu-1c"), "h"));
+}
+
+#[test]
 fn the_environment_has_an_alias_and_an_attribute() {
     let label = |config: &Config| config.environment.clone();
     let attributes = "deployment.environment=qa,service.version=7";

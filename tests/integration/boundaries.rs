@@ -110,7 +110,8 @@ fn a_wait_for_room_is_no_time_of_the_upstreams() {
     ];
     let fusebox = Setup::payments(&upstream.url(), &keys).start();
     let (mut one, mut other) = (fusebox.connect(), fusebox.connect());
-    one.send("GET /first HTTP/1.1\r\nhost: a\r\n\r\n");
+    // It may take its time: only the other's is looked at.
+    one.send("GET /first HTTP/1.1\r\nhost: a\r\naccept: text/event-stream\r\n\r\n");
     wait_until("it is under way", PATIENCE, || (upstream.hits() > 0).then_some(()));
     other.send("GET /second HTTP/1.1\r\nhost: a\r\n\r\n");
     let waited = fusebox::clock::now();

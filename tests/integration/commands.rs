@@ -174,7 +174,7 @@ fn a_database_that_is_away_or_refuses_is_a_dependency_that_cannot_be_reached() {
 fn an_address_that_is_taken_is_a_clear_error() {
     let upstream = ScriptedUpstream::start();
     let taken = upstream.authority();
-    let target = format!("a=http://{taken}");
+    let target = format!("a=http://{}", free_address());
     let admin = free_address().to_string();
     let args = ["run", "--listen", &taken, "--admin", &admin, "--upstream", &target];
     let finished = run(&args, &[("DATABASE_URL", "")]);

@@ -7,17 +7,17 @@
 
 #[path = "../support/local.rs"]
 mod local;
-#[cfg(feature = "long-tests")]
-#[path = "../support/pooler.rs"]
-mod pooler;
 #[path = "../support/postgres.rs"]
 #[expect(dead_code, reason = "shared with tests that need more of it")]
 mod postgres;
+#[path = "../support/terminal.rs"]
+mod terminal;
 
 #[expect(dead_code, reason = "shared with the tests under torture, which need more of it")]
 mod harness;
 mod harness_itself;
 
+mod around_the_file;
 mod asking;
 mod bad_input;
 mod bad_upstream;
@@ -31,16 +31,22 @@ mod commands;
 mod concurrency;
 mod deadlines;
 mod fallbacks;
-mod fleet;
 mod forwarding;
+mod hanging;
 mod hostile;
 mod http2;
+mod learning;
 mod limits;
 mod logs;
 mod malformed;
+mod models;
+mod naming;
 mod postgres_outage;
+mod printing;
 mod privacy;
+mod reloading;
 mod replaying;
+mod reporting;
 mod retries;
 mod retry_limits;
 mod reuse;
@@ -49,6 +55,10 @@ mod sockets;
 mod steering;
 mod stopping;
 mod streaming;
+mod tasks;
+mod telemetry;
 mod timeouts;
+mod topping;
 mod upgrades;
 mod upstreams;
+mod warnings;

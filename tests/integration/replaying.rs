@@ -44,6 +44,10 @@ fn trip(fusebox: &Fusebox, upstream: &ScriptedUpstream) {
     for _ in 0..3 {
         assert_eq!(fusebox.get("/pay", &[]).status, 503);
     }
+    wait_until("the opening is written", PATIENCE, || {
+        let told = fusebox.ask("/api/v1/circuit-breakers/payments/events");
+        told["events"].as_array().filter(|events| !events.is_empty()).map(drop)
+    });
     wait_until("the rows are written", PATIENCE, || {
         let page = fusebox.ask("/api/v1/tasks?limit=500");
         (page["tasks"].as_array().map(Vec::len) == Some(11)).then_some(())

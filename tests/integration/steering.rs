@@ -27,7 +27,7 @@ fn a_circuit_that_is_forced_open_refuses_until_the_order_is_lifted() {
     let (upstream, fusebox) = start(&[]);
     let open = ["breaker", "open", "payments", "--reason", "migration", "--for", "2h"];
     let said = command(&fusebox, &open, 0);
-    assert_eq!(said, "payments: OPEN (forced_open, by ann, for 2h)\n");
+    assert_eq!(said, "payments is forced open by ann, for 2h: every call is refused.\n");
     let refused = fusebox.get("/", &[]);
     let retry_after: u64 = refused.headers.one("retry-after").unwrap().parse().unwrap();
     assert_eq!(refused.status, 503);
@@ -37,7 +37,7 @@ fn a_circuit_that_is_forced_open_refuses_until_the_order_is_lifted() {
     assert!(explained.contains("ann ordered this") && explained.contains("“migration”"));
 
     let said = command(&fusebox, &["breaker", "auto", "payments"], 0);
-    assert_eq!(said, "payments: CLOSED (auto)\n");
+    assert_eq!(said, "payments follows its rules: it is CLOSED.\n");
     assert_eq!(fusebox.get("/", &[]).status, 200);
     fusebox.wait_for_line("who steered it", |line| {
         line["message"] == "the circuit was steered" && line["by"] == "ann" && line["act"] == "lift"
@@ -82,7 +82,7 @@ fn a_reset_closes_an_open_circuit_at_once() {
     assert_eq!(fusebox.state("payments"), "OPEN");
     upstream.answer(status(200));
     let said = command(&fusebox, &["breaker", "reset", "payments", "--reason", "deployed"], 0);
-    assert_eq!(said, "payments: CLOSED (auto)\n");
+    assert_eq!(said, "payments follows its rules: it is CLOSED.\n");
     assert_eq!(fusebox.get("/", &[]).status, 200);
 }
 
@@ -167,7 +167,7 @@ fn a_route_with_a_circuit_of_its_own_fails_alone() {
     );
     upstream.answer_on("/charges", status(200));
     let reset = ["breaker", "reset", "payments/charges", "--reason", "fixed"];
-    assert_eq!(command(&fusebox, &reset, 0), "payments/charges: CLOSED (auto)\n");
+    assert_eq!(command(&fusebox, &reset, 0), "payments/charges follows its rules: it is CLOSED.\n");
     assert_eq!(fusebox.get("/charges", &[]).status, 200, "whatever the upstream's own says");
     assert_eq!(fusebox.state("payments"), "OPEN");
 }

@@ -212,6 +212,30 @@ fn a_caller_of_http_1_0_gets_a_body_that_it_can_read() {
 }
 
 #[test]
+fn a_body_that_breaks_off_does_not_look_whole_to_a_caller_of_http_1_0() {
+    let (upstream, fusebox) = start();
+    let broken = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    upstream.answer(vec![Step::ReadBody, raw(broken), Step::Close]);
+    let mut connection = fusebox.connect();
+    connection.send("GET / HTTP/1.0\r\nhost: a\r\n\r\n");
+    let (status, headers) = connection.head();
+    let body = connection.body("GET", status, &headers);
+    assert!(body.is_err(), "it ended as if it were whole: {body:?}");
+}
+
+#[test]
+fn a_refusal_reaches_a_caller_that_is_still_sending() {
+    let (_upstream, fusebox) = start();
+    for _ in 0..10 {
+        let mut connection = fusebox.connect();
+        connection.send("GET / HTTP/1.1\r\nhost: a\r\n");
+        let is_heard = connection.try_send(format!("x-large: {}\r\n", "x".repeat(20_000_000)));
+        assert!(is_heard, "the connection was reset under the answer");
+        assert_eq!(connection.response("GET").status, 431);
+    }
+}
+
+#[test]
 fn an_upload_goes_on_when_its_answer_has_begun() {
     let (upstream, fusebox) = start();
     let head = raw("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\npart");

@@ -93,7 +93,12 @@ impl Drop for Directory {
 }
 
 pub(crate) fn database(url: Option<String>) -> Database {
-    Database { url: url.map(Secret::new), schema: "public".into(), migrate: true }
+    Database {
+        url: url.map(Secret::new),
+        schema: "public".into(),
+        migrate: true,
+        aws: Arc::default(),
+    }
 }
 
 pub(crate) fn identity(namespace: &str, instance: &str) -> Identity {
@@ -104,6 +109,9 @@ pub(crate) fn identity(namespace: &str, instance: &str) -> Identity {
         instance: instance.into(),
         journal_id: "journal".into(),
         display_name: "host".into(),
+        host: "host".into(),
+        zone: None,
+        found: Arc::default(),
     }
 }
 
@@ -114,6 +122,7 @@ pub(crate) fn said(epoch: u64, word: Word) -> Said {
         upstream: "pay".into(),
         epoch,
         word,
+        signature: None,
         window_calls: 20,
         window_failures: 9,
         task_ids: vec![TaskId::mint(1_700_000_000_000_000, 1)],
@@ -131,7 +140,7 @@ pub(crate) const OPENING: Opening = Opening {
 
 /// An instance that calls it and lives for so long.
 pub(crate) fn presence(ttl: std::time::Duration) -> Presence {
-    Presence { ttl, keys: vec!["payments".into()], ballot: 7 }
+    Presence { ttl, keys: vec!["payments".into()], rules: vec!["77ba481e".into()], ballot: 7 }
 }
 
 /// Opens it by the vote of one for a while; what the last word came to.
@@ -206,6 +215,7 @@ pub(crate) fn call(ago_s: i64) -> CallRecord {
         deadline_ms: Some(60_000),
         request_bytes: 10,
         response_bytes: 2_000,
+        captured: None,
         weight: 1,
     }
 }

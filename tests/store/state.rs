@@ -8,7 +8,7 @@ use fusebox::{
         fleet::word::{Opening, Vote, Word},
         quorum::Quorum,
     },
-    store::{Decree, Kind, StateStore, StoredBreaker},
+    store::{Decree, Forgotten, Kind, StateStore, StoredBreaker},
 };
 use futures_util::future::join_all;
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn an_open_breaker_is_seen_by_others_and_after_a_restart() {
     for store in Store::both().await {
         assert!(trip(&*store.open("a").state, 0, OPENING).await.is_done);
         let breakers = store.open("b").state.breakers(Duration::ZERO).await.unwrap();
-        let [StoredBreaker { key, row, order: None }] = &breakers[..] else {
+        let [StoredBreaker { key, row, order: None, .. }] = &breakers[..] else {
             panic!("one breaker: {breakers:?}");
         };
         assert_eq!(key, "payments");
@@ -84,13 +84,23 @@ async fn acquire(state: &dyn StateStore, epoch: u64) -> (u128, bool) {
 }
 
 #[tokio::test]
-async fn a_word_for_an_epoch_that_is_gone_changes_nothing() {
+async fn a_word_for_another_epoch_changes_nothing() {
     for store in Store::both().await {
         let state = store.open("a").state;
+        assert!(trip(&*state, 0, OPENING).await.is_done);
         let heard = trip(&*state, 7, OPENING).await;
         assert!(!heard.is_done);
-        assert_eq!(state.breakers(EVER).await.unwrap(), []);
-        assert_eq!(state.events("payments", 10).await.unwrap(), []);
+        assert_eq!(heard.row.map(|stored| stored.row.epoch), Some(1));
+        assert_eq!(state.events("payments", 10).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_lost_a_breaker_goes_on_from_the_epoch_of_the_first_to_speak() {
+    for store in Store::both().await {
+        let heard = trip(&*store.open("a").state, 7, OPENING).await;
+        assert!(heard.is_done);
+        assert_eq!(heard.row.map(|stored| stored.row.epoch), Some(8));
     }
 }
 
@@ -110,7 +120,10 @@ async fn who_votes_good_keeps_the_fleet_closed_and_may_change_its_mind() {
     let events = a.events("payments", 1).await.unwrap();
     let votes = |name: &str| events[0].detail[name].clone();
     assert_eq!([votes("bad"), votes("good"), votes("abstained")], [json!(1), json!(0), json!(1)]);
-    assert_eq!((votes("electorate"), votes("reporters")), (json!(2), json!(["host"])));
+    assert_eq!(
+        (votes("electorate"), votes("reporters")),
+        (json!(2), json!([{ "name": "host", "zone": null, "host": "host" }]))
+    );
 }
 
 #[tokio::test]
@@ -195,6 +208,8 @@ async fn an_event_tells_who_did_what_and_why() {
         }
         assert_eq!(state.events("payments", 0).await.unwrap(), []);
         assert_eq!(state.events("other", 10).await.unwrap(), []);
+        let told = events.into_iter().map(|event| ("payments".to_owned(), event));
+        assert_eq!(state.last_events(10).await.unwrap(), told.collect::<Vec<_>>());
     }
 }
 
@@ -205,8 +220,8 @@ async fn namespaces_do_not_see_each_other() {
         trip(&*here, 0, OPENING).await;
         assert_eq!(there.breakers(EVER).await.unwrap(), []);
         assert!(trip(&*there, 0, OPENING).await.is_done);
-        assert_eq!(there.heartbeat(&presence(EVER)).await.unwrap(), 1);
-        assert_eq!(here.heartbeat(&presence(EVER)).await.unwrap(), 1);
+        assert_eq!(there.heartbeat(&presence(EVER)).await.unwrap().live, 1);
+        assert_eq!(here.heartbeat(&presence(EVER)).await.unwrap().live, 1);
     }
 }
 
@@ -214,10 +229,10 @@ async fn namespaces_do_not_see_each_other() {
 async fn a_heartbeat_counts_the_living() {
     let store = Store::new(Kind::Postgres).await;
     let [a, b, c] = ["a", "b", "c"].map(|instance| store.open(instance).state);
-    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap(), 1);
-    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap(), 1);
-    assert_eq!(b.heartbeat(&presence(Duration::ZERO)).await.unwrap(), 2);
-    assert_eq!(c.heartbeat(&presence(EVER)).await.unwrap(), 2, "b has died at once");
+    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap().live, 1);
+    assert_eq!(a.heartbeat(&presence(EVER)).await.unwrap().live, 1);
+    assert_eq!(b.heartbeat(&presence(Duration::ZERO)).await.unwrap().live, 2);
+    assert_eq!(c.heartbeat(&presence(EVER)).await.unwrap().live, 2, "b has died at once");
 }
 
 #[tokio::test]
@@ -242,7 +257,7 @@ async fn a_store_with_one_user_gives_no_hints() {
     let store = Store::new(Kind::Sqlite).await;
     let state = store.open("a").state;
     assert!(state.subscribe().await.unwrap().is_none());
-    assert_eq!(state.heartbeat(&presence(EVER)).await.unwrap(), 1);
+    assert_eq!(state.heartbeat(&presence(EVER)).await.unwrap().live, 1);
 }
 
 #[tokio::test]
@@ -256,6 +271,10 @@ async fn the_last_order_is_in_force_until_it_ends_or_is_lifted() {
             by: "ann".into(),
             reason: "the ledger's move".into(),
             ttl,
+            length: ttl,
+            known: 0,
+            is_reset: false,
+            forgotten: None,
         };
         let in_force = || async {
             let breakers = store.open("b").state.breakers(EVER).await.unwrap();
@@ -284,4 +303,68 @@ async fn the_last_order_is_in_force_until_it_ends_or_is_lifted() {
         assert!(trip(&*state, 0, OPENING).await.is_done);
         assert!(close(&*state, 1).await.is_done);
     }
+}
+
+/// How many orders there have been, and which is in force.
+async fn ordered(store: &Store) -> (u64, Option<Mode>) {
+    let breakers = store.open("reader").state.breakers(EVER).await.expect("it answers");
+    let stored = breakers.into_iter().next().expect("it is listed");
+    (stored.orders, stored.order.map(|order| order.mode))
+}
+
+#[tokio::test]
+async fn orders_are_numbered_however_they_are_given() {
+    let store = Store::new(Kind::Postgres).await;
+    store.psql(
+        "insert into circuit_breaker_state (namespace, key, upstream, epoch, state, cause, changed_by,
+            changed_at, override, override_by, override_reason)
+        values ('test', 'payments', 'pay', 0, 'closed', 'override', 'ann', 'epoch',
+            'forced_open', 'ann', 'the ledger moves')",
+    );
+    assert_eq!(ordered(&store).await, (1, Some(Mode::ForcedOpen)));
+    store.psql(
+        "update circuit_breaker_state set override = 'disabled', override_until = 'infinity'",
+    );
+    assert_eq!(ordered(&store).await, (2, Some(Mode::Disabled)));
+    store.psql("update circuit_breaker_state set override = 'disabled', epoch = 1");
+    store.psql("update circuit_breaker_state set override = null, changed_at = 'epoch'");
+    let soon = store.open("reader").state.breakers(Duration::from_secs(60)).await.unwrap();
+    assert_eq!(soon.len(), 1, "whoever looks next is shown that it is lifted");
+    assert_eq!(ordered(&store).await, (3, None));
+}
+
+#[tokio::test]
+async fn an_order_that_was_forgotten_yields_to_all_that_are_known() {
+    let store = Store::new(Kind::Postgres).await;
+    let state = store.open("a").state;
+    let order = |mode, number| Decree {
+        key: "payments".into(),
+        upstream: "pay".into(),
+        mode,
+        by: "ann".into(),
+        reason: "the ledger moves".into(),
+        ttl: None,
+        length: None,
+        known: 0,
+        is_reset: false,
+        forgotten: Some(Forgotten { number, until_us: None }),
+    };
+    state.decree(&order(Some(Mode::ForcedOpen), 4)).await.unwrap();
+    assert_eq!(ordered(&store).await, (4, Some(Mode::ForcedOpen)));
+    for number in [3, 4] {
+        state.decree(&order(None, number)).await.unwrap();
+        assert_eq!(ordered(&store).await, (4, Some(Mode::ForcedOpen)), "it is known already");
+    }
+    state.decree(&order(None, 6)).await.unwrap();
+    assert_eq!(ordered(&store).await, (6, None));
+    assert_eq!(
+        state.events("payments", 9).await.unwrap().len(),
+        2,
+        "what does nothing leaves none"
+    );
+    let new = |mode, known| Decree { known, forgotten: None, ..order(mode, 0) };
+    state.decree(&new(Some(Mode::Disabled), 2)).await.unwrap();
+    assert_eq!(ordered(&store).await, (7, Some(Mode::Disabled)));
+    state.decree(&new(None, 20)).await.unwrap();
+    assert_eq!(ordered(&store).await, (21, None), "after all that its giver knows of");
 }

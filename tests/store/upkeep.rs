@@ -71,7 +71,8 @@ async fn the_server_knows_how_long_a_question_may_take() {
             's'::text as service, current_setting('statement_timeout') as upstream, 'd'::text as domain,
             'a'::text as action, 'success'::text as outcome, ''::text as failure_reason, 1::bigint as calls,
             1::bigint as stored, 1::bigint as attempts, 1::bigint as duration_us,
-            1::bigint as request_bytes, 1::bigint as response_bytes, '{}'::smallint[] as bins,
+            1::bigint as request_bytes, 1::bigint as response_bytes, 0::bigint as scored,
+            0::bigint as impact_micros, 0::bigint as priced, 0::bigint as cost_nanos, '{}'::smallint[] as bins,
             '{}'::bigint[] as bin_calls",
     );
     let rollups = history.rollups(&RollupQuery::default()).await.unwrap();

@@ -1,11 +1,13 @@
 //! What tests and benchmarks need of the machine: free ports, waiting, signals.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     process::Command,
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
+
+use socket2::{Domain, Socket, Type};
 
 /// Asks until there is an answer, and panics when there is none in time.
 ///
@@ -40,7 +42,10 @@ pub(crate) fn free_address() -> SocketAddr {
     for _ in 0..COUNT {
         let offset = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + offset));
-        if TcpListener::bind(address).is_ok() {
+        // Only bound: one that listened, though for a moment, would take the call of another run that
+        // expects nobody there.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        if socket.bind(&address.into()).is_ok() {
             return address;
         }
     }

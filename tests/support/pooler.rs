@@ -15,7 +15,7 @@ use crate::{
     postgres::{PASSWORD, Server, unprivileged},
 };
 
-/// A running PgBouncer with two connections for everybody, gone when it goes out of scope.
+/// A running PgBouncer with a few connections for everybody, gone when it goes out of scope.
 pub(crate) struct Pooler {
     keeper: Child,
     directory: PathBuf,
@@ -23,12 +23,20 @@ pub(crate) struct Pooler {
     ports: [u16; 2],
 }
 
+/// Two for each of thousands of instances.
+const MAX_CLIENTS: u32 = 10_000;
+
 /// `$1` is the configuration. Ends when its input does, and the pooler with it.
 const KEEPER: &str = "trap '' INT TERM HUP; pgbouncer -q \"$1\" & read -r _; kill -KILL $!; wait";
 
 impl Pooler {
-    /// In front of this server.
+    /// In front of this server, with two connections.
     pub(crate) fn of(server: &Server) -> Self {
+        Self::with(2, server)
+    }
+
+    /// In front of this server, with so many connections.
+    pub(crate) fn with(connections: u32, server: &Server) -> Self {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let name = format!("fusebox-pooler-{}-{number}", std::process::id());
@@ -39,8 +47,8 @@ impl Pooler {
         let configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=postgres password={PASSWORD}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\n\
-             auth_type = any\npool_mode = transaction\ndefault_pool_size = 2\n\
-             logfile = {}\n",
+             auth_type = any\npool_mode = transaction\ndefault_pool_size = {connections}\n\
+             max_client_conn = {MAX_CLIENTS}\nlogfile = {}\n",
             listen.port(),
             directory.join("log").display()
         );

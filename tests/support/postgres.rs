@@ -121,6 +121,41 @@ impl Server {
         self.order("start");
     }
 
+    /// Copies its data as it runs, as a standby has them that lags from now on.
+    pub(crate) fn copy(&self) {
+        self.order("copy");
+    }
+
+    /// Stops it as a crash would, and starts the copy in its place.
+    pub(crate) fn fail_over(&self) {
+        self.order("fail_over");
+    }
+
+    /// Starts a standby that every commit waits for, and returns its port.
+    pub(crate) fn stand_by(&self) -> u16 {
+        let port = free_port();
+        self.order(&format!("stand_by {port}"));
+        port
+    }
+
+    /// Stops the server as a crash would, and makes its standby the one that writes.
+    pub(crate) fn promote(&self) {
+        self.order("promote");
+    }
+
+    /// What a query prints at another port of this server's home: bare values.
+    pub(crate) fn psql_at(&self, port: u16, database: &str, sql: &str) -> String {
+        let output = Command::new(tool(&self.bin, "psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-c", sql])
+            .args(["-d", database, "-p", &port.to_string(), "-h"])
+            .arg(&self.home)
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .expect("psql starts");
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
     fn order(&self, word: &str) {
         let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = keeper.orders.as_mut().expect("open until dropped");
@@ -149,6 +184,7 @@ impl Drop for Keeper {
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
 cd "$1" || exit 1
+port=$2
 make() {
     umask 077
     openssl ecparam -genkey -name prime256v1 -out ca.key
@@ -174,6 +210,22 @@ END
 }
 start() { pg_ctl -D data -l log -w -t 60 start; }
 stop() { pg_ctl -D data -m immediate -w stop; }
+copy() {
+    PGPASSWORD=$(cat password) pg_basebackup -D copy -X fetch -c fast -h "$PWD" -p "$port" -U postgres
+}
+fail_over() { stop && rm -rf lost && mv data lost && mv copy data && start; }
+stand_by() {
+    PGPASSWORD=$(cat password) pg_basebackup -D standby -X stream -c fast -R -h "$PWD" -p "$port" -U postgres
+    echo "port = $1" >>standby/postgresql.auto.conf
+    pg_ctl -D standby -l standby.log -w -t 60 start || return
+    echo "synchronous_standby_names = '*'" >>data/postgresql.auto.conf
+    pg_ctl -D data reload
+}
+promote() {
+    stop
+    echo "synchronous_standby_names = ''" >>standby/postgresql.auto.conf
+    pg_ctl -D standby reload && pg_ctl -D standby -w -t 60 promote
+}
 # The parent is held meanwhile, so that it cannot clean up behind its children. Whoever is gone has
 # no executable any more, whether or not somebody asked for its end.
 murder() {
@@ -185,8 +237,9 @@ murder() {
     rm -f data/postmaster.pid .s.PGSQL.*
 }
 make "$2" >make.log 2>&1 && start >/dev/null 2>&1 && echo done || { cat make.log >>log; echo failed; }
-while read -r word; do "$word" >/dev/null 2>&1 && echo done || echo failed; done
+while read -r word argument; do "$word" $argument >/dev/null 2>&1 && echo done || echo failed; done
 stop >/dev/null 2>&1
+[ ! -d standby ] || pg_ctl -D standby -m immediate -w stop >/dev/null 2>&1
 cd / && rm -rf "$1"
 "#;
 

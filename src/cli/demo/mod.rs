@@ -75,7 +75,7 @@ async fn show(arguments: &Arguments, data_dir: PathBuf) -> anyhow::Result<()> {
     let environment = Environment::new(variables, &settings::host_name());
     let source = Source::from_bytes("config/demo.yaml".to_owned(), CONFIG.as_bytes().to_vec())?;
     let loaded = config::load(&source, &environment)?;
-    let app = App::build(loaded.config, Vec::new(), &settings::host_name())?;
+    let app = App::build(loaded.config, Vec::new())?;
     let (listeners, admin) = app.addresses();
     let (Some((_, Listen::Tcp(proxy))), Some(admin)) = (listeners.first().cloned(), admin) else {
         anyhow::bail!("the demo has no listener");

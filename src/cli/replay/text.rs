@@ -112,6 +112,7 @@ fn cause(trip: &Trip) -> String {
     let Trip { failure_count, window_calls, window_failures, .. } = trip;
     match trip.cause {
         Cause::ConsecutiveFailures => format!("{failure_count} failures in a row"),
+        Cause::HangingCalls => format!("{failure_count} hang or failed"),
         Cause::FailureRate => format!("{window_failures} of {window_calls} failed"),
         Cause::SlowCalls => format!("slow calls, of {window_calls}"),
         other => other.as_str().to_owned(),
@@ -187,11 +188,12 @@ fn doubts(text: &mut String, findings: &Findings) {
         (doubts.folded_rows, "", "that stands for several calls, taken to have come at once"),
         (doubts.overloaded, "", "answered with an overload, whose Retry-After is not stored"),
         (doubts.retried, "", "of several attempts, the waits between which are not stored"),
+        (doubts.waited, "", "that waited for long, taken to have been sent at once and no stream"),
         (doubts.interrupted, "", "cut off when Fusebox stopped"),
         (doubts.elsewhere, "", "to upstreams that this configuration does not have, left out"),
         (findings.unread, "", "written by a newer version, left out"),
     ];
-    let nouns = ["call", "row", "call", "call", "call", "call", "row"];
+    let nouns = ["call", "row", "call", "call", "attempt", "call", "call", "row"];
     let mut is_first = true;
     for ((number, qualified, what), noun) in told.into_iter().zip(nouns) {
         if number == 0 {

@@ -33,6 +33,7 @@ pub(super) fn json(findings: &Findings) -> Value {
             "foldedCalls": report.doubts.folded_calls,
             "overloaded": report.doubts.overloaded,
             "retried": report.doubts.retried,
+            "waited": report.doubts.waited,
             "interrupted": report.doubts.interrupted,
             "elsewhere": report.doubts.elsewhere,
             "unreadRows": findings.unread,

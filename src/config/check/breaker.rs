@@ -35,6 +35,8 @@ pub(super) fn read(breaker: &Mapping<'_>, total: Duration) -> Policy {
         ramp: breaker.get(&keys::RAMP),
         failure_rate: failure_rate.and_then(|rule| read_failure_rate(&rule)),
         slow_calls: slow_calls.and_then(|rule| read_slow_calls(&rule)),
+        hangs_after: Some(breaker.get(&keys::HANGS_AFTER)).filter(|after| !after.is_zero()),
+        checked_within: None,
         // The head comes within `total`; of a stream the verdict comes later.
         probe_lease: total + JUDGED_WITHIN + LEASE_MARGIN,
         failure_statuses: breaker.distinct(&keys::FAILURE_STATUSES),

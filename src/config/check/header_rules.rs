@@ -1,6 +1,6 @@
 //! What a route does to headers: which it removes, which it sets.
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 
 use crate::config::{
     HeaderRules,
@@ -52,4 +52,13 @@ pub(super) fn read(
         rules.remove.push(name.value);
     }
     rules
+}
+
+/// Removes what asks for compressed answers, which cannot be looked into, unless it is ruled.
+pub(super) fn ask_for_plain(rules: &mut HeaderRules) {
+    let is_ruled = rules.set.iter().any(|(name, _)| *name == header::ACCEPT_ENCODING)
+        || rules.remove.contains(&header::ACCEPT_ENCODING);
+    if !is_ruled {
+        rules.remove.push(header::ACCEPT_ENCODING);
+    }
 }

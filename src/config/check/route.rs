@@ -2,12 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Upstreams, breaker, fallback, header_rules};
+use super::{
+    Upstreams, breaker, fallback, header_rules,
+    task::{self, Task},
+};
 use crate::{
     config::{
         HeaderRules, Route, RouteBreaker, key::Key, keys, mapping::Mapping, path::shown, text::Name,
     },
-    domain::route::Match,
+    domain::{learn::contrast::Goal, route::Match},
 };
 
 /// The one route of a listener that has an upstream in place of routes.
@@ -27,6 +30,10 @@ pub(super) fn to_upstream(listener: &Mapping<'_>, upstreams: &Upstreams<'_>) -> 
         response_headers: HeaderRules::default(),
         breaker: None,
         fallback: None,
+        actions: None,
+        plan: None,
+        goal: Goal::Success,
+        advice_header: false,
     })
 }
 
@@ -71,14 +78,16 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
     }
     let preserve_host = route.get(&keys::PRESERVE_HOST);
     let request = route.mapping(&keys::REQUEST_HEADERS);
-    let request_headers =
+    let mut request_headers =
         header_rules::read(&request, &keys::REQUEST_HEADERS_SET, &keys::REQUEST_HEADERS_REMOVE);
     let response = route.mapping(&keys::RESPONSE_HEADERS);
     let response_headers =
         header_rules::read(&response, &keys::RESPONSE_HEADERS_SET, &keys::RESPONSE_HEADERS_REMOVE);
-    let task = route.mapping(&keys::TASK);
-    let domain = task.optional(&keys::TASK_DOMAIN).map(|domain| domain.0);
-    let action = task.optional(&keys::TASK_ACTION).map(|action| action.0);
+    let Task { domain, action, actions, plan, goal, advice_header } =
+        task::read(&route.mapping(&keys::TASK), &matches.path_prefix);
+    if plan.as_ref().is_some_and(|plan| plan.meter.is_some()) {
+        header_rules::ask_for_plain(&mut request_headers);
+    }
     let upstream = upstream(route, &keys::ROUTE_UPSTREAM, upstreams);
     let own = upstream.as_ref().map(|name| name.0.as_str());
     let fallback = route.optional_mapping(&keys::FALLBACK);
@@ -99,6 +108,10 @@ fn read(route: &Mapping<'_>, matches: Match, upstreams: &Upstreams<'_>) -> Optio
         response_headers,
         breaker,
         fallback,
+        actions,
+        plan,
+        goal,
+        advice_header,
     })
 }
 

@@ -9,12 +9,13 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{breaker, resilience, tls};
+use super::{breaker, provider, resilience, tls};
 use crate::{
     config::{
-        Endpoint, HealthCheck, Pool, Timeouts, Upstream, keys, mapping::Mapping, path::shown,
+        Endpoint, HealthCheck, LearnedTimeout, Pool, Timeouts, Upstream, keys, mapping::Mapping,
+        path::shown,
     },
-    domain::units::show_duration,
+    domain::{breaker::Policy, units::show_duration},
 };
 
 /// Reads one upstream. None when it has no endpoint that can be used. `taken` are the keys of
@@ -27,6 +28,7 @@ pub(super) fn read(
     let endpoints = endpoints(upstream);
     let protocol = upstream.get(&keys::PROTOCOL);
     let tls = tls::of_upstream(upstream, &endpoints);
+    let credentials = provider::credentials(upstream);
     let health_check = upstream.optional_mapping(&keys::HEALTH_CHECK);
     let health_check = health_check.and_then(|check| read_health_check(&check));
     let timeouts = upstream.mapping(&keys::TIMEOUTS);
@@ -37,6 +39,7 @@ pub(super) fn read(
         body_idle: timeouts.get(&keys::BODY_IDLE),
         attempt: attempt(&timeouts),
         tunnel_idle: timeouts.get(&keys::TUNNEL_IDLE),
+        learned: learned(&timeouts.mapping(&keys::LEARNED)),
     };
     let pool = upstream.mapping(&keys::POOL);
     let pool =
@@ -47,7 +50,12 @@ pub(super) fn read(
     let ejection = resilience::ejection(&upstream.mapping(&keys::EJECTION));
     let breaker = upstream.mapping(&keys::BREAKER);
     let key = breaker.optional(&keys::BREAKER_KEY).map(|key| key.0);
-    let policy = breaker::read(&breaker, timeouts.total);
+    let checked_within = health_check.as_ref().map(checked_within);
+    let mut policy = Policy { checked_within, ..breaker::read(&breaker, timeouts.total) };
+    // A model may think for as long as it likes about one prompt and not about the next.
+    if credentials.is_some() && !breaker.has(&keys::HANGS_AFTER) {
+        policy.hangs_after = None;
+    }
     if endpoints.is_empty() {
         return None;
     }
@@ -61,6 +69,7 @@ pub(super) fn read(
         endpoints,
         protocol,
         tls,
+        credentials,
         health_check,
         timeouts,
         pool,
@@ -71,6 +80,16 @@ pub(super) fn read(
         breaker: policy,
         breaker_key,
     })
+}
+
+/// What is learned about how long to wait.
+fn learned(learned: &Mapping<'_>) -> LearnedTimeout {
+    let mode = learned.get(&keys::LEARNED_MODE);
+    let (floor, ceiling) = (learned.get(&keys::LEARNED_FLOOR), learned.get(&keys::LEARNED_CEILING));
+    if floor > ceiling {
+        learned.error(&keys::LEARNED_FLOOR, "the floor is above the ceiling");
+    }
+    LearnedTimeout { mode, floor, ceiling }
 }
 
 fn endpoints(upstream: &Mapping<'_>) -> Vec<Endpoint> {
@@ -97,6 +116,11 @@ fn attempt(timeouts: &Mapping<'_>) -> Option<Duration> {
         timeouts.warning(&keys::ATTEMPT, &message);
     }
     Some(attempt)
+}
+
+/// Within how long a check has its result: the longest period, and the time it may take.
+fn checked_within(check: &HealthCheck) -> Duration {
+    check.every.saturating_add(check.every / 10).saturating_add(check.timeout)
 }
 
 fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {

@@ -2,15 +2,16 @@
 //! with health that was seen.
 //!
 //! The first open time is exactly the configured one. Grown ones get up to a fifth more, at random,
-//! so that instances that opened together do not probe together; the randomness comes from a seed,
-//! so a run can be replayed. A Retry-After of the upstream is a floor, up to the longest time.
+//! so that instances that opened together do not probe together, and never more than the longest;
+//! the randomness comes from a seed, so a run can be replayed. A Retry-After of the upstream is a
+//! floor, up to the longest time.
 
 use std::time::{Duration, Instant};
 
 use super::Policy;
 
-/// The largest addition to a grown open time, in basis points of it.
-const JITTER_BASIS_POINTS: u32 = 2_000;
+/// The jitter is drawn in this many steps.
+const STEPS: u32 = 2_000;
 
 /// Successes further apart say nothing about the time between them beyond this.
 const HEALTH_PER_SUCCESS: Duration = Duration::from_secs(10);
@@ -57,9 +58,12 @@ impl Backoff {
     /// The open time of this opening, at least what the upstream asked for.
     pub(super) fn open_time(&mut self, policy: &Policy, asked: Duration) -> Duration {
         let plain = self.plain_open_time(policy);
-        let jitter = if self.step > 1 { self.dice.below(JITTER_BASIS_POINTS + 1) } else { 0 };
-        let jittered = plain.saturating_add(plain / 10_000 * jitter);
-        jittered.max(asked.min(policy.open_for_max))
+        let open_for = if self.step > 1 {
+            jittered(plain, policy.open_for_max, self.dice.below(STEPS + 1), STEPS)
+        } else {
+            plain
+        };
+        open_for.max(asked.min(policy.open_for_max))
     }
 
     /// A call passed and succeeded. A step is forgotten after as much health as it would cost.
@@ -92,6 +96,19 @@ impl Backoff {
     }
 }
 
+/// An open time and up to a fifth more, `part` of `whole` of that; what does not fit below the longest
+/// is taken off the open time instead, so that the longest differ too.
+pub(in crate::domain) fn jittered(
+    plain: Duration,
+    longest: Duration,
+    part: u32,
+    whole: u32,
+) -> Duration {
+    let most = plain.saturating_add(plain / 5).min(longest);
+    let least = plain.min(most / 6 * 5);
+    least + (most - least) / whole * part
+}
+
 /// A small generator of numbers that look random (the splitmix64 sequence).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Dice(u64);
@@ -111,7 +128,7 @@ impl Dice {
 mod tests {
     use super::{Backoff, Policy};
     use proptest::prelude::proptest;
-    use std::time::Duration;
+    use std::{collections::BTreeSet, time::Duration};
 
     const fn s(s: u64) -> Duration {
         Duration::from_secs(s)
@@ -127,6 +144,12 @@ mod tests {
             times.push(backoff.open_time(&policy, Duration::ZERO));
         }
         times
+    }
+
+    #[test]
+    fn the_longest_open_times_differ_too() {
+        let longest: BTreeSet<_> = (0..20).map(|seed| open_times(seed, 9)[9]).collect();
+        assert!(longest.len() > 10 && longest.iter().all(|time| *time <= s(600)), "{longest:?}");
     }
 
     #[test]
@@ -169,14 +192,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_first_open_time_is_exact_and_grown_ones_stay_below_the_longest_and_a_fifth(
+        fn the_first_open_time_is_exact_and_grown_ones_differ_up_to_the_longest(
             seed: u64, failed in 0_usize..40
         ) {
             let times = open_times(seed, failed);
             assert_eq!(times[0], s(60));
             for (step, time) in times.iter().enumerate().skip(1) {
                 let plain = s(60 * (1 << step.min(10))).min(s(600));
-                assert!(*time >= plain && *time <= plain + plain / 5, "{step}: {time:?}");
+                let range = plain.min(s(500))..=(plain + plain / 5).min(s(600));
+                assert!(range.contains(time), "{step}: {time:?}");
             }
             assert_eq!(times, open_times(seed, failed), "a seed replays");
         }

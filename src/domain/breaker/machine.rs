@@ -11,12 +11,11 @@ use super::{
     backoff::Backoff,
     phase::{Outage, Phase, Whose},
     probe::{Trial, WAIT_FOR_PROBE},
-    state::{
-        Cause, Evidence, Generation, Heard, Mode, Permit, Receipt, Refusal, Shared, State,
-        Transition,
-    },
+    state::{Cause, Heard, Mode, Refusal, State, Transition},
+    token::{Generation, Permit, Receipt},
+    usual::Usual,
 };
-use crate::domain::{outcome::Verdict, window::Counts};
+use crate::domain::outcome::Verdict;
 
 /// The automatic machine. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,19 +27,20 @@ pub(super) struct Machine {
     pub(super) cause: Option<Cause>,
     pub(super) generation: Generation,
     pub(super) backoff: Backoff,
+    /// How long answers take.
+    pub(super) usual: Usual,
     /// When a call or a check last said something about the upstream.
     pub(super) heard_at: Option<Instant>,
     /// When it last said that the upstream fails, and that it does not.
     pub(super) heard: Heard,
     /// The fleet, which keeps the circuit open, has somebody try the upstream.
     pub(super) is_tried: bool,
-    /// When a check succeeded last, and when the latest outage began.
+    /// When a check succeeded last, when a call was answered that had hung, and when the latest
+    /// outage began.
     pub(super) connected_at: Option<Instant>,
+    pub(super) answered_at: Option<Instant>,
     pub(super) outage_began: Instant,
 }
-
-/// What is older says nothing about an upstream now.
-const FRESH: Duration = Duration::from_secs(30);
 
 impl Machine {
     pub(super) fn new(policy: Policy, seed: u64, now: Instant) -> Self {
@@ -52,11 +52,12 @@ impl Machine {
             cause: None,
             generation: 1,
             backoff,
+            usual: Usual::new(now),
             heard_at: None,
             heard: Heard::default(),
             is_tried: false,
-
             connected_at: None,
+            answered_at: None,
             outage_began: now,
         }
     }
@@ -68,7 +69,7 @@ impl Machine {
     ) -> (Result<Permit, Refusal>, Option<Transition>) {
         let transition = self.tick(now);
         let (generation, policy) = (self.generation, &self.policy);
-        let permit = |ticket, state| Permit { generation, ticket, state };
+        let permit = |ticket, state| Permit::new(generation, ticket, state);
         let decision = match &mut self.phase {
             Phase::Closed { .. } => Ok(permit(0, State::Closed)),
             Phase::Open { until, outage } => {
@@ -78,7 +79,7 @@ impl Machine {
                 Err(outage.refusal(State::Open, wait))
             }
             Phase::HalfOpen(trial) => trial
-                .admit(idempotent, policy.probe_lease, now)
+                .admit(idempotent, policy, now)
                 .map(|ticket| permit(ticket, State::HalfOpen))
                 .map_err(|wait| trial.outage.refusal(State::HalfOpen, wait)),
             Phase::Ramping(ramp) => ramp
@@ -96,11 +97,15 @@ impl Machine {
         now: Instant,
     ) -> (Receipt, Option<Transition>) {
         if permit.generation != self.generation {
-            return (Receipt::FINAL, None);
+            return (Receipt::FINAL, self.answered_late(permit, observed, now));
         }
+        let hung = permit.wait.as_deref().and_then(|wait| self.hung(wait, observed, now));
+        let observed = hung.as_ref().unwrap_or(observed);
         if observed.verdict != Verdict::Neutral {
-            self.heard_at = Some(now);
-            self.heard.note(observed.verdict == Verdict::Failure, now);
+            self.hears(observed.verdict == Verdict::Failure, now);
+        }
+        if observed.verdict == Verdict::Success {
+            self.usual.note(observed.latency, now);
         }
         if let Phase::HalfOpen(trial) = &mut self.phase {
             let in_time = trial.take_back(permit.ticket, now);
@@ -108,7 +113,7 @@ impl Machine {
         }
         let generation = self.generation;
         let Some(tally) = self.phase.tally_mut() else { return (Receipt::FINAL, None) };
-        let receipt = match tally.count(&self.policy, observed, now) {
+        let receipt = match tally.count(&self.policy, permit, observed, now) {
             Some((place, tick)) => Receipt { generation, place, tick },
             None => Receipt::FINAL,
         };
@@ -143,28 +148,19 @@ impl Machine {
         }
     }
 
-    /// An attempt ended without a verdict.
-    pub(super) fn release(&mut self, permit: &Permit, now: Instant) {
-        if let Phase::HalfOpen(trial) = &mut self.phase
-            && permit.generation == self.generation
-        {
-            trial.take_back(permit.ticket, now);
-        }
-    }
-
     /// The result of a health check.
     pub(super) fn check(&mut self, ok: bool, now: Instant) -> Option<Transition> {
         let passed = self.tick(now);
-        self.heard_at = Some(now);
-        self.heard.note(!ok, now);
+        self.hears(!ok, now);
         self.connected_at = ok.then_some(now);
         let decided = match (&mut self.phase, ok) {
-            (Phase::Open { outage, .. }, true)
+            (Phase::Open { outage, until }, true)
                 if outage.by_connection && outage.whose == Whose::Own =>
             {
-                let trial = Trial::new(*outage, now);
+                let mut trial = Trial::early(*outage, *until, now);
+                trial.checked(now);
                 let tried = self.enter(Phase::HalfOpen(trial), Cause::CheckSucceeded, now);
-                Transition::joined(Some(tried), self.probe_succeeded(now))
+                Transition::joined(Some(tried), self.probe_succeeded(Duration::ZERO, now))
             }
             // One that cannot connect now may be what ends the outage when it can.
             (Phase::Open { outage, .. }, false) => {
@@ -174,7 +170,7 @@ impl Machine {
             (Phase::Open { .. }, true) => None,
             (Phase::HalfOpen(trial), true) => {
                 trial.checked(now);
-                self.probe_succeeded(now)
+                self.probe_succeeded(Duration::ZERO, now)
             }
             (Phase::HalfOpen(trial), false) => {
                 let outage = Outage { by_connection: true, ..trial.outage };
@@ -199,87 +195,16 @@ impl Machine {
         }
     }
 
-    /// Another instance moved the circuit.
-    pub(super) fn adopt(&mut self, shared: &Shared, now: Instant) -> Transition {
-        let outage = Outage {
-            cause: shared.cause,
-            failure_count: shared.failure_count,
-            window: Counts::default(),
-            by_connection: shared.by_connection,
-            whose: Whose::Fleet,
-        };
-        let open_for = if shared.state == State::Open { shared.open_for } else { Duration::ZERO };
-        self.is_tried = shared.state == State::HalfOpen;
-        let next = match shared.state {
-            State::Closed => Phase::closed(&self.policy, now),
-            State::Ramping => Phase::recovering(&self.policy, outage, shared.ramp_age, now),
-            State::Open | State::HalfOpen => Phase::Open { until: after(now, open_for), outage },
-        };
-        self.backoff.adopt(shared.step);
-        self.enter(next, Cause::Fleet, now)
-    }
-
-    /// Tries an upstream that the fleet keeps the circuit open for: this instance is the prober, or
-    /// cannot ask who is. Nothing where there is nothing to try.
-    pub(super) fn try_out(&mut self, now: Instant) -> Option<Transition> {
-        match &self.phase {
-            Phase::Open { until, outage } if outage.whose == Whose::Fleet => {
-                let trial = Trial::new(*outage, (*until).min(now));
-                let has_connected = self.has_connected();
-                let tried = self.enter(Phase::HalfOpen(trial), Cause::OpenTimeOver, now);
-                // The check that makes it worth a try is the first probe.
-                let decided = if has_connected { self.probe_succeeded(now) } else { None };
-                Transition::joined(Some(tried), decided)
-            }
-            _ => None,
-        }
-    }
-
-    /// Gives up being the prober: whoever is may say how the upstream is.
-    pub(super) fn stop_trying(&mut self, now: Instant) -> Option<Transition> {
-        match &self.phase {
-            Phase::HalfOpen(trial) if trial.outage.whose == Whose::Fleet => {
-                let outage = trial.outage;
-                Some(self.enter(Phase::Open { until: now, outage }, Cause::Fleet, now))
-            }
-            _ => None,
-        }
-    }
-
-    /// What this instance can say about the upstream from what it has seen itself.
-    pub(super) fn evidence(&self, now: Instant) -> Evidence {
-        let is_own = |outage: &Outage| outage.whose == Whose::Own;
-        match &self.phase {
-            Phase::Open { outage, .. } if is_own(outage) => Evidence::Bad,
-            Phase::HalfOpen(trial) if is_own(&trial.outage) => Evidence::Bad,
-            _ if self.heard_at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH) => {
-                Evidence::Good
-            }
-            _ => Evidence::Abstains,
-        }
-    }
-
-    /// How long ago something came to try the upstream with, as far as it was not refused.
-    pub(super) fn wanted(&self, now: Instant) -> Option<Duration> {
-        let is_probing = matches!(&self.phase, Phase::HalfOpen(trial) if trial.is_held(now));
-        let at = if is_probing { Some(now) } else { self.heard_at };
-        at.map(|at| now.saturating_duration_since(at))
-    }
-
-    /// Whether the last check since the circuit opened succeeded.
-    pub(super) fn has_connected(&self) -> bool {
-        self.connected_at.is_some_and(|at| at >= self.outage_began)
-    }
-
-    /// Whether it tries the upstream for the fleet.
-    pub(super) fn is_trying(&self) -> bool {
-        matches!(&self.phase, Phase::HalfOpen(trial) if trial.outage.whose == Whose::Fleet)
-    }
-
     /// Closes it, whatever it was, and forgets what it had counted.
     pub(super) fn reset(&mut self, now: Instant) -> Transition {
         self.backoff.adopt(0);
         self.enter(Phase::closed(&self.policy, now), Cause::Override, now)
+    }
+
+    /// Something said how the upstream does.
+    pub(super) const fn hears(&mut self, is_failure: bool, now: Instant) {
+        self.heard_at = Some(now);
+        self.heard.note(is_failure, now);
     }
 
     /// What is admitted from now on belongs to a new generation.
@@ -305,7 +230,7 @@ impl Machine {
         match observed.verdict {
             Verdict::Success => {
                 let receipt = Receipt { generation: self.generation, place: 0, tick: 0 };
-                (receipt, self.probe_succeeded(now))
+                (receipt, self.probe_succeeded(Duration::ZERO, now))
             }
             Verdict::Failure => (Receipt::FINAL, Some(self.reopen(outage, Duration::ZERO, now))),
             Verdict::Overload => {
@@ -316,16 +241,17 @@ impl Machine {
         }
     }
 
-    fn probe_succeeded(&mut self, now: Instant) -> Option<Transition> {
+    /// Something succeeded that is as good as a probe. If that is enough, the ramp is so old already.
+    pub(super) fn probe_succeeded(&mut self, age: Duration, now: Instant) -> Option<Transition> {
         let Phase::HalfOpen(trial) = &mut self.phase else { return None };
         if trial.succeeded() < self.policy.close_after.get() {
             return None;
         }
-        let next = Phase::recovering(&self.policy, trial.outage, Duration::ZERO, now);
+        let next = Phase::recovering(&self.policy, trial.outage, age, now);
         Some(self.enter(next, Cause::ProbesSucceeded, now))
     }
 
-    fn trip_if_a_rule_is_broken(&mut self, now: Instant) -> Option<Transition> {
+    pub(super) fn trip_if_a_rule_is_broken(&mut self, now: Instant) -> Option<Transition> {
         let tally = self.phase.tally()?;
         let cause = tally.broken_rule(&self.policy)?;
         let (outage, asked) = (tally.outage(cause, now), tally.asked_pause(now));
@@ -336,8 +262,14 @@ impl Machine {
         Some(self.open(outage, asked, cause, now))
     }
 
-    /// Half-open did not end well.
-    fn reopen(&mut self, outage: Outage, asked: Duration, now: Instant) -> Transition {
+    /// Half-open did not end well. If it had begun early it goes on where it was.
+    pub(super) fn reopen(&mut self, outage: Outage, asked: Duration, now: Instant) -> Transition {
+        if let Phase::HalfOpen(trial) = &self.phase
+            && let Some(until) = trial.is_early(now)
+        {
+            let until = until.max(after(now, asked.min(self.policy.open_for_max)));
+            return self.enter(Phase::Open { until, outage }, Cause::ProbeFailed, now);
+        }
         self.backoff.failed_again();
         self.open(outage, asked, Cause::ProbeFailed, now)
     }
@@ -348,7 +280,7 @@ impl Machine {
     }
 
     /// The only change of phase.
-    fn enter(&mut self, next: Phase, cause: Cause, now: Instant) -> Transition {
+    pub(super) fn enter(&mut self, next: Phase, cause: Cause, now: Instant) -> Transition {
         let (from, window) = (self.phase.state(), self.phase.counts(now));
         if from == State::Closed && next.state() == State::Open {
             self.outage_began = now;
@@ -370,7 +302,7 @@ impl Machine {
             window_failures: window.hits,
             open_for,
             step: self.backoff.step(),
-            by_connection: self.phase.outage().is_some_and(|outage| outage.by_connection),
+            by_connection: self.phase.outage().is_some_and(Outage::ends_early),
             generation: self.generation,
             mode: Mode::Auto,
         }
@@ -379,6 +311,6 @@ impl Machine {
 
 /// A moment after `now`. One too far to be represented is taken for `now` itself, for nothing may
 /// wait for a moment that never comes.
-fn after(now: Instant, wait: Duration) -> Instant {
+pub(super) fn after(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).unwrap_or(now)
 }

@@ -30,8 +30,15 @@ pub(super) struct Outage {
     pub(super) cause: Cause,
     pub(super) failure_count: u32,
     pub(super) window: Counts,
+    /// Failures to connect were among what opened it, so that a check may end it early.
     pub(super) by_connection: bool,
+    /// Calls that hang were among it, so that an answer to one may.
+    pub(super) by_silence: bool,
     pub(super) whose: Whose,
+    /// The rule that opened it, for people; the fleet where that is not known.
+    pub(super) opened_by: Cause,
+    /// What was seen here opened it, whoever decides about it by now.
+    pub(super) is_opened_here: bool,
 }
 
 /// Who keeps a circuit open, and so decides when it is tried again.
@@ -47,6 +54,12 @@ pub(super) enum Whose {
 const FLEET_IS_SILENT: Duration = Duration::from_secs(120);
 
 impl Outage {
+    /// Whether something may end it before its time. Others know by its cause what that is.
+    pub(super) fn ends_early(&self) -> bool {
+        let by_silence = self.by_silence && self.cause == Cause::HangingCalls;
+        if self.cause == Cause::HangingCalls { by_silence } else { self.by_connection }
+    }
+
     /// From when a circuit that was to be open until then is tried by the instance itself.
     pub(super) fn tried_from(&self, until: Instant) -> Instant {
         match self.whose {
@@ -56,7 +69,7 @@ impl Outage {
     }
 
     pub(super) const fn refusal(&self, state: State, retry_after: Duration) -> Refusal {
-        Refusal { state, retry_after, failure_count: self.failure_count, cause: self.cause }
+        Refusal { state, retry_after, failure_count: self.failure_count, cause: self.opened_by }
     }
 }
 
@@ -89,6 +102,16 @@ impl Phase {
             Self::Open { outage, .. } => Some(outage),
             Self::HalfOpen(trial) => Some(&trial.outage),
             Self::Ramping(ramp) => Some(&ramp.outage),
+        }
+    }
+
+    /// From now on this instance decides when the circuit is tried again.
+    pub(super) const fn is_own(&mut self) {
+        match self {
+            Self::Closed { .. } => {}
+            Self::Open { outage, .. } => outage.whose = Whose::Own,
+            Self::HalfOpen(trial) => trial.outage.whose = Whose::Own,
+            Self::Ramping(ramp) => ramp.outage.whose = Whose::Own,
         }
     }
 

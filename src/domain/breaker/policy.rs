@@ -33,6 +33,11 @@ pub struct Policy {
     pub failure_rate: Option<RateRule>,
     /// Opens on the share of slow calls.
     pub slow_calls: Option<SlowRule>,
+    /// How long a call waits for its response head at least until it hangs, which counts as a
+    /// failure; never, if none.
+    pub hangs_after: Option<Duration>,
+    /// Within how long a health check has its result, from any moment on; none comes, if none.
+    pub checked_within: Option<Duration>,
     /// How long a probe may take before its slot is given to another call. Longer than every
     /// timeout up to the response head and than the wait for the trailers of a stream after it, or
     /// the verdicts of slow probes come too late to count.
@@ -58,6 +63,8 @@ impl Default for Policy {
             ramp: Duration::from_secs(10),
             failure_rate: None,
             slow_calls: None,
+            hangs_after: Some(Duration::from_secs(2)),
+            checked_within: None,
             probe_lease: Duration::from_secs(71),
             failure_statuses: vec![
                 StatusCode::INTERNAL_SERVER_ERROR,

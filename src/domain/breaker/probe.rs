@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::phase::Outage;
+use super::{Policy, phase::Outage};
 
 /// How long callers are told to wait while a probe is under way: it takes a moment, not its lease.
 pub(super) const WAIT_FOR_PROBE: Duration = Duration::from_secs(1);
@@ -25,6 +25,10 @@ pub(super) struct Trial {
     last_probe: Instant,
     /// Probes admitted.
     tickets: u64,
+    /// A check has come, so that calls may be probes too.
+    has_checked: bool,
+    /// When the open time is over, if that was not waited for.
+    early_until: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +40,33 @@ enum Slot {
 impl Trial {
     /// A trial that might have begun at `since`.
     pub(super) const fn new(outage: Outage, since: Instant) -> Self {
-        Self { outage, slot: Slot::Free, successes: 0, last_probe: since, tickets: 0 }
+        let (slot, has_checked) = (Slot::Free, false);
+        Self {
+            outage,
+            slot,
+            successes: 0,
+            last_probe: since,
+            tickets: 0,
+            has_checked,
+            early_until: None,
+        }
+    }
+
+    /// One that begins now, whether or not the open time is over.
+    pub(super) fn early(outage: Outage, until: Instant, now: Instant) -> Self {
+        Self { early_until: Some(until), ..Self::new(outage, until.min(now)) }
+    }
+
+    /// Until when the circuit would still be open, had it not begun early.
+    pub(super) fn is_early(&self, now: Instant) -> Option<Instant> {
+        self.early_until.filter(|until| now < *until)
     }
 
     /// Gives the slot to a call and returns its ticket, or how long to wait.
     pub(super) fn admit(
         &mut self,
         idempotent: bool,
-        lease: Duration,
+        policy: &Policy,
         now: Instant,
     ) -> Result<u64, Duration> {
         if let Slot::Held { until, .. } = self.slot
@@ -52,13 +75,14 @@ impl Trial {
             return Err((until - now).min(WAIT_FOR_PROBE));
         }
         let waited = now.saturating_duration_since(self.last_probe);
-        if !idempotent && waited < WAIT_FOR_IDEMPOTENT {
-            return Err(WAIT_FOR_IDEMPOTENT - waited);
+        let wait = if idempotent { self.wait_for_check(policy) } else { WAIT_FOR_IDEMPOTENT };
+        if waited < wait {
+            return Err(wait - waited);
         }
         self.tickets += 1;
         self.last_probe = now;
         // A lease too long to be added is one that ends at once: the slot is never lost.
-        let until = now.checked_add(lease).unwrap_or(now);
+        let until = now.checked_add(policy.probe_lease).unwrap_or(now);
         self.slot = Slot::Held { ticket: self.tickets, until };
         Ok(self.tickets)
     }
@@ -89,5 +113,12 @@ impl Trial {
     /// A check came, which is as good as a probe.
     pub(super) const fn checked(&mut self, now: Instant) {
         self.last_probe = now;
+        self.has_checked = true;
+    }
+
+    /// How long a call leaves the first probe to a check: none is configured, or its time is over.
+    fn wait_for_check(&self, policy: &Policy) -> Duration {
+        let wait = policy.checked_within.filter(|_| !self.has_checked).unwrap_or_default();
+        wait.min(WAIT_FOR_IDEMPOTENT)
     }
 }

@@ -1,9 +1,12 @@
-//! The words of the breaker: its states, the tokens that it hands out and what it reports.
+//! The words of the breaker: its states and what it reports.
 
 use std::time::{Duration, Instant};
 
-use super::streak::Place;
-use crate::domain::{order::Signature, outcome::Verdict, units::Percent, window::Tick};
+use super::token::Generation;
+use crate::domain::{
+    order::{Reach, Signature},
+    units::Percent,
+};
 
 /// The state of a circuit as others see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,68 +53,6 @@ impl State {
     }
 }
 
-/// Counts the states that a breaker has been in, so that a late result cannot act on a newer one.
-pub type Generation = u64;
-
-/// The generation of what is not counted. No state ever has it.
-const UNCOUNTED: Generation = 0;
-
-/// Leave to make one attempt. Not `Clone`: admitted once, recorded once.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "every admitted attempt must be recorded or released"]
-pub struct Permit {
-    pub(super) generation: Generation,
-    /// Which probe it is, among all of this generation; zero for ordinary calls.
-    pub(super) ticket: u64,
-    /// The state that admitted it, for the call's row.
-    pub(super) state: State,
-}
-
-impl Permit {
-    /// The state that admitted the attempt.
-    pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// Leave to make an attempt that no state counts.
-    pub(super) const fn uncounted(state: State) -> Self {
-        Self { generation: UNCOUNTED, ticket: 0, state }
-    }
-}
-
-/// How one attempt went, as far as its response head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observed {
-    /// What it says about the upstream.
-    pub verdict: Verdict,
-    /// From having sent the whole request to the response head, or to the error.
-    pub latency: Duration,
-    /// The upstream's Retry-After; counts when it is overloaded.
-    pub retry_after: Option<Duration>,
-    /// Whether it failed at connecting, so that a check which connects disproves it.
-    pub by_connection: bool,
-}
-
-/// Proof that a verdict was recorded, with which a success may later turn into a failure.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Receipt {
-    pub(super) generation: Generation,
-    /// Where the success stands among the failures.
-    pub(super) place: Place,
-    /// Where it was counted in the window.
-    pub(super) tick: Tick,
-}
-
-impl Receipt {
-    /// The receipt of what cannot turn into anything.
-    pub(super) const FINAL: Self = Self { generation: UNCOUNTED, place: 0, tick: 0 };
-
-    /// Whether nothing that happens later can change what was recorded.
-    pub const fn is_final(&self) -> bool {
-        self.generation == UNCOUNTED
-    }
-}
-
 /// Why an attempt was not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
@@ -132,12 +73,16 @@ pub enum Cause {
     ConsecutiveFailures,
     /// The share of failures.
     FailureRate,
+    /// Failures in a row, calls that hang among them.
+    HangingCalls,
     /// The share of slow calls.
     SlowCalls,
     /// The open time is over.
     OpenTimeOver,
     /// A health check succeeded where connection failures or checks had opened the circuit.
     CheckSucceeded,
+    /// A call was answered where calls that hang had opened the circuit.
+    Answered,
     /// A probe failed.
     ProbeFailed,
     /// Enough probes succeeded.
@@ -152,12 +97,14 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::ConsecutiveFailures,
         Self::FailureRate,
+        Self::HangingCalls,
         Self::SlowCalls,
         Self::OpenTimeOver,
         Self::CheckSucceeded,
+        Self::Answered,
         Self::ProbeFailed,
         Self::ProbesSucceeded,
         Self::RampOver,
@@ -170,15 +117,25 @@ impl Cause {
         match self {
             Self::ConsecutiveFailures => "consecutive_failures",
             Self::FailureRate => "failure_rate",
+            Self::HangingCalls => "hanging_calls",
             Self::SlowCalls => "slow_calls",
             Self::OpenTimeOver => "open_time_over",
             Self::CheckSucceeded => "check_succeeded",
+            Self::Answered => "answered",
             Self::ProbeFailed => "probe_failed",
             Self::ProbesSucceeded => "probes_succeeded",
             Self::RampOver => "ramp_over",
             Self::Fleet => "fleet",
             Self::Override => "override",
         }
+    }
+
+    /// Whether it is a rule that opens a circuit, and not what happens to one that is open.
+    pub const fn is_rule(self) -> bool {
+        matches!(
+            self,
+            Self::ConsecutiveFailures | Self::FailureRate | Self::HangingCalls | Self::SlowCalls
+        )
     }
 
     /// The cause with this name.
@@ -207,7 +164,8 @@ pub struct Transition {
     /// How many times in a row it has opened: one more for each failed try to close it, one less
     /// for each stretch of health. The open time doubles with each.
     pub step: u32,
-    /// Whether connection failures or checks opened it, so that a check may end it early.
+    /// Whether what opened it can be disproved before its time is over: failures to connect by a
+    /// check, calls that hang by an answer.
     pub by_connection: bool,
     /// The generation that began.
     pub generation: Generation,
@@ -250,7 +208,7 @@ pub struct Shared {
     pub failure_count: u32,
     /// What opened it first.
     pub cause: Cause,
-    /// Whether a check may end it early.
+    /// Whether what opened it can be disproved before its time is over.
     pub by_connection: bool,
 }
 
@@ -259,9 +217,9 @@ pub struct Shared {
 pub enum Evidence {
     /// Its own rules are broken.
     Bad,
-    /// They are not, and it has heard from the upstream lately.
+    /// They are not, and the upstream has answered lately.
     Good,
-    /// It has not heard from the upstream lately.
+    /// It has heard of nothing but failures lately, too few to break a rule; or of nothing at all.
     Abstains,
 }
 
@@ -280,6 +238,16 @@ impl Heard {
         } else {
             self.success = Some(now);
         }
+    }
+
+    /// Whether the upstream has answered since then.
+    pub fn succeeded_since(&self, moment: Instant) -> bool {
+        self.success.is_some_and(|at| at >= moment)
+    }
+
+    /// Whether the upstream has answered within this time.
+    pub(super) fn succeeded_within(&self, span: Duration, now: Instant) -> bool {
+        self.success.is_some_and(|at| now.saturating_duration_since(at) <= span)
     }
 
     /// Whether all that came since then were failures, and one at least.
@@ -336,6 +304,8 @@ pub struct Ordered {
     pub age: Duration,
     /// How long it still holds; none when it has no end.
     pub left: Option<Duration>,
+    /// How far it has got.
+    pub reach: Reach,
 }
 
 /// A breaker at one moment, for people and metrics.
@@ -360,6 +330,10 @@ pub struct Snapshot {
     pub cause: Option<Cause>,
     /// What opened it first, however often probes have failed since; none while closed.
     pub opened_by: Option<Cause>,
+    /// Whether its own rules opened it, on what was seen here, whoever decides about it by now.
+    pub is_opened_here: bool,
+    /// Who reset it, if nothing has moved it since.
+    pub reset: Option<Ordered>,
     /// Share of failures in the window, kept from the moment it opened until it ramps; none before
     /// the first call.
     pub failure_rate: Option<Percent>,
@@ -367,7 +341,7 @@ pub struct Snapshot {
     pub window_calls: u32,
     /// Failures among them.
     pub window_failures: u32,
-    /// The last epoch adopted from, or published to, the fleet; zero when never shared.
+    /// The last epoch adopted from the fleet; zero when never shared.
     pub epoch: u64,
     /// How many times in a row it has opened; see [`Transition::step`].
     pub step: u32,

@@ -10,10 +10,14 @@ use super::{
     Observed, Policy,
     machine::Machine,
     phase::Whose,
-    state::{Cause, Evidence, Mode, Permit, Receipt, Refusal, Shared, State, Transition},
+    state::{Cause, Evidence, Mode, Refusal, Shared, State, Transition},
     tally::Tally,
+    token::{Permit, Receipt},
 };
-use crate::domain::{fleet::mind::Local, order::Order};
+use crate::domain::{
+    fleet::mind::Local,
+    order::{Order, Signature},
+};
 
 /// The circuit breaker of one upstream. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +26,11 @@ pub struct Breaker {
     pub(super) steering: Steering,
     /// Who steers it; none while it is steered as configured.
     pub(super) order: Option<Order>,
-    /// The last epoch adopted from, or published to, the fleet.
+    /// Who reset it last, and when.
+    pub(super) reset: Option<(Signature, Instant)>,
+    /// The last epoch adopted from the fleet, and whether calls were refused in it.
     pub(super) epoch: u64,
+    pub(super) is_open_for_fleet: bool,
     /// Calls that would have been refused, were it not in shadow.
     pub(super) would_refuse: u64,
 }
@@ -57,7 +64,16 @@ impl Breaker {
     pub fn new(policy: Policy, seed: u64, now: Instant) -> Self {
         let steering = Steering::new(policy.mode, &policy, now);
         let machine = Machine::new(policy, seed, now);
-        Self { machine, steering, order: None, epoch: 0, would_refuse: 0 }
+        let (order, reset) = (None, None);
+        Self {
+            machine,
+            steering,
+            order,
+            reset,
+            epoch: 0,
+            is_open_for_fleet: false,
+            would_refuse: 0,
+        }
     }
 
     /// Admits an attempt, or refuses it. Refusals are counted nowhere.
@@ -81,7 +97,7 @@ impl Breaker {
             Steering::ForcedOpen { .. } => (Err(self.forced_refusal(now)), None),
             Steering::ForcedClosed { .. } => {
                 let generation = self.machine.generation;
-                (Ok(Permit { generation, ticket: 0, state: State::Closed }), None)
+                (Ok(Permit::new(generation, 0, State::Closed)), None)
             }
         };
         (decision, Transition::joined(ended, moved))
@@ -105,7 +121,7 @@ impl Breaker {
         if permit.generation != generation {
             return (Receipt::FINAL, ended);
         }
-        let counted = tally.count(&self.machine.policy, &observed, now);
+        let counted = tally.count(&self.machine.policy, &permit, &observed, now);
         let receipt = counted.map(|(place, tick)| Receipt { generation, place, tick });
         (receipt.unwrap_or(Receipt::FINAL), ended)
     }
@@ -147,10 +163,37 @@ impl Breaker {
         }
     }
 
-    /// An admitted attempt was given up without a verdict: neutral, and a probe's slot is free.
-    #[expect(clippy::needless_pass_by_value, reason = "a permit is used once")]
-    pub fn release(&mut self, permit: Permit, now: Instant) {
-        self.machine.release(&permit, now);
+    /// An admitted attempt has waited for so long for its response head, since all of the request was
+    /// sent. Returns after how long it is to say so again, if it still waits; the first time is after
+    /// [`Policy::first_look`].
+    pub fn waits(
+        &mut self,
+        permit: &mut Permit,
+        waited: Duration,
+        now: Instant,
+    ) -> (Option<Duration>, Option<Transition>) {
+        let ended = self.end_order(now);
+        if !self.by_its_rules() {
+            return (None, ended);
+        }
+        let (again, moved) = self.machine.waits(permit, waited, now);
+        (again, Transition::joined(ended, self.reported(moved)))
+    }
+
+    /// Whether an attempt that ends so without a verdict had hung, and counts as a failure.
+    pub fn has_hung(&self, permit: &Permit, observed: &Observed, now: Instant) -> bool {
+        self.by_its_rules() && self.machine.has_hung(permit, observed, now)
+    }
+
+    /// The response head of an attempt has come, and what it is will be known later.
+    pub fn begins_to_answer(&mut self, permit: &mut Permit, now: Instant) {
+        self.machine.begins_to_answer(permit, now);
+    }
+
+    /// An admitted attempt was given up without a verdict: a probe's slot is free. It is neutral,
+    /// unless it had hung.
+    pub fn release(&mut self, permit: Permit, now: Instant) -> Option<Transition> {
+        self.record(permit, Observed::GIVEN_UP, now).1
     }
 
     /// Counts the result of an active health check.
@@ -189,6 +232,12 @@ impl Breaker {
         }
         let ended = self.end_order(now);
         self.epoch = shared.epoch;
+        self.is_open_for_fleet = matches!(shared.state, State::Open | State::HalfOpen);
+        if self.machine.stays_open(shared) {
+            return ended;
+        }
+        // Whoever closes what is not closed here is somebody else.
+        self.reset.take_if(|_| self.machine.phase.state() != State::Closed);
         let moved = self.machine.adopt(shared, now);
         let news = moved.from != State::Closed || moved.to != State::Closed;
         Transition::joined(ended, self.reported(news.then_some(moved)))
@@ -219,13 +268,15 @@ impl Breaker {
             heard: self.machine.heard,
             is_trying: self.machine.is_trying(),
             wanted: self.machine.wanted(now),
-            has_connected: self.machine.has_connected(),
+            has_connected: self.machine.is_disproved(),
+            has_recovered: self.machine.has_recovered(now),
         }
     }
 
-    /// Whether the fleet keeps the circuit open, and not this instance alone.
+    /// Whether its automatic state is that of the fleet, and not this instance's alone.
     pub fn is_agreed(&self) -> bool {
-        self.machine.phase.outage().is_some_and(|outage| outage.whose == Whose::Fleet)
+        let outage = self.machine.phase.outage();
+        outage.map_or(!self.is_open_for_fleet, |outage| outage.whose == Whose::Fleet)
     }
 
     /// Its rules.
@@ -236,11 +287,6 @@ impl Breaker {
     /// Whether it tries the upstream for the fleet.
     pub fn is_trying(&self) -> bool {
         self.machine.is_trying()
-    }
-
-    /// The fleet now knows this state under that epoch.
-    pub fn published(&mut self, epoch: u64) {
-        self.epoch = self.epoch.max(epoch);
     }
 
     /// Obeys an order, in place of one that is in force. Results of calls that were admitted under
@@ -258,10 +304,11 @@ impl Breaker {
     }
 
     /// Goes on as configured, closed, and as if nothing had ever failed.
-    pub fn reset(&mut self, now: Instant) -> Option<Transition> {
+    pub fn reset(&mut self, signature: &Signature, now: Instant) -> Option<Transition> {
         let from = self.entered_state();
         self.lift(now);
         self.machine.reset(now);
+        self.reset = Some((signature.clone(), now));
         let to = self.entered_state();
         (from != to).then(|| self.ordered(from, to, now))
     }
@@ -276,13 +323,17 @@ impl Breaker {
         if self.has_order_that_is_over(now) { self.lift(now) } else { None }
     }
 
-    fn turn(&mut self, mode: Mode, now: Instant) -> Option<Transition> {
+    pub(super) fn turn(&mut self, mode: Mode, now: Instant) -> Option<Transition> {
         if mode == self.mode() {
             return None;
         }
         let from = self.entered_state();
         self.steering = Steering::new(mode, &self.machine.policy, now);
         self.machine.begin_generation();
+        // Whoever hangs is of a generation before, and ends unheard.
+        if let Some(tally) = self.machine.phase.tally_mut() {
+            tally.silence.break_at(now);
+        }
         let to = self.entered_state();
         (from != to).then(|| self.ordered(from, to, now))
     }

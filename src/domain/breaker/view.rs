@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::{
     Breaker,
-    phase::{Phase, Whose},
-    state::{Cause, Ordered, Shared, Snapshot, State},
+    phase::{Outage, Phase, Whose},
+    state::{Cause, Mode, Ordered, Shared, Snapshot, State},
     steering::Steering,
     tally::Tally,
 };
-use crate::domain::{units::Percent, window::Counts};
+use crate::domain::{order::Reach, units::Percent, window::Counts};
 
 /// A state, when it began and why.
 struct Standing {
@@ -44,7 +44,9 @@ impl Breaker {
             retry_after: self.remaining(now),
             since: now.saturating_duration_since(began),
             cause,
-            opened_by: outage.map(|outage| outage.cause),
+            opened_by: outage.map(|outage| outage.opened_by),
+            is_opened_here: outage.is_some_and(|outage| outage.is_opened_here),
+            reset: self.last_reset(now),
             failure_rate: share(window),
             window_calls: window.calls,
             window_failures: window.hits,
@@ -52,6 +54,16 @@ impl Breaker {
             step: self.machine.backoff.step(),
             generation: self.machine.generation,
         }
+    }
+
+    /// How it is steered at this moment, whether or not anybody has noticed that an order is over.
+    pub fn mode_at(&self, now: Instant) -> Mode {
+        if self.has_order_that_is_over(now) { self.policy().mode } else { self.mode() }
+    }
+
+    /// Failures in a row so far, while calls pass.
+    pub fn streak(&self) -> Option<u32> {
+        self.machine.phase.tally().map(Tally::failures_in_a_row)
     }
 
     /// What it would tell the fleet now: the automatic state, as durations. Half-open is the local
@@ -78,14 +90,24 @@ impl Breaker {
             step: machine.backoff.step(),
             failure_count: outage.map_or(0, |outage| outage.failure_count),
             cause: outage.map(|outage| outage.cause).or(machine.cause).unwrap_or(Cause::RampOver),
-            by_connection: outage.is_some_and(|outage| outage.by_connection),
+            by_connection: outage.is_some_and(Outage::ends_early),
         }
     }
 
     fn order(&self, now: Instant) -> Option<Ordered> {
         let order = self.order.as_ref()?;
-        let signature = order.signature().clone();
-        Some(Ordered { signature, age: order.age(now), left: order.left(now) })
+        let (signature, reach) = (order.signature().clone(), Reach::default());
+        Some(Ordered { signature, age: order.age(now), left: order.left(now), reach })
+    }
+
+    /// Who reset it, while that is why it is closed.
+    fn last_reset(&self, now: Instant) -> Option<Ordered> {
+        let Standing { state, cause, .. } = self.standing(now);
+        let is_so = state == State::Closed && cause == Some(Cause::Override) && self.by_its_rules();
+        let (signature, at) = self.reset.as_ref().filter(|_| is_so)?;
+        let age = now.saturating_duration_since(*at);
+        let (signature, reach) = (signature.clone(), Reach::default());
+        Some(Ordered { signature, age, left: None, reach })
     }
 
     fn standing(&self, now: Instant) -> Standing {

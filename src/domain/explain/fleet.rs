@@ -1,11 +1,17 @@
-//! What the other instances have to do with a circuit: who sees what, who tries it out, and whether
-//! anything that they do arrives here.
+//! What the other instances have to do with a circuit: who said what, who tries it out, who follows
+//! other rules, and whether anything that they do arrives here.
 
 use std::time::Duration;
 
-use super::count;
+use super::{capital, count};
 use crate::domain::{
-    breaker::{Mode, Policy, Scope, Snapshot, State},
+    breaker::{Cause, Mode, Policy, Scope, Snapshot, State},
+    fleet::{
+        attribution::{Finding, attribute},
+        drift::{Drift, drift},
+        hearing::{Ballot, Hearing, Opened},
+        word::Vote,
+    },
     units::show_span,
 };
 
@@ -16,22 +22,18 @@ pub struct FleetFacts {
     pub is_agreed: bool,
     /// The number of the fleet's state.
     pub epoch: u64,
-    /// Instances that see it fail.
-    pub votes_bad: u32,
-    /// Instances that see it work.
-    pub votes_good: u32,
-    /// Instances that cannot tell: they did not call it lately.
-    pub abstained: u32,
-    /// Live instances that share it, this one included.
+    /// Live instances that use the store, this one included.
     pub live: u32,
-    /// The names of those that see it fail, with where they are when that is known.
-    pub reporters: Vec<String>,
-    /// The name of the instance that tries it out for all.
-    pub prober: Option<String>,
-    /// How long it still may.
-    pub lease_left: Option<Duration>,
     /// How this instance keeps in step with the others.
     pub sync: Sync,
+    /// How old what it knows of them is; none before the store was first read.
+    pub lag: Option<Duration>,
+    /// Who has other rules, as far as this instance has heard.
+    pub drift: Option<Drift>,
+    /// Why it may be this instance that fails, and not what it calls. A sentence without its stop.
+    pub sick: Option<String>,
+    /// What the store says beyond the state, or why it does not; none where it was not asked.
+    pub hearing: Option<Result<Hearing, String>>,
 }
 
 /// How an instance keeps in step with the others.
@@ -58,43 +60,202 @@ pub enum Sync {
     Alone,
 }
 
+impl Sync {
+    /// The name in the API, and why it is so.
+    pub fn told(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::Listening => ("listen", None),
+            Self::Polling { because, .. } => ("poll", because.as_deref()),
+            Self::Away { because, .. } => ("away", because.as_deref()),
+            Self::Alone => ("alone", None),
+        }
+    }
+}
+
+impl FleetFacts {
+    /// Whether there are others, and the store to ask them through.
+    pub const fn can_ask(&self) -> bool {
+        !matches!(self.sync, Sync::Alone | Sync::Away { .. })
+    }
+
+    /// Whether the store is away, so that only what was heard before is known.
+    pub const fn is_away(&self) -> bool {
+        matches!(self.sync, Sync::Away { .. })
+    }
+
+    /// How it was opened for all, as far as the store tells.
+    pub fn opening(&self) -> Option<&Opened> {
+        self.heard().and_then(|hearing| hearing.opening.as_ref())
+    }
+
+    /// What the store says beyond the state.
+    pub fn heard(&self) -> Option<&Hearing> {
+        self.hearing.as_ref()?.as_ref().ok()
+    }
+
+    /// Where it fails, if it fails for a few.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.heard().map(|hearing| attribute(&hearing.ballots)).unwrap_or_default()
+    }
+
+    /// Who has other rules than most: as the store has it now, or else as it was heard last.
+    pub fn drift(&self) -> Option<Drift> {
+        self.heard().map_or_else(|| self.drift.clone(), |hearing| drift(&hearing.factions))
+    }
+}
+
 /// The most names in one sentence.
 const NAMES: usize = 5;
 
 /// Whose votes, who probes, and whether anything that others do arrives here.
 pub(super) fn others(snapshot: &Snapshot, policy: &Policy, facts: &FleetFacts) -> Vec<String> {
-    let mut told = Vec::new();
     if policy.scope == Scope::Instance || facts.sync == Sync::Alone {
         return vec!["No other instance shares it.".to_owned()];
     }
-    let FleetFacts { votes_bad, votes_good, abstained, live, .. } = *facts;
-    if votes_bad + votes_good > 0 {
-        let silent = live.saturating_sub(votes_bad + votes_good + abstained);
-        let needed = policy.quorum.needed(live, abstained);
-        told.push(format!(
-            "Of {} that share it, {votes_bad} see it fail, {votes_good} see it work, {abstained} \
-             did not call it lately and {silent} said nothing; `quorum: {}` asks for {needed} to \
-             open it for all.",
-            count(live, "live instance", "live instances"),
-            policy.quorum
-        ));
+    let mut told = Vec::new();
+    if snapshot.mode == Mode::Auto {
+        told.extend(whose(snapshot, facts));
     }
-    if !facts.reporters.is_empty() {
-        told.push(format!("It fails for {}.", names(&facts.reporters)));
+    match &facts.hearing {
+        Some(Ok(hearing)) => told.extend(heard(snapshot, policy, facts, hearing)),
+        Some(Err(why)) => {
+            told.push(format!("Who said what is not known: the store does not answer ({why})."));
+        }
+        None => {}
     }
-    if snapshot.state != State::Closed && snapshot.mode == Mode::Auto {
-        told.push(if facts.is_agreed {
-            format!("This is the state of the whole fleet, its epoch {}.", facts.epoch)
-        } else {
-            "Only this instance has cut it off: the others go on calling it.".to_owned()
-        });
-    }
-    if let Some(prober) = &facts.prober {
-        let left = facts.lease_left.map(|left| format!(", for {} at most", show_span(left)));
-        told.push(format!("{prober} tries it out for all{}.", left.unwrap_or_default()));
-    }
+    told.extend(facts.findings().iter().map(|finding| capital(format!("{finding}."))));
+    told.extend(facts.sick.as_ref().map(|why| format!("As to this instance: {why}.")));
+    told.extend(facts.drift().map(|drift| format!("{drift}.")));
     told.extend(sync(&facts.sync));
     told
+}
+
+/// Whose state it is; nothing while it is closed for all.
+fn whose(snapshot: &Snapshot, facts: &FleetFacts) -> Option<String> {
+    let told = match (snapshot.state, facts.is_agreed, facts.is_away()) {
+        (State::Closed, true, _) => return None,
+        (State::Closed, false, false) => {
+            "Only this instance lets calls pass: for the others the fleet keeps it open."
+        }
+        (State::Closed, false, true) => {
+            "Only this instance lets calls pass: it was open for all when the store was last heard."
+        }
+        (_, true, false) => {
+            return Some(format!(
+                "This is the state of the whole fleet, its epoch {}.",
+                facts.epoch
+            ));
+        }
+        (_, true, true) => {
+            return Some(format!(
+                "This was the state of the whole fleet, its epoch {}, when the store was last heard.",
+                facts.epoch
+            ));
+        }
+        (_, false, false) => "Only this instance has cut it off: the others go on calling it.",
+        (_, false, true) => "This instance has cut it off by itself.",
+    };
+    Some(told.to_owned())
+}
+
+/// What the store says.
+fn heard(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    facts: &FleetFacts,
+    hearing: &Hearing,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    match &hearing.opening {
+        Some(opening) if facts.is_agreed && snapshot.state != State::Closed => {
+            told.push(opened(snapshot, policy, opening));
+        }
+        _ => told.extend(asked(policy, hearing)),
+    }
+    if let Some((node, ago)) = &hearing.doubter {
+        told.push(format!(
+            "A try failed {} ago, that of {node}; it counts when another instance has failed too, \
+             or none has tried for 20s.",
+            show_span(*ago)
+        ));
+    }
+    if let Some((node, left)) = &hearing.prober {
+        told.push(format!(
+            "One instance tries it out for all: {node}, for {} more unless it renews that.",
+            show_span(*left)
+        ));
+    }
+    told
+}
+
+/// How the fleet opened it, or agreed to what was seen here.
+fn opened(snapshot: &Snapshot, policy: &Policy, opening: &Opened) -> String {
+    let Opened { ago, by, cause, failure_count, bad, good, abstained, electorate, .. } = opening;
+    let rule = match cause {
+        Some(Cause::ConsecutiveFailures) => {
+            format!(", after {} in a row", count(*failure_count, "failure", "failures"))
+        }
+        Some(Cause::FailureRate) => ", by the share of calls that failed".to_owned(),
+        Some(Cause::SlowCalls) => ", by the share of calls that were slow".to_owned(),
+        _ => String::new(),
+    };
+    let votes = votes(policy, *electorate, [*bad, *good, *abstained], ("said", "asked for"));
+    let ago = show_span(*ago);
+    if snapshot.is_opened_here {
+        return format!("The fleet agreed {ago} ago: {votes}. The last word was that of {by}.");
+    }
+    format!("It was opened for all {ago} ago{rule}: {votes}. The last word was that of {by}.")
+}
+
+/// The round that did not open it, or has not yet.
+fn asked(policy: &Policy, hearing: &Hearing) -> Vec<String> {
+    let Some(ago) = hearing.asked.filter(|_| !hearing.ballots.is_empty()) else {
+        return Vec::new();
+    };
+    let numbers = [Vote::Bad, Vote::Good, Vote::Abstain].map(|vote| hearing.count(vote));
+    let votes = votes(policy, hearing.electorate, numbers, ("say", "asks for"));
+    let left = if hearing.left.is_zero() {
+        String::new()
+    } else {
+        format!(", which goes on for {} more", show_span(hearing.left))
+    };
+    let mut told = vec![format!("A vote was called {} ago{left}: {votes}.", show_span(ago))];
+    let bad = hearing.ballots.iter().filter(|ballot| ballot.vote == Some(Vote::Bad));
+    let reporters: Vec<_> = bad.map(reporter).collect();
+    if !reporters.is_empty() {
+        told.push(format!("It fails for {}.", names(&reporters)));
+    }
+    told
+}
+
+/// How many said what, and how many would have had to.
+fn votes(
+    policy: &Policy,
+    electorate: u32,
+    [bad, good, abstained]: [u32; 3],
+    (say, asks_for): (&str, &str),
+) -> String {
+    let silent = electorate.saturating_sub(bad + good + abstained);
+    let needed = policy.quorum.needed(electorate, abstained);
+    let silent = if silent == 0 { String::new() } else { format!(", {silent} nothing") };
+    let cannot_tell = match abstained {
+        0 => String::new(),
+        number => format!(", {number} that they cannot tell"),
+    };
+    format!(
+        "{bad} of {electorate} {say} bad, {good} good{cannot_tell}{silent}; `quorum: {}` {asks_for} \
+         {needed}",
+        policy.quorum
+    )
+}
+
+/// Who, where, and with which numbers.
+fn reporter(ballot: &Ballot) -> String {
+    let Ballot { node, calls, failures, .. } = ballot;
+    match calls {
+        0 => node.to_string(),
+        _ => format!("{node} with {failures} of {} failed", count(*calls, "call", "calls")),
+    }
 }
 
 /// Some names, and how many more there are.
@@ -124,3 +285,6 @@ fn sync(sync: &Sync) -> Option<String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,9 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{FleetFacts, Sync, explain};
 use crate::domain::{
-    breaker::{Cause, Mode, Ordered, Policy, RateRule, Scope, SlowRule, Snapshot, State},
-    order::Signature,
+    breaker::{Cause, Mode, Ordered, Policy, RateRule, SlowRule, Snapshot, State},
+    order::{Reach, Signature},
+    task::TaskId,
     units::Percent,
 };
 
@@ -12,7 +13,7 @@ const fn s(seconds: u64) -> Duration {
 }
 
 /// A circuit that never left closed.
-fn closed() -> Snapshot {
+pub(super) fn closed() -> Snapshot {
     Snapshot {
         state: State::Closed,
         mode: Mode::Auto,
@@ -23,6 +24,8 @@ fn closed() -> Snapshot {
         since: s(3_720),
         cause: None,
         opened_by: None,
+        is_opened_here: false,
+        reset: None,
         failure_rate: None,
         window_calls: 0,
         window_failures: 0,
@@ -33,7 +36,7 @@ fn closed() -> Snapshot {
 }
 
 /// One that five failures in a row opened nineteen seconds ago.
-fn open() -> Snapshot {
+pub(super) fn open() -> Snapshot {
     Snapshot {
         state: State::Open,
         failure_count: 5,
@@ -41,6 +44,7 @@ fn open() -> Snapshot {
         since: s(19),
         cause: Some(Cause::ConsecutiveFailures),
         opened_by: Some(Cause::ConsecutiveFailures),
+        is_opened_here: true,
         step: 1,
         ..closed()
     }
@@ -48,7 +52,7 @@ fn open() -> Snapshot {
 
 fn ordered(left: Option<Duration>) -> Option<Ordered> {
     let signature = Signature::new(Some("ann"), "the ledger is migrated").expect("signed");
-    Some(Ordered { signature, age: s(300), left })
+    Some(Ordered { signature, age: s(300), left, reach: Reach::Fleet })
 }
 
 fn rules() -> Policy {
@@ -64,7 +68,7 @@ fn rules() -> Policy {
 
 #[track_caller]
 fn check(snapshot: &Snapshot, policy: &Policy, fleet: Option<&FleetFacts>, expect: &[&str]) {
-    assert_eq!(explain(snapshot, policy, fleet), expect);
+    assert_eq!(explain(snapshot, policy, fleet, &[]), expect);
 }
 
 #[test]
@@ -112,13 +116,13 @@ fn an_open_circuit_says_which_rule_opened_it_and_when_it_is_tried() {
         ..open()
     };
     assert_eq!(
-        explain(&by_rate, &rules(), None)[1],
+        explain(&by_rate, &rules(), None, &[])[1],
         "33 of 50 calls failed, 66%, which opened it; the rule is more than 50% of at least 20 \
          calls within 30s, beyond chance."
     );
     let by_slowness = Snapshot { opened_by: Some(Cause::SlowCalls), ..by_rate };
     assert_eq!(
-        explain(&by_slowness, &rules(), None)[1],
+        explain(&by_slowness, &rules(), None, &[])[1],
         "Slow calls opened it: more than 80% took longer than 250ms within 30s, beyond chance."
     );
 }
@@ -209,9 +213,40 @@ fn an_order_says_who_why_and_until_when() {
     let configured = Policy { mode: Mode::Disabled, ..rules() };
     let off = Snapshot { mode: Mode::Disabled, ..closed() };
     assert_eq!(
-        explain(&off, &configured, None)[1],
+        explain(&off, &configured, None, &[])[1],
         "It is configured so, by `mode: disabled` or CIRCUIT_BREAKER_ENABLED=false; nobody ordered it."
     );
+}
+
+#[test]
+fn an_order_says_for_whom_it_holds_and_that_nobody_signed_it() {
+    let told = |by, reach| {
+        let signature = Signature::new(by, "a drill").expect("signed");
+        let order = Some(Ordered { signature, age: s(5), left: None, reach });
+        let forced = Snapshot { mode: Mode::ForcedOpen, state: State::Open, order, ..closed() };
+        explain(&forced, &rules(), None, &[])[1].clone()
+    };
+    assert!(
+        told(None, Reach::Fleet)
+            .starts_with("Somebody who gave no name ordered this 5s ago: “a drill”.")
+    );
+    assert!(
+        told(Some("ann"), Reach::Here)
+            .starts_with("ann ordered this on this instance alone 5s ago:")
+    );
+    assert!(told(Some("ann"), Reach::Untold).ends_with(
+        "The store has not been told yet, so the others do not know; they hear of it when the store \
+         is back."
+    ));
+}
+
+#[test]
+fn a_circuit_that_is_steered_does_not_speak_of_a_try() {
+    for mode in [Mode::ForcedOpen, Mode::ForcedClosed, Mode::Disabled] {
+        let steered = Snapshot { mode, order: ordered(Some(s(3_300))), ..open() };
+        let told = explain(&steered, &rules(), None, &[]).join(" ");
+        assert!(!told.contains("tried") && !told.contains("try"), "{told}");
+    }
 }
 
 #[test]
@@ -233,69 +268,29 @@ fn shadow_says_what_it_would_have_done() {
 }
 
 #[test]
-fn the_fleet_is_told_with_its_votes_its_reporters_and_its_prober() {
-    let facts = FleetFacts {
-        is_agreed: true,
-        epoch: 41,
-        votes_bad: 7,
-        votes_good: 2,
-        abstained: 2,
-        live: 12,
-        reporters: ["a", "b", "c", "d", "e", "f", "g"].map(str::to_owned).to_vec(),
-        prober: Some("orders-3".to_owned()),
-        lease_left: Some(s(12)),
-        sync: Sync::Polling { every: s(2), because: Some("LISTEN is not heard".to_owned()) },
-    };
-    let told = explain(&open(), &rules(), Some(&facts));
+fn calls_that_opened_it_are_named_as_long_as_it_is_not_closed() {
+    let calls: Vec<_> = (1..=4).map(TaskId::from_u128).collect();
+    let told = explain(&open(), &rules(), None, &calls);
     assert_eq!(
-        told[2..],
-        [
-            "Of 12 live instances that share it, 7 see it fail, 2 see it work, 2 did not call it \
-         lately and 1 said nothing; `quorum: majority` asks for 6 to open it for all.",
-            "It fails for a, b, c, d, e and 2 more.",
-            "This is the state of the whole fleet, its epoch 41.",
-            "orders-3 tries it out for all, for 12s at most.",
-            "What others do arrives within 2s: the store is asked, it does not tell (LISTEN is not \
-         heard).",
-            "In 41s one call of the whole fleet is tried; 2 successes in a row close it, a failure \
-         opens it again.",
-        ]
+        told[2],
+        "For example tasks 00000000-0000-0000-0000-000000000004, \
+         00000000-0000-0000-0000-000000000003, 00000000-0000-0000-0000-000000000002."
     );
-}
-
-#[test]
-fn a_sick_node_is_told_that_it_is_alone_with_it() {
-    let facts = FleetFacts {
-        votes_bad: 1,
-        votes_good: 8,
-        live: 9,
-        sync: Sync::Away { since: s(90), because: None },
-        ..FleetFacts::default()
-    };
-    let told = explain(&open(), &rules(), Some(&facts));
-    assert!(
-        told.contains(
-            &"Only this instance has cut it off: the others go on calling it.".to_owned()
-        )
-    );
-    let away = "The store has been away for 1m 30s: what others do is not known here.";
-    assert!(told.contains(&away.to_owned()), "{told:?}");
-    let alone = Policy { scope: Scope::Instance, ..rules() };
-    let told = explain(&open(), &alone, Some(&facts));
-    assert_eq!(told[2], "No other instance shares it.");
+    assert!(explain(&open(), &rules(), None, &calls[..1])[2].starts_with("For example task 0000"));
+    let told = explain(&closed(), &rules(), None, &calls);
+    assert!(!told.iter().any(|text| text.contains("For example")), "{told:?}");
 }
 
 #[test]
 fn every_state_cause_and_mode_is_told_in_whole_sentences() {
-    let facts =
-        FleetFacts { sync: Sync::Listening, live: 3, votes_bad: 2, ..FleetFacts::default() };
+    let facts = FleetFacts { sync: Sync::Listening, live: 3, ..FleetFacts::default() };
     let causes = || Cause::ALL.into_iter().map(Some).chain([None]);
     for mode in Mode::ALL {
         for state in State::ALL {
             for (cause, opened_by) in causes().flat_map(|a| causes().map(move |b| (a, b))) {
                 let snapshot = Snapshot { mode, state, cause, opened_by, ..open() };
                 for fleet in [None, Some(&facts)] {
-                    let told = explain(&snapshot, &rules(), fleet);
+                    let told = explain(&snapshot, &rules(), fleet, &[]);
                     let whole = |text: &String| {
                         text.ends_with('.') && text.starts_with(|c: char| !c.is_lowercase())
                     };

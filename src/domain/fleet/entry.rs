@@ -4,6 +4,8 @@
 //! by the store's clock alone. The SQL of a store says the same in its own language; a store without
 //! a server applies this directly, and the simulator knows nothing else.
 
+mod restore;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
@@ -57,11 +59,14 @@ impl Span {
     }
 }
 
-/// A shared breaker. No entry is the same as a new one.
+/// A shared breaker. No entry is the same as a new one of the epoch that its reader knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The state's number. Grows with every transition, never falls.
+    /// The state's number. Grows with every transition, and falls only where the store goes back to
+    /// an earlier copy.
     pub epoch: u64,
+    /// When it entered the state; none where it never left the first.
+    pub entered_at: Option<Moment>,
     /// The state.
     pub state: State,
     /// Why it is in this state.
@@ -92,6 +97,7 @@ impl Default for Entry {
     fn default() -> Self {
         Self {
             epoch: 0,
+            entered_at: None,
             state: State::Closed,
             cause: Cause::RampOver,
             step: 0,
@@ -120,6 +126,11 @@ pub struct Speaker<'a> {
 }
 
 impl Entry {
+    /// A new one.
+    pub fn new(epoch: u64) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
     /// Does what a word says, if its epoch is this one and its guards hold. Returns whether it did.
     pub fn hear(&mut self, epoch: u64, word: &Word, by: Speaker<'_>) -> bool {
         if epoch != self.epoch {
@@ -136,7 +147,8 @@ impl Entry {
             Word::Confirm { opening, after } => self.confirm(opening, *after, by),
             Word::Release { lease } => self.release(*lease, by),
             Word::Close { ramp } => self.close(*ramp, by),
-            Word::Reset => self.reset(),
+            Word::Reset => self.reset(by.now),
+            Word::Restore(known) => self.restore(known, by.now),
         }
     }
 
@@ -223,7 +235,7 @@ impl Entry {
             return false;
         }
         self.lease = Some((lease, by.instance.to_owned(), Span::new(by.now, ttl)));
-        self.enter(State::HalfOpen, Cause::OpenTimeOver);
+        self.enter(State::HalfOpen, Cause::OpenTimeOver, by.now);
         true
     }
 
@@ -241,10 +253,10 @@ impl Entry {
         }
         self.end_outage();
         if ramp.is_zero() {
-            self.enter(State::Closed, Cause::ProbesSucceeded);
+            self.enter(State::Closed, Cause::ProbesSucceeded, by.now);
         } else {
             self.ramp_started_at = Some(by.now);
-            self.enter(State::Ramping, Cause::ProbesSucceeded);
+            self.enter(State::Ramping, Cause::ProbesSucceeded, by.now);
         }
         true
     }
@@ -260,7 +272,7 @@ impl Entry {
             self.open(opening, Cause::ProbeFailed, by.now);
         } else {
             self.doubt = Some((by.instance.to_owned(), by.now));
-            self.enter(State::Open, Cause::ProbeFailed);
+            self.enter(State::Open, Cause::ProbeFailed, by.now);
         }
         true
     }
@@ -282,7 +294,7 @@ impl Entry {
             return false;
         }
         self.lease = None;
-        self.enter(State::Open, Cause::OpenTimeOver);
+        self.enter(State::Open, Cause::OpenTimeOver, by.now);
         true
     }
 
@@ -292,7 +304,7 @@ impl Entry {
             return false;
         }
         self.ramp_started_at = None;
-        self.enter(State::Closed, Cause::RampOver);
+        self.enter(State::Closed, Cause::RampOver, by.now);
         true
     }
 
@@ -301,16 +313,16 @@ impl Entry {
         (self.step, self.failure_count) = (opening.step, opening.failure_count);
         self.by_connection = opening.by_connection;
         (self.lease, self.doubt, self.ramp_started_at) = (None, None, None);
-        self.enter(State::Open, cause);
+        self.enter(State::Open, cause, now);
     }
 
-    fn reset(&mut self) -> bool {
+    fn reset(&mut self, now: Moment) -> bool {
         if self.state == State::Closed {
             return false;
         }
         self.end_outage();
         (self.step, self.ramp_started_at) = (0, None);
-        self.enter(State::Closed, Cause::Override);
+        self.enter(State::Closed, Cause::Override, now);
         true
     }
 
@@ -318,9 +330,10 @@ impl Entry {
         (self.opened, self.lease, self.doubt) = (None, None, None);
     }
 
-    /// The only change of state.
-    fn enter(&mut self, state: State, cause: Cause) {
+    /// The only change of state, but for what was forgotten.
+    fn enter(&mut self, state: State, cause: Cause, now: Moment) {
         self.epoch += 1;
+        self.entered_at = Some(now);
         (self.state, self.cause, self.round) = (state, cause, None);
         self.votes.clear();
     }

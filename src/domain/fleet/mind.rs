@@ -2,16 +2,21 @@
 //!
 //! State-based: the decision looks at what the circuit says now and at what the store says now, so
 //! words may be lost, doubled or late, and after an outage of the store one look puts everything
-//! right. What is remembered is only what this instance has said already, so as not to repeat it.
+//! right. What is remembered is only what this instance has said already, so as not to repeat it, and
+//! what the store must not forget.
 
 use std::time::{Duration, Instant};
 
+pub use super::terms::Terms;
 use super::{
+    electorate::Electorate,
+    memory::Memory,
     row::{Hold, Round, Row},
+    turn::{self, Turn},
     word::{LeaseId, Opening, Vote, Word},
 };
 use crate::domain::{
-    breaker::{Cause, Evidence, Heard, Policy, Shared, State},
+    breaker::{Evidence, Heard, Shared, State},
     quorum::Quorum,
 };
 
@@ -30,25 +35,10 @@ const CALLS_NOW: Duration = Duration::from_secs(5);
 const LATER: Duration = Duration::from_secs(2);
 /// After so long without a second opinion the first one stands.
 pub const NO_SECOND_OPINION: Duration = Duration::from_secs(20);
-/// How far those who want to probe stand apart.
-const SPREAD: Duration = Duration::from_millis(500);
-/// As many try to be the prober at once, about.
-const CANDIDATES: u64 = 8;
+/// Of a fleet so many times as large as the last vote was, that may be all who have the breaker now.
+const MAY_HAVE_GROWN: u32 = 8;
 /// The longest time between two doubts of an instance that nobody shares.
 const MOST_SUSPECT_EVERY: Duration = Duration::from_secs(60);
-
-/// What is configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// The first open time, and the longest.
-    pub open_for: Duration,
-    /// See above.
-    pub open_for_max: Duration,
-    /// How long the share of calls grows after an outage.
-    pub ramp: Duration,
-    /// How many have to say "bad".
-    pub quorum: Quorum,
-}
 
 /// The circuit of this instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +53,11 @@ pub struct Local {
     pub is_trying: bool,
     /// How long ago something came to try the upstream with, a call or a check.
     pub wanted: Option<Duration>,
-    /// A check has connected since the circuit opened.
+    /// What opened the circuit has been disproved since: a check has connected, or a call was
+    /// answered, where calls that hang opened it.
     pub has_connected: bool,
+    /// Calls pass here again, and have succeeded since the outage began.
+    pub has_recovered: bool,
 }
 
 /// The fleet as this instance knows it.
@@ -74,16 +67,32 @@ pub struct Company {
     pub ballot: u32,
     /// How many live.
     pub live: u32,
+    /// Whether all who live had the time to say so: before that nobody asks for a vote, for it would
+    /// count too few.
+    pub is_settled: bool,
+    /// For how long this instance has been counted among those who vote.
+    pub counted_for: Duration,
     /// How long a look at the store may be old.
     pub poll_every: Duration,
 }
 
 impl Company {
     /// How many of them have this breaker, as far as that is known: a vote in a small fleet counts
-    /// them, one in a large fleet takes a sample.
+    /// them, one in a large fleet takes a sample. A vote may have been long ago.
     fn having(&self, row: &Row) -> u32 {
         let is_all = (1..ALL_VOTE).contains(&row.electorate);
-        if is_all { row.electorate } else { self.live }
+        if is_all { row.electorate.max(self.live / MAY_HAVE_GROWN) } else { self.live }
+    }
+
+    /// How long a round of voting goes on: everybody is to hear of it and to answer.
+    fn asked_within(&self) -> Duration {
+        (2 * self.poll_every + Duration::from_secs(1)).max(Duration::from_secs(5))
+    }
+
+    /// How long this instance waits before it does what one of those who have the breaker is to do,
+    /// and how far it is from there to its next time.
+    fn turn(&self, row: &Row, dice: u128) -> (Duration, Duration) {
+        (turn::delay(self.having(row), self, dice), turn::spread(self))
     }
 }
 
@@ -111,11 +120,15 @@ pub struct Mind {
     voted: Option<(u64, u64, Vote)>,
     /// The round that it knows of, by epoch and number, and since when.
     round: Option<(u64, u64, Instant)>,
+    /// The round that was open, by epoch and number, when it was not counted yet: it has no vote there.
+    not_of: Option<(u64, u64)>,
     /// Votes are to be counted.
     is_count_due: bool,
     probing: Option<Probing>,
-    /// The open time that is over, by its epoch, and when it will try to be the prober.
-    candidacy: Option<(u64, Instant)>,
+    /// When it tries to end what is over: to be the prober, or to close after a ramp.
+    turn: Turn,
+    /// What the store said.
+    memory: Memory,
 }
 
 /// What it holds as the prober.
@@ -139,6 +152,9 @@ impl Mind {
         now: Instant,
         dice: u128,
     ) -> Step {
+        if let Some(forgotten) = self.memory.hear(row, now) {
+            return Step::Say(Word::Restore(forgotten));
+        }
         if row.epoch > local.shared.epoch {
             return Step::Adopt;
         }
@@ -146,41 +162,59 @@ impl Mind {
             return Step::Rest;
         }
         match row.state {
-            State::Closed | State::Ramping => self.while_passing(terms, company, local, row, now),
+            State::Closed | State::Ramping => {
+                self.while_passing((terms, company), local, row, (now, dice))
+            }
             State::Open | State::HalfOpen => {
                 self.while_open(terms, company, local, row, (now, dice))
             }
         }
     }
 
+    /// What it means that the store shows no row to one that knows of this epoch.
+    pub fn unseen(&self, epoch: u64) -> Row {
+        self.memory.unseen(epoch)
+    }
+
     /// Calls pass: shall they?
     fn while_passing(
         &mut self,
-        terms: &Terms,
-        company: &Company,
+        (terms, company): (&Terms, &Company),
         local: &Local,
         row: &Row,
-        now: Instant,
+        (now, dice): (Instant, u128),
     ) -> Step {
-        (self.probing, self.candidacy) = (None, None);
+        self.probing = None;
         if local.evidence != Evidence::Bad {
             self.suspect = None;
         }
         if let Some(round) = row.round {
             return self.in_round((terms, company), local, (row.epoch, round), now);
         }
+        // A store that went back counts its rounds from there.
+        (self.voted, self.round) = (None, None);
         if local.evidence == Evidence::Bad {
-            return self.doubt(company, terms.opening(&local.shared), now);
+            if !company.is_settled {
+                return Step::Rest;
+            }
+            return self.doubt(company, row.epoch, terms.opening(&local.shared), now);
         }
-        if row.state == State::Ramping && row.ramp_age >= terms.ramp {
+        let is_over = row.state == State::Ramping && row.ramp_age >= terms.ramp;
+        if is_over && self.turn.has_come(row.epoch, company.turn(row, dice), now) {
             return Step::Say(Word::Close { ramp: terms.ramp });
         }
         Step::Rest
     }
 
-    /// Opens a round; more and more rarely while nobody shares the doubt.
-    fn doubt(&mut self, company: &Company, opening: Opening, now: Instant) -> Step {
-        let within = (2 * company.poll_every + Duration::from_secs(1)).max(Duration::from_secs(5));
+    /// Opens a round; more and more rarely while nobody shares the doubt. In a large fleet those
+    /// who will vote go first, and others look whether they do: an outage that all notice makes as
+    /// many doubt as vote, not all.
+    fn doubt(&mut self, company: &Company, epoch: u64, opening: Opening, now: Instant) -> Step {
+        let goes_first = Electorate::would_admit(company.live, company.ballot, epoch);
+        if self.suspect.is_none() && !goes_first {
+            self.suspect = Some((now + company.poll_every * 3 / 2, Duration::ZERO));
+        }
+        let within = company.asked_within();
         let wait = match self.suspect {
             Some((at, _)) if now < at => return Step::Rest,
             Some((_, wait)) => (2 * wait).min(MOST_SUSPECT_EVERY).max(within),
@@ -199,6 +233,13 @@ impl Mind {
         (epoch, round): (u64, Round),
         now: Instant,
     ) -> Step {
+        // It was not among those who were counted when the round began.
+        if company.asked_within().saturating_sub(round.left) > company.counted_for {
+            self.not_of = Some((epoch, round.number));
+        }
+        if self.not_of == Some((epoch, round.number)) {
+            return Step::Rest;
+        }
         let since = match self.round {
             Some((of, number, since)) if (of, number) == (epoch, round.number) => since,
             _ => now,
@@ -256,49 +297,31 @@ impl Mind {
             return Step::Rest;
         }
         // One that has recovered while it could not ask knows that the upstream answers.
-        let has_recovered = matches!(local.shared.state, State::Closed | State::Ramping);
+        let has_recovered = local.has_recovered;
         if row.doubt.is_some_and(|doubt| doubt.age >= NO_SECOND_OPINION) {
+            if !self.turn.has_come(row.epoch, company.turn(row, dice), now) {
+                return Step::Rest;
+            }
             let opening = terms.reopening(row, dice);
             return Step::Say(Word::Confirm { opening, after: NO_SECOND_OPINION });
         }
         let is_own_doubt = row.doubt.is_some_and(|doubt| doubt.is_mine);
         let is_wanted = local.wanted.is_some_and(|ago| ago <= CALLS_WITHIN);
         if (is_wanted || has_recovered) && !is_own_doubt {
-            let live = company.having(row);
-            let delay = match local.wanted {
-                _ if live <= 1 => Duration::ZERO,
-                Some(ago) if ago <= CALLS_NOW => turn(live, dice),
-                _ => LATER + turn(live, dice),
-            };
-            let step = self.stand_for_prober(delay, row.epoch, is_early, (now, dice));
-            if let Some(probing) = &mut self.probing {
-                probing.has_recovered = has_recovered;
+            // Those who have had calls just now go before the others. Whoever is alone with its breaker
+            // is ready for the first call: one that comes through it to be tried may be the try of
+            // another circuit, further up, which would fail with it.
+            let has_calls = local.wanted.is_some_and(|ago| ago <= CALLS_NOW);
+            let is_alone = company.having(row) <= 1;
+            let (delay, again) = company.turn(row, dice);
+            let later = if has_calls || is_alone { Duration::ZERO } else { LATER };
+            if self.turn.has_come(row.epoch, (later + delay, again), now) {
+                let renew_at = now + RENEW_EVERY;
+                self.probing = Some(Probing { lease: dice, since: None, renew_at, has_recovered });
+                return Step::Say(Word::Acquire { lease: dice, ttl: LEASE, is_early });
             }
-            return step;
         }
         Step::Rest
-    }
-
-    /// Tries to be the prober, at a moment of its own: few try at once however many there are.
-    fn stand_for_prober(
-        &mut self,
-        delay: Duration,
-        epoch: u64,
-        is_early: bool,
-        (now, dice): (Instant, u128),
-    ) -> Step {
-        let at = match self.candidacy {
-            Some((of, at)) if of == epoch => at,
-            _ => now + delay,
-        };
-        self.candidacy = Some((epoch, at));
-        if now < at {
-            return Step::Rest;
-        }
-        self.candidacy = Some((epoch, now + SPREAD + delay));
-        let renew_at = now + RENEW_EVERY;
-        self.probing = Some(Probing { lease: dice, since: None, renew_at, has_recovered: false });
-        Step::Say(Word::Acquire { lease: dice, ttl: LEASE, is_early })
     }
 
     /// This instance is the prober.
@@ -338,59 +361,7 @@ impl Mind {
     }
 }
 
-impl Terms {
-    /// Of a breaker with these rules.
-    pub const fn of(policy: &Policy) -> Self {
-        Self {
-            open_for: policy.open_for,
-            open_for_max: policy.open_for_max,
-            ramp: policy.ramp,
-            quorum: policy.quorum,
-        }
-    }
-
-    /// How the circuit opens as the instance has opened its own.
-    fn opening(&self, local: &Shared) -> Opening {
-        let open_for = local.open_for.clamp(Duration::from_millis(1), self.open_for_max);
-        Opening {
-            open_for: if local.open_for.is_zero() { self.open_for } else { open_for },
-            step: local.step.max(1),
-            failure_count: local.failure_count,
-            cause: local.cause,
-            by_connection: local.by_connection,
-        }
-    }
-
-    /// How it opens once more without anything new being known: for longer, and up to a fifth more
-    /// at random.
-    fn reopening(&self, row: &Row, dice: u128) -> Opening {
-        let doublings = row.step.min(31);
-        let plain = self.open_for.saturating_mul(1 << doublings).min(self.open_for_max);
-        let [part, ..] = dice.to_le_bytes();
-        let jitter = plain / 5 * u32::from(part) / 256;
-        Opening {
-            open_for: plain.saturating_add(jitter),
-            step: row.step.saturating_add(1),
-            failure_count: row.failure_count,
-            cause: Cause::ProbeFailed,
-            by_connection: row.by_connection,
-        }
-    }
-}
-
 /// Whether everyone who says bad counts, in the sample or not: numbers are not to be sampled.
 const fn is_absolute(quorum: Quorum) -> bool {
     matches!(quorum, Quorum::Any | Quorum::Count(_))
-}
-
-/// How long one of so many waits before it tries: in the first half second about eight do, in each
-/// that follows four times as many.
-fn turn(live: u32, dice: u128) -> Duration {
-    let [a, b, c, d, e, f, g, h, ..] = dice.to_le_bytes();
-    let (draw, part) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
-    let share = |round: u32| {
-        (CANDIDATES.saturating_mul(4_u64.saturating_pow(round)) << 32) / u64::from(live.max(1))
-    };
-    let round = (0..12).find(|&round| u64::from(draw) < share(round)).unwrap_or(12);
-    SPREAD * round + SPREAD.mul_f64(f64::from(part) / f64::from(u32::MAX))
 }

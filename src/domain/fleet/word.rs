@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::memory::Known;
 use crate::domain::{breaker::Cause, quorum::Quorum};
 
 /// The number of a lease: no two are the same.
@@ -26,6 +27,11 @@ impl Vote {
             Self::Good => "good",
             Self::Abstain => "abstain",
         }
+    }
+
+    /// The vote with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Bad, Self::Good, Self::Abstain].into_iter().find(|vote| vote.as_str() == name)
     }
 }
 
@@ -105,6 +111,8 @@ pub enum Word {
     },
     /// Somebody closes it, whatever it is.
     Reset,
+    /// The store has forgotten this.
+    Restore(Known),
     /// The ramp is over.
     Close {
         /// How long it was to be.

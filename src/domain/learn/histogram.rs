@@ -52,9 +52,22 @@ impl Histogram {
         None
     }
 
+    /// The mean duration in µs; none when empty.
+    #[expect(clippy::cast_precision_loss, reason = "a bin's error dwarfs the rounding")]
+    pub fn mean(&self) -> Option<f64> {
+        let sum: f64 = self.bins().map(|(bin, count)| middle_of(bin) as f64 * count as f64).sum();
+        let count = self.count();
+        (count > 0).then(|| sum / count as f64)
+    }
+
     /// The bins with their counts, in order, for the stores.
     pub fn bins(&self) -> impl Iterator<Item = (i16, u64)> + '_ {
         self.bins.iter().map(|(&bin, &count)| (bin, count))
+    }
+
+    /// Durations in µs, each the middle of a bin, with their counts, in order.
+    pub fn durations(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.bins().map(|(bin, count)| (middle_of(bin), count))
     }
 
     /// The histogram with these bins; a bin named twice counts twice.
@@ -77,13 +90,23 @@ fn bin_of(duration_us: u64) -> i16 {
     (BINS_PER_OCTAVE * (duration_us.max(1) as f64).log2()).floor() as i16
 }
 
+/// Where a bin ends, in µs: no duration in it is longer.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a saturating cast of a positive number"
+)]
+pub(super) fn end_of(bin: i16) -> u64 {
+    ((f64::from(bin) + 1.0) / BINS_PER_OCTAVE).exp2().ceil() as u64
+}
+
 /// The middle of a bin, in µs.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a saturating cast of a positive number"
 )]
-fn middle_of(bin: i16) -> u64 {
+pub(super) fn middle_of(bin: i16) -> u64 {
     ((f64::from(bin) + 0.5) / BINS_PER_OCTAVE).exp2().round() as u64
 }
 

@@ -7,7 +7,16 @@
 /// The standard score of 99 % confidence on one side.
 pub const Z_99_ONE_SIDED: f64 = 2.326;
 
-/// A share that is known not exactly, from 0 to 1.
+/// The standard score of 95 % confidence on both sides together.
+pub const Z_95: f64 = 1.959_963_984_540_054;
+
+/// The standard score of 95 % confidence on one side, and of 90 % on both.
+pub const Z_90: f64 = 1.644_853_626_951_472_7;
+
+/// The standard score of 80 % confidence on both sides together.
+pub const Z_80: f64 = 1.281_551_565_544_600_4;
+
+/// A number that is known not exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Its lower bound.
@@ -16,14 +25,25 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// Whether this number may be the one.
+    pub fn holds(&self, x: f64) -> bool {
+        self.low <= x && x <= self.high
+    }
+}
+
 /// The interval of a share of which `hits` of `trials` were seen, for a standard score `z`.
 /// Without trials it is everything from 0 to 1.
-pub fn wilson(hits: u32, trials: u32, z: f64) -> Interval {
+///
+/// Source: E. B. Wilson, *Probable inference, the law of succession, and statistical inference*,
+/// Journal of the American Statistical Association 22 (1927).
+pub fn wilson(hits: impl Into<u64>, trials: impl Into<u64>, z: f64) -> Interval {
+    let (hits, trials) = (hits.into(), trials.into());
     if trials == 0 {
         return Interval { low: 0.0, high: 1.0 };
     }
-    let (n, z2) = (f64::from(trials), z * z);
-    let share = f64::from(hits.min(trials)) / n;
+    let (n, z2) = (trials as f64, z * z);
+    let share = hits.min(trials) as f64 / n;
     let centre = share + z2 / (2.0 * n);
     let spread = z * (share * (1.0 - share) / n + z2 / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z2 / n;
@@ -40,7 +60,7 @@ mod tests {
 
     #[test]
     fn few_trials_must_be_nearly_unanimous_to_exceed_one_half() {
-        for (hits, trials) in [(6, 6), (9, 10), (16, 20), (34, 50), (62, 100)] {
+        for (hits, trials) in [(6_u32, 6_u32), (9, 10), (16, 20), (34, 50), (62, 100)] {
             let low = |hits| wilson(hits, trials, Z_99_ONE_SIDED).low;
             assert!(low(hits) > 0.5, "{hits} of {trials}");
             assert!(low(hits - 1) <= 0.5, "{} of {trials}", hits - 1);
@@ -49,10 +69,10 @@ mod tests {
 
     #[test]
     fn the_interval_is_that_of_the_textbook() {
-        let interval = wilson(8, 10, 1.96);
+        let interval = wilson(8_u32, 10_u32, 1.96);
         assert!((interval.low - 0.4902).abs() < 1e-4, "{interval:?}");
         assert!((interval.high - 0.9433).abs() < 1e-4, "{interval:?}");
-        let nothing = wilson(0, 0, 1.96);
+        let nothing = wilson(0_u32, 0_u32, 1.96);
         assert!(nothing.low < f64::EPSILON && nothing.high > 1.0 - f64::EPSILON);
     }
 

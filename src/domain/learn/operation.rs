@@ -32,6 +32,11 @@ impl Operations {
         total
     }
 
+    /// The calls of one operation.
+    pub fn of(&self, domain: &str, action: &str) -> Option<&Tally> {
+        self.by_name.get(&(Box::from(domain), Box::from(action)))
+    }
+
     /// Each operation as domain, action and tally, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &Tally)> {
         self.by_name.iter().map(|((domain, action), tally)| (&**domain, &**action, tally))
@@ -49,6 +54,12 @@ pub struct Tally {
     timed: u64,
     duration_us: u64,
     durations: Histogram,
+    scored: u64,
+    impact_micros: i64,
+    priced: u64,
+    cost_nanos: u64,
+    /// What those cost that did not succeed.
+    wasted_nanos: u64,
 }
 
 impl Tally {
@@ -82,6 +93,49 @@ impl Tally {
         self.durations.quantile(q)
     }
 
+    /// The calls that have an impact score.
+    pub const fn scored(&self) -> u64 {
+        self.scored
+    }
+
+    /// The mean impact score of those that have one, from 0 to 100.
+    #[expect(clippy::cast_precision_loss, reason = "six digits are kept of at most eight")]
+    pub fn mean_impact(&self) -> Option<f64> {
+        let scored = i64::try_from(self.scored).ok().filter(|scored| *scored > 0)?;
+        Some((self.impact_micros / scored) as f64 / 1e6)
+    }
+
+    /// The calls whose cost is known.
+    pub const fn priced(&self) -> u64 {
+        self.priced
+    }
+
+    /// What they cost, in billionths of a US dollar; none when no cost is known.
+    pub fn cost_nanos(&self) -> Option<u64> {
+        (self.priced > 0).then_some(self.cost_nanos)
+    }
+
+    /// What those cost that did not succeed, in billionths of a US dollar.
+    pub fn wasted_nanos(&self) -> Option<u64> {
+        (self.priced > 0).then_some(self.wasted_nanos)
+    }
+
+    /// What a success costs when failures are paid for too, in billionths of a US dollar. None
+    /// without a success or without a known cost.
+    pub fn nanos_per_success(&self) -> Option<u64> {
+        self.cost_nanos()?.checked_div(self.with(Outcome::Success))
+    }
+
+    /// The calls that ended for this reason.
+    pub fn because(&self, reason: Reason) -> u64 {
+        self.reasons.get(&reason).copied().unwrap_or_default()
+    }
+
+    /// The calls that did not succeed, nobody knows why.
+    pub fn unexplained(&self) -> u64 {
+        self.failures().saturating_sub(self.reasons.values().sum())
+    }
+
     /// Why calls did not succeed, the most common reason first.
     pub fn reasons(&self) -> Vec<(Reason, u64)> {
         let mut reasons: Vec<_> = self.reasons.iter().map(|(&reason, &n)| (reason, n)).collect();
@@ -89,12 +143,20 @@ impl Tally {
         reasons
     }
 
-    fn add(&mut self, outcome: Outcome, reason: Option<Reason>, rollup: &Rollup) {
+    /// Adds some calls that ended alike.
+    pub fn add(&mut self, outcome: Outcome, reason: Option<Reason>, rollup: &Rollup) {
         *self.outcomes.entry(outcome).or_default() += rollup.count;
         if let Some(reason) = reason {
             *self.reasons.entry(reason).or_default() += rollup.count;
         }
         self.stored += rollup.stored;
+        self.scored += rollup.scored;
+        self.impact_micros += rollup.impact_micros;
+        self.priced += rollup.priced;
+        self.cost_nanos = self.cost_nanos.saturating_add(rollup.cost_nanos);
+        if outcome != Outcome::Success {
+            self.wasted_nanos = self.wasted_nanos.saturating_add(rollup.cost_nanos);
+        }
         if outcome != Outcome::Refused {
             self.timed += rollup.count;
             self.duration_us += rollup.duration_us;
@@ -113,6 +175,11 @@ impl Tally {
         self.timed += other.timed;
         self.duration_us += other.duration_us;
         self.durations.merge(&other.durations);
+        self.scored += other.scored;
+        self.impact_micros += other.impact_micros;
+        self.priced += other.priced;
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
+        self.wasted_nanos = self.wasted_nanos.saturating_add(other.wasted_nanos);
     }
 }
 
@@ -176,6 +243,36 @@ mod tests {
     #[test]
     fn the_most_common_reason_comes_first() {
         assert_eq!(sample().total().reasons(), [(Reason::Http503, 6), (Reason::BreakerOpen, 4)]);
+    }
+
+    #[test]
+    fn a_success_pays_for_the_failures_before_it() {
+        let worth = |scored, impact_micros, priced, cost_nanos| Rollup {
+            scored,
+            impact_micros,
+            priced,
+            cost_nanos,
+            ..rollup(10, 1_000)
+        };
+        let mut tally = Tally::default();
+        tally.add(Outcome::Success, None, &worth(4, 300_000_000, 10, 40_000_000));
+        tally.add(Outcome::Timeout, Some(Reason::TimeoutTotal), &worth(0, 0, 5, 20_000_000));
+        assert_eq!((tally.scored(), tally.mean_impact()), (4, Some(75.0)));
+        assert_eq!((tally.priced(), tally.cost_nanos()), (15, Some(60_000_000)));
+        assert_eq!(tally.nanos_per_success(), Some(6_000_000));
+        assert_eq!(tally.wasted_nanos(), Some(20_000_000));
+        // A late score comes as a correction without a call.
+        let correction = Rollup { scored: 1, impact_micros: 100_000_000, ..Rollup::default() };
+        tally.add(Outcome::Success, None, &correction);
+        assert_eq!((tally.calls(), tally.scored(), tally.mean_impact()), (20, 5, Some(80.0)));
+    }
+
+    #[test]
+    fn failures_without_a_reason_are_counted_as_such() {
+        let mut tally = Tally::default();
+        tally.add(Outcome::Failure, None, &rollup(3, 1_000));
+        tally.add(Outcome::Failure, Some(Reason::Http500), &rollup(2, 1_000));
+        assert_eq!((tally.unexplained(), tally.because(Reason::Http500)), (3, 2));
     }
 
     #[test]

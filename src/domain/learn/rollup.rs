@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::histogram::Histogram;
 use crate::domain::{
+    capture::Captured,
     outcome::{Outcome, Reason},
     task::{CallRecord, CallSite},
 };
@@ -45,6 +46,14 @@ pub struct Rollup {
     pub request_bytes: u64,
     /// The bytes that callers were sent.
     pub response_bytes: u64,
+    /// How many of them have an impact score.
+    pub scored: u64,
+    /// Their impact scores, in millionths of a point. A correction may be negative.
+    pub impact_micros: i64,
+    /// How many of them have a known cost.
+    pub priced: u64,
+    /// Their costs, in billionths of a US dollar.
+    pub cost_nanos: u64,
     /// Their durations by size.
     pub durations: Histogram,
 }
@@ -58,6 +67,10 @@ impl Rollup {
         self.duration_us += other.duration_us;
         self.request_bytes += other.request_bytes;
         self.response_bytes += other.response_bytes;
+        self.scored += other.scored;
+        self.impact_micros += other.impact_micros;
+        self.priced += other.priced;
+        self.cost_nanos = self.cost_nanos.saturating_add(other.cost_nanos);
         self.durations.merge(&other.durations);
     }
 
@@ -70,7 +83,35 @@ impl Rollup {
         self.request_bytes += weight * call.request_bytes;
         self.response_bytes += weight * call.response_bytes;
         self.durations.record_many(call.duration_us, weight);
+        if let Some(captured) = &call.captured {
+            self.add_worth(captured, weight);
+        }
     }
+
+    /// Adds what calls meant.
+    fn add_worth(&mut self, captured: &Captured, weight: u64) {
+        if let Some(score) = captured.impact_score {
+            self.scored += weight;
+            self.impact_micros += impact_micros(score) * i64::try_from(weight).unwrap_or(1);
+        }
+        if let Some(cost) = captured.cost_nano_usd {
+            self.priced += weight;
+            self.cost_nanos = self.cost_nanos.saturating_add(cost.saturating_mul(weight));
+        }
+    }
+}
+
+/// An impact score as it is summed: in whole millionths of a point, so that sums do not depend on
+/// their order.
+#[expect(clippy::cast_possible_truncation, reason = "a score is 0 to 100")]
+pub fn impact_micros(score: f32) -> i64 {
+    (f64::from(score) * 1e6).round() as i64
+}
+
+/// A cost in US dollars as it is summed: in whole billionths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
+pub fn cost_nanos(cost: f64) -> u64 {
+    (cost * 1e9).round() as u64
 }
 
 /// Sums of calls that have no row.

@@ -1,6 +1,9 @@
 //! One circuit under the rules that are tried, and the trip that it is in.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::report::Log;
 use crate::domain::breaker::{
@@ -22,6 +25,8 @@ pub(super) struct Circuit {
 pub(super) struct Admitted {
     pub(super) circuit: usize,
     pub(super) permit: Permit,
+    /// When it was given.
+    pub(super) at_us: i64,
 }
 
 impl Circuit {
@@ -44,6 +49,24 @@ impl Circuit {
         let (decision, moved) = self.breaker.admit(is_idempotent, now);
         self.saw(moved, log);
         decision.ok()
+    }
+
+    /// An attempt has waited for so long; after how long that is to be told again.
+    pub(super) fn waits(
+        &mut self,
+        permit: &mut Permit,
+        waited: Duration,
+        now: Instant,
+        log: &mut Log<'_>,
+    ) -> Option<Duration> {
+        let (again, moved) = self.breaker.waits(permit, waited, now);
+        self.saw(moved, log);
+        again
+    }
+
+    /// After how long a wait is to be told first.
+    pub(super) fn first_look(&self) -> Option<Duration> {
+        self.breaker.policy().first_look()
     }
 
     /// Whether a call that has no outcome would be refused. One that would not leaves no trace: its

@@ -6,7 +6,7 @@
 //! made, what it would have cost and what it would have spared.
 //!
 //! A call is three moments to a circuit: it is admitted when an attempt begins, judged at the
-//! response head, and its body may die later. Calls overlap, so these moments wait in an agenda,
+//! response head, and its body may die later; a long wait between the first two is looked at. Calls overlap, so these moments wait in an agenda,
 //! which holds no more than the calls that are under way at a time: memory does not grow with the
 //! rows.
 //!
@@ -110,6 +110,8 @@ struct Upstream {
 enum Event {
     /// The next attempt of a call begins.
     Begins(Carried),
+    /// It has waited for its response head for so long that a rule may want to know.
+    Waits { admitted: Admitted, call: Carried },
     /// Its response head came, or the error in place of it.
     Judged { admitted: Admitted, call: Carried },
     /// The body of a success ended, or died.
@@ -202,6 +204,7 @@ impl Replay {
             self.now_us = self.now_us.max(at_us);
             match event {
                 Event::Begins(call) => self.begin(call, at_us),
+                Event::Waits { admitted, call } => self.wait(admitted, call, at_us),
                 Event::Judged { admitted, call } => self.judge(admitted, call, at_us),
                 Event::Ends { circuit, receipt, dies, id } => {
                     self.end(circuit, receipt, dies, id, at_us);
@@ -228,9 +231,8 @@ impl Replay {
         let log = &mut self.trips.at(at_us, call.id);
         match self.circuits[circuit].admit(call.is_idempotent, now, log) {
             Some(permit) => {
-                let judged_us = tried.judged_us.max(at_us);
-                let admitted = Admitted { circuit, permit };
-                self.agenda.put(judged_us, Event::Judged { admitted, call });
+                let look = self.circuits[circuit].first_look().filter(|_| !call.is_patient);
+                self.go_on_waiting(Admitted { circuit, permit, at_us }, call, look);
             }
             None => {
                 let truth = call.skip(&name);
@@ -249,6 +251,32 @@ impl Replay {
         if let Some(trip) = self.trips.of(&self.circuits[at]) {
             trip.refused.add(truth, weight);
         }
+    }
+
+    /// An attempt waits until it is judged, with a look at it after so long, if it takes longer.
+    fn go_on_waiting(&mut self, admitted: Admitted, call: Carried, look: Option<Duration>) {
+        let judged_us = call.tries.last().map_or(admitted.at_us, |tried| tried.judged_us);
+        let look_us = look.map(|look| admitted.at_us.saturating_add(micros(look)));
+        match look_us.filter(|look_us| *look_us < judged_us) {
+            Some(look_us) => self.agenda.put(look_us, Event::Waits { admitted, call }),
+            None => {
+                let judged_us = judged_us.max(admitted.at_us);
+                self.agenda.put(judged_us, Event::Judged { admitted, call });
+            }
+        }
+    }
+
+    /// An attempt still waits.
+    fn wait(&mut self, mut admitted: Admitted, call: Carried, at_us: i64) {
+        let now = self.timeline.at(at_us);
+        let waited = now.saturating_duration_since(self.timeline.at(admitted.at_us));
+        if !admitted.permit.has_waited() {
+            self.doubts.waited += u64::from(call.weight);
+        }
+        let log = &mut self.trips.at(at_us, call.id);
+        let circuit = &mut self.circuits[admitted.circuit];
+        let look = circuit.waits(&mut admitted.permit, waited, now, log);
+        self.go_on_waiting(admitted, call, look);
     }
 
     /// An attempt has its verdict.
@@ -360,6 +388,10 @@ impl Timeline {
         let passed = u64::try_from(us.saturating_sub(self.from_us)).unwrap_or(0);
         self.base.checked_add(Duration::from_micros(passed)).unwrap_or(self.base)
     }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 const MINUTE_US: i64 = 60_000_000;

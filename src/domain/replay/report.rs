@@ -131,6 +131,9 @@ pub struct Doubts {
     pub overloaded: u64,
     /// Calls of several attempts: the waits between them are not stored.
     pub retried: u64,
+    /// Attempts that waited for so long that they were looked at: the rows tell when an attempt began,
+    /// not when all of its request had been sent, nor whether it asked for a stream of events.
+    pub waited: u64,
     /// Calls that Fusebox did not see the end of.
     pub interrupted: u64,
     /// Calls for upstreams that the proposal does not have.

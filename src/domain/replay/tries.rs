@@ -13,7 +13,7 @@ use super::call::{Call, Logged, signed};
 use crate::domain::{
     breaker::{Observed, Policy},
     grpc::Code,
-    outcome::{Reason, Verdict},
+    outcome::{Outcome, Reason, Verdict},
     task::TaskId,
 };
 
@@ -23,6 +23,8 @@ pub(super) struct Carried {
     pub(super) id: TaskId,
     pub(super) instance: Arc<str>,
     pub(super) is_idempotent: bool,
+    /// How long it waits says nothing: it is a stream, for all that is known, or Fusebox went away.
+    pub(super) is_patient: bool,
     pub(super) weight: u32,
     pub(super) tries: Vec<Try>,
 }
@@ -122,7 +124,9 @@ pub(super) fn carried<'a>(
     });
     tries.reverse();
     let Call { id, is_idempotent, weight, .. } = *call;
-    Carried { id, instance: Arc::clone(&call.instance), is_idempotent, weight, tries }
+    let is_patient = call.grpc_status.is_some() || call.outcome == Outcome::Interrupted;
+    let instance = Arc::clone(&call.instance);
+    Carried { id, instance, is_idempotent, is_patient, weight, tries }
 }
 
 /// What the last attempt says at its head, and whether that turned into a failure.

@@ -10,6 +10,7 @@ use http::Method;
 
 use super::{
     bytes::{Reader, Writer},
+    captured,
     frame::{MAX_PAYLOAD, SUMS},
     vocabulary::Vocabulary,
 };
@@ -80,6 +81,10 @@ pub(super) fn put_ended(out: &mut Vec<u8>, call: &CallRecord, names: &mut impl R
             out.u32(names.text(upstream));
         }
     }
+    if let Some(captured) = &call.captured {
+        out.u8(CAPTURED);
+        captured::put(out.0, captured);
+    }
 }
 
 /// The id at the front of a record of a call.
@@ -107,8 +112,12 @@ pub(super) fn ended(record: &[u8], words: &Vocabulary) -> Option<CallRecord> {
     call.weight = from.u32()?;
     call.attempts = read_attempts(&mut from, words)?;
     call.grpc_status = from.u8().filter(|&code| code != NO_GRPC_STATUS);
-    while let (Some(at), Some(upstream)) = (from.u8(), from.u32()) {
-        call.attempts.get_mut(usize::from(at))?.instead = Some(words.text(upstream));
+    while let Some(at) = from.u8() {
+        if at == CAPTURED {
+            call.captured = Some(Box::new(captured::read(&mut from)?));
+            break;
+        }
+        call.attempts.get_mut(usize::from(at))?.instead = Some(words.text(from.u32()?));
     }
     Some(call)
 }
@@ -148,6 +157,7 @@ fn read_began(from: &mut Reader<'_>, words: &Vocabulary) -> Option<CallRecord> {
         deadline_ms,
         request_bytes: 0,
         response_bytes: 0,
+        captured: None,
         weight: 1,
     })
 }
@@ -212,7 +222,7 @@ pub(super) fn rollup(from: &mut Reader<'_>, words: &Vocabulary) -> Option<(Rollu
         duration_us: from.u64()?,
         request_bytes: from.u64()?,
         response_bytes: from.u64()?,
-        durations: Histogram::default(),
+        ..Rollup::default()
     };
     let count = from.u16()?;
     let bins: Option<Vec<_>> =
@@ -236,24 +246,52 @@ pub(super) fn put_lost(out: &mut Vec<u8>, segment: u64, sums: &[(RollupKey, Roll
     let count_at = out.len();
     Writer(out).u32(0);
     let (mut end, mut count) = (out.len(), 0_u32);
-    for sum in sums {
+    for (at, sum) in (1..).zip(sums) {
         put_rollup(out, sum);
-        if out.len() > MAX_PAYLOAD && count > 0 {
+        if out.len() + at * WORTH > MAX_PAYLOAD && count > 0 {
             break;
         }
         (end, count) = (out.len(), count + 1);
     }
     out.truncate(end);
     out[count_at..count_at + size_of::<u32>()].copy_from_slice(&count.to_le_bytes());
-    usize::try_from(count).unwrap_or(sums.len())
+    let fitting = usize::try_from(count).unwrap_or(sums.len()).min(sums.len());
+    put_worth(out, &sums[..fitting]);
+    fitting
 }
+
+/// Writes what sums hold of impact and cost, where any does. It came later and stands behind all of
+/// them, so that an older version reads the rest, and an older record ends before it.
+fn put_worth(out: &mut Vec<u8>, sums: &[(RollupKey, Rollup)]) {
+    if sums.iter().all(|(_, sum)| (sum.scored, sum.impact_micros, sum.priced) == (0, 0, 0)) {
+        return;
+    }
+    let mut out = Writer(out);
+    for (_, sum) in sums {
+        out.u64(sum.scored);
+        out.i64(sum.impact_micros);
+        out.u64(sum.priced);
+        out.u64(sum.cost_nanos);
+    }
+}
+
+/// The bytes of what one sum holds of impact and cost.
+const WORTH: usize = 4 * size_of::<u64>();
 
 /// Reads a record of dropped rows.
 pub(super) fn lost(record: &[u8], words: &Vocabulary) -> Option<Lost> {
     let mut from = Reader(record);
     let (segment, count) = (from.u64()?, from.u32()?);
     let sums: Option<Vec<_>> = (0..count).map(|_| rollup(&mut from, words)).collect();
-    Some(Lost { segment, sums: sums? })
+    let mut sums = sums?;
+    for (_, sum) in &mut sums {
+        let Some(scored) = from.u64() else { break };
+        sum.scored = scored;
+        sum.impact_micros = from.i64()?;
+        sum.priced = from.u64()?;
+        sum.cost_nanos = from.u64()?;
+    }
+    Some(Lost { segment, sums })
 }
 
 /// Reads a row that stood for calls that were still being added: their sums make it what it was
@@ -274,5 +312,7 @@ pub(super) fn fold(record: &[u8], words: &Vocabulary) -> Option<CallRecord> {
 const NOBODY: u32 = 0;
 /// The number of no reason; reasons are far fewer.
 pub(super) const NO_REASON: u8 = u8::MAX;
+/// Stands, in place of the number of an attempt, before what the call meant.
+const CAPTURED: u8 = u8::MAX;
 /// The number of no code of gRPC; codes are far fewer.
 const NO_GRPC_STATUS: u8 = u8::MAX;

@@ -14,6 +14,7 @@
 //! names of the codes that the records use. Zeros follow the last frame.
 
 mod bytes;
+mod captured;
 mod codec;
 mod frame;
 pub mod home;

@@ -234,10 +234,10 @@ fn allocate(file: &File, length: usize) -> io::Result<()> {
         Err(rustix::io::Errno::OPNOTSUPP) => false,
         Err(error) => return Err(error.into()),
     };
-    let mut written = 0;
+    let (zeros, mut written) = (vec![0; PIECE.min(length)], 0);
     while written < length {
-        let some = ZEROS.len().min(length - written);
-        file.write_all_at(&ZEROS[..some], written as u64)?;
+        let some = zeros.len().min(length - written);
+        file.write_all_at(&zeros[..some], written as u64)?;
         written += some;
     }
     if is_allocated { Ok(()) } else { file.sync_data() }
@@ -272,5 +272,5 @@ fn read_header(payload: &[u8]) -> Option<(Header, Vocabulary)> {
 
 /// More than any header has.
 const MAX_HEADER: usize = 1 << 18;
-/// What a file is filled with, a piece at a time.
-static ZEROS: [u8; 1 << 20] = [0; 1 << 20];
+/// As much of a file is written at once.
+const PIECE: usize = 1 << 20;

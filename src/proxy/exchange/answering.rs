@@ -86,9 +86,16 @@ impl Exchange {
             record.end_with(said.reason.unwrap_or(Reason::ClientGoneMidBody));
             record.grpc_status = said.code.map(Code::number);
         });
+        if let Some(capture) = &mut self.capture {
+            capture.answered(response.status().as_u16(), response.headers());
+        }
         headers::strip_hop_by_hop(response.headers_mut(), said.present);
         if let Some(route) = &self.route {
             headers::apply(response.headers_mut(), &route.response_headers);
+            let tasks = route.tasks.as_ref();
+            if let Some(advice) = tasks.and_then(|tasks| tasks.advice(&self.record.site)) {
+                response.headers_mut().insert(headers::TASK_ADVICE, advice);
+            }
         }
         *response.version_mut() = http::Version::HTTP_11;
         // Over HTTP/1.1 they are written into the head.

@@ -57,6 +57,8 @@ enum State {
         size: u64,
     },
     Extension(u64),
+    /// Behind a size: white space, which an extension or the end of the line may follow.
+    Blank(u64),
     SizeLf(u64),
     TrailerStart,
     Trailer,
@@ -186,14 +188,18 @@ impl Decoder {
             (State::ChunkCr, b'\r') => State::ChunkLf,
             (State::ChunkLf, b'\n') => State::Size { digits: 0, size: 0 },
             (State::Size { digits, size }, b'\r') if digits > 0 => State::SizeLf(size),
-            (State::Size { digits, size }, b';' | b' ' | b'\t') if digits > 0 => {
-                State::Extension(size)
-            }
+            (State::Size { digits, size }, b';') if digits > 0 => State::Extension(size),
+            (State::Size { digits, size }, b' ' | b'\t') if digits > 0 => State::Blank(size),
             (State::Size { digits, size }, byte) if digits < MAX_DIGITS => {
                 let digit = char::from(byte).to_digit(16)?;
                 State::Size { digits: digits + 1, size: size << 4 | u64::from(digit) }
             }
-            (State::Extension(size), b'\r') => State::SizeLf(size),
+            (State::Blank(size) | State::Extension(size), b'\r') => State::SizeLf(size),
+            (State::Blank(size), b' ' | b'\t') => {
+                self.count(MAX_EXTENSIONS)?;
+                State::Blank(size)
+            }
+            (State::Blank(size), b';') => State::Extension(size),
             (State::Extension(size), byte) if byte != b'\n' => {
                 self.count(MAX_EXTENSIONS)?;
                 State::Extension(size)

@@ -101,7 +101,12 @@ impl Caller {
     /// what it sent ahead has been read.
     pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
-        if !self.decoder.is_done() || !self.inflow.buffer.is_empty() {
+        if !self.decoder.is_done() {
+            // Somebody else may read the body to its end, which is when to look.
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if !self.inflow.buffer.is_empty() {
             return Poll::Pending;
         }
         match stream.stream.poll_peek(&mut self.inflow.buffer, cx) {
@@ -141,6 +146,26 @@ impl Caller {
     /// The connection as what it has been switched to, and what was read ahead of it.
     pub(super) fn switch(&mut self) -> Option<(Stream, Bytes)> {
         Some((self.stream.take()?, std::mem::take(&mut self.inflow.buffer).freeze()))
+    }
+
+    /// The body that was being sent has no end: the caller is not to take the connection's for it.
+    pub(super) fn cut(&self) {
+        if let Some(stream) = &self.stream {
+            stream.stream.cut();
+        }
+    }
+
+    /// Drops what the caller still sends, up to its end. A connection that is closed over what
+    /// nobody has read is reset, and the reset may overtake the last answer.
+    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
+        loop {
+            self.inflow.buffer.clear();
+            match ready!(self.inflow.poll_read(stream, cx)) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) => {}
+            }
+        }
     }
 
     /// The connection is over; who reads from it is told.

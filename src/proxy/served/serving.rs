@@ -7,10 +7,11 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use http::{HeaderMap, StatusCode};
-use tokio::io::AsyncWrite;
+use tokio::{io::AsyncWrite, time::timeout};
 
 use super::{
     answer::{self, Manner},
@@ -33,6 +34,9 @@ use crate::{
         wire::Wire,
     },
 };
+
+/// How long what a caller still sends is dropped, after the last answer.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// More room than this is not kept for the next answer.
 const KEPT_ROOM: usize = 16 << 10;
@@ -85,7 +89,11 @@ impl Serving {
     async fn calls(&mut self) -> Option<Box<Tunnel>> {
         loop {
             let head = match poll_fn(|cx| self.poll_head(cx)).await {
-                Ok(head) => head?,
+                Ok(Some(head)) => head,
+                Ok(None) => {
+                    self.shut_down().await;
+                    return None;
+                }
                 Err(Refused(status)) => {
                     self.refuse(status).await;
                     return None;
@@ -113,7 +121,7 @@ impl Serving {
 
     /// The next head; none at the end, when the plane closes, or when it takes too long.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Head>, Refused>> {
-        let limit = self.connection.terms.limits.head_bytes;
+        let limit = self.connection.terms.rules().limits.head_bytes;
         let mut caller = self.caller.borrow_mut();
         if let Poll::Ready(head) = caller.poll_head(limit, &mut self.fields, cx) {
             return Poll::Ready(head);
@@ -145,13 +153,20 @@ impl Serving {
             body => (Some(body).filter(|_| framing != Framing::Nothing), None),
         };
         let mut sending = Sending::answer(room, framing, body, wishes.takes_trailers);
+        let mut has_waited = false;
         let sent = poll_fn(|cx| match sending.poll(&mut Outlet(&self.caller), cx) {
             Poll::Ready(sent) => Poll::Ready(sent),
-            Poll::Pending => self.poll_over(cx).map(|()| Err(Broken::Connection)),
+            Poll::Pending => {
+                has_waited = true;
+                self.poll_over(cx).map(|()| Err(Broken::Connection))
+            }
         });
         if let Err(error) = sent.await {
             // Everyday; the call has its own line and row.
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+            if framing == Framing::UntilClose {
+                self.caller.borrow().cut();
+            }
             return Next::Nothing;
         }
         self.room = sending.into_room();
@@ -160,7 +175,7 @@ impl Serving {
         }
         match tunnel {
             Some(tunnel) => Next::Tunnel(tunnel),
-            None => self.follow(is_last).await,
+            None => self.follow(is_last, has_waited).await,
         }
     }
 
@@ -171,9 +186,9 @@ impl Serving {
         answer::encode(answer, ids, wishes, is_last, (&mut date, clock::now()), out)
     }
 
-    /// Sees to it that the next head can be read, unless the connection ends here.
-    async fn follow(&mut self, is_last: bool) -> Next {
-        let mut has_waited = false;
+    /// Sees to it that the next head can be read, unless the connection ends here. The wait for it
+    /// begins when the answer has been written, for which the caller may have taken its time.
+    async fn follow(&mut self, is_last: bool, mut has_waited: bool) -> Next {
         let is_in_step = poll_fn(|cx| {
             let polled = self.caller.borrow_mut().poll_between(cx);
             if polled.is_pending() {
@@ -182,13 +197,17 @@ impl Serving {
             }
             polled
         });
-        if is_in_step.await && !is_last && !self.is_closing {
+        let is_in_step = is_in_step.await;
+        if is_in_step && !is_last && !self.is_closing {
             if has_waited {
                 self.connection.waits_anew();
             }
             return Next::Call;
         }
         self.shut_down().await;
+        if !is_in_step {
+            self.linger().await;
+        }
         Next::Nothing
     }
 
@@ -199,7 +218,22 @@ impl Serving {
         let mut sending = Sending::<Outgoing>::answer(head, Framing::Nothing, None, false);
         if poll_fn(|cx| sending.poll(&mut Outlet(&self.caller), cx)).await.is_ok() {
             self.shut_down().await;
+            self.linger().await;
         }
+    }
+
+    /// Hears a caller out that has its last answer, for a while. When the plane closes there is no
+    /// time for it.
+    async fn linger(&mut self) {
+        let heard = poll_fn(|cx| {
+            self.is_closing |= self.closing.poll(cx).is_ready();
+            if self.is_closing {
+                return Poll::Ready(());
+            }
+            self.caller.borrow_mut().poll_drained(cx)
+        });
+        // Whoever goes on for longer is not listening.
+        let _heard_or_not = timeout(LINGER, heard).await;
     }
 
     async fn shut_down(&self) {

@@ -13,13 +13,20 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{tls, url};
-use crate::store::Error;
+use crate::{
+    aws::{KeysError, token::SignIn},
+    clock,
+    config::Aws,
+    store::Error,
+};
 
 /// Makes connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Arc<Config>,
     tls: MakeRustlsConnect,
+    /// Makes the password of each connection, where it is none that stays.
+    sign_in: Option<SignIn>,
 }
 
 /// A connection and what arrives on it unasked.
@@ -32,10 +39,12 @@ pub(super) struct Link {
 
 impl Connector {
     /// Reads the URL and loads the certificates that it names.
-    pub(super) fn new(url: &str) -> Result<Self, Error> {
+    pub(super) fn new(url: &str, aws: &Arc<Aws>) -> Result<Self, Error> {
         let target = url::parse(url).map_err(|error| Error::Refused(error.into()))?;
         let tls = tls::connector(&target.tls).map_err(|error| Error::Refused(error.into()))?;
-        Ok(Self { config: Arc::new(target.config), tls })
+        let sign_in = target.iam.map(|it| SignIn::new(aws, &it.host, it.port, &it.user));
+        let sign_in = sign_in.transpose().map_err(|error| Error::Refused(error.into()))?;
+        Ok(Self { config: Arc::new(target.config), tls, sign_in })
     }
 
     /// The settings, for the pool.
@@ -45,13 +54,39 @@ impl Connector {
 
     /// Connects. The connection's own timeout covers TCP only, so the whole has another.
     pub(super) async fn connect(&self) -> Result<Link, Error> {
-        let connecting = timeout(CONNECT_LIMIT, self.connect_unlimited());
-        Ok(connecting.await.map_err(|_| Error::too_slow())??)
+        let connecting = timeout(CONNECT_LIMIT, async {
+            let config =
+                self.signed_in().await.map_err(|error| Error::Unavailable(error.into()))?;
+            Ok(self.connect_with(&config).await?)
+        });
+        connecting.await.map_err(|_| Error::too_slow())?
     }
 
-    /// Connects, however long it takes.
-    pub(super) async fn connect_unlimited(&self) -> Result<Link, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+    /// Connects for the pool, which has a limit of its own and knows no errors but the protocol's.
+    /// Without a token the server asks for a password in vain, and the log says why there is none.
+    pub(super) async fn connect_pooled(&self) -> Result<Link, tokio_postgres::Error> {
+        let config = match self.signed_in().await {
+            Ok(config) => config,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "no token to sign in to the database with");
+                Arc::clone(&self.config)
+            }
+        };
+        self.connect_with(&config).await
+    }
+
+    /// The settings of one connection: a token is made anew for each.
+    async fn signed_in(&self) -> Result<Arc<Config>, KeysError> {
+        let Some(sign_in) = &self.sign_in else { return Ok(Arc::clone(&self.config)) };
+        let token = sign_in.token(clock::wall_us()).await?;
+        let mut config = Config::clone(&self.config);
+        config.password(token.expose());
+        Ok(Arc::new(config))
+    }
+
+    async fn connect_with(&self, config: &Config) -> Result<Link, tokio_postgres::Error> {
+        let (client, connection) = config.connect(self.tls.clone()).await?;
         let (sender, _) = broadcast::channel(MAX_NOTICES);
         let notices = sender.downgrade();
         Ok(Link { client, notices, driver: tokio::spawn(drive(connection, sender)) })

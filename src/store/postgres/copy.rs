@@ -34,6 +34,8 @@ fn put_cell(out: &mut Vec<u8>, cell: Cell<'_>) {
         Cell::Small(number) => put(out, number.to_be_bytes()),
         Cell::Int(number) => put(out, number.to_be_bytes()),
         Cell::Big(number) => put(out, number.to_be_bytes()),
+        Cell::Real(number) => put(out, number.to_be_bytes()),
+        Cell::Double(number) => put(out, number.to_be_bytes()),
         Cell::Json(text) => {
             out.put_i32(length(text.len() + 1));
             out.put_u8(JSONB_VERSION);

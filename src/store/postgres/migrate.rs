@@ -6,25 +6,32 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, types::Type};
 
 use super::{connection::Connector, state::Param, tables::Tables};
-use crate::store::{
-    Error,
-    migrate::{
-        Applied, Migration, Record, Status, TOOL_VERSION, compare, migrations, pending, sql,
-        warn_of_newer,
+use crate::{
+    config::Database,
+    store::{
+        Error,
+        migrate::{
+            Applied, Migration, Onlooker, Record, Status, TOOL_VERSION, compare, migrations,
+            pending, sql, told, warn_of_newer,
+        },
     },
 };
 
-pub(in crate::store) async fn up(url: &str, schema: &str) -> Result<Vec<Applied>, Error> {
-    let tables = Tables::new(schema)?;
+pub(in crate::store) async fn up(
+    url: &str,
+    of: &Database,
+    onlooker: Onlooker,
+) -> Result<Vec<Applied>, Error> {
+    let tables = Tables::new(&of.schema)?;
     let known = migrations(sql());
-    let link = Connector::new(url)?.connect().await?;
-    let applying = timeout(LIMIT, apply(&link.client, &tables, &known));
+    let link = Connector::new(url, &of.aws)?.connect().await?;
+    let applying = timeout(LIMIT, apply(&link.client, &tables, &known, &onlooker));
     applying.await.map_err(|_| Error::too_slow())?
 }
 
-pub(in crate::store) async fn status(url: &str, schema: &str) -> Result<Vec<Status>, Error> {
-    let tables = Tables::new(schema)?;
-    let link = Connector::new(url)?.connect().await?;
+pub(in crate::store) async fn status(url: &str, of: &Database) -> Result<Vec<Status>, Error> {
+    let tables = Tables::new(&of.schema)?;
+    let link = Connector::new(url, &of.aws)?.connect().await?;
     let reading = timeout(LIMIT, records(&link.client, &tables));
     let applied = reading.await.map_err(|_| Error::too_slow())??;
     Ok(compare(&migrations(sql()), &applied))
@@ -32,21 +39,32 @@ pub(in crate::store) async fn status(url: &str, schema: &str) -> Result<Vec<Stat
 
 /// Applies what is missing in one transaction, under the lock that every file takes too. Where
 /// nothing is missing no lock is taken, so that a fleet that starts does not queue up.
-async fn apply(db: &Client, tables: &Tables, known: &[Migration]) -> Result<Vec<Applied>, Error> {
+async fn apply(
+    db: &Client,
+    tables: &Tables,
+    known: &[Migration],
+    onlooker: &Onlooker,
+) -> Result<Vec<Applied>, Error> {
     let applied = records(db, tables).await?;
     if pending(known, &applied)?.is_empty() && has_checksums(known, &applied) {
         warn_of_newer(known, &applied);
         return Ok(Vec::new());
     }
     let schema = tables.schema();
-    db.batch_execute(&format!("begin; select pg_advisory_xact_lock({LOCK})")).await?;
+    // Whoever waits for a table makes all others wait that come after, so it is not for long: it is
+    // tried again. The server ends what this process no longer waits for.
+    db.batch_execute(&format!(
+        "begin; set local statement_timeout = '{STATEMENT_LIMIT_S}s';
+        select pg_advisory_xact_lock({LOCK}); set local lock_timeout = '{LOCK_LIMIT_S}s'"
+    ))
+    .await?;
     if !exists(db, "select from pg_namespace where nspname = $1", schema).await? {
         db.batch_execute(&format!("create schema {schema}")).await?;
     }
     db.batch_execute(&format!("set local search_path = {schema}")).await?;
     let applied = records(db, tables).await?;
     let missing = pending(known, &applied)?;
-    for migration in &missing {
+    for migration in told(&missing, onlooker) {
         db.batch_execute(migration.text).await?;
         sign(db, migration, TOOL_VERSION).await?;
     }
@@ -104,17 +122,23 @@ async fn exists(db: &Client, statement: &str, name: &str) -> Result<bool, Error>
 
 /// The lock of all migrations; the files take the same.
 const LOCK: i64 = 7_310_868_735_926_133_857;
+/// How long a statement may take, in seconds, waiting for another process included.
+const STATEMENT_LIMIT_S: u32 = 60;
+/// How long it may wait for a table that others use, in seconds.
+const LOCK_LIMIT_S: u32 = 3;
 /// How long everything may take, waiting for another process included.
 const LIMIT: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
     use super::LOCK;
-    use crate::store::migrate::sql;
+    use crate::store::migrate::{sql, version_of};
 
     #[test]
     fn every_file_takes_the_lock_and_records_itself() {
-        for (version, (name, text)) in (1..).zip(sql()) {
+        assert!(sql().is_sorted_by_key(|(name, _)| version_of(name)));
+        for (name, text) in sql() {
+            let version = version_of(name);
             assert!(name.starts_with(&format!("{version:03}_")), "{name}");
             assert!(text.contains(&format!("pg_advisory_xact_lock({LOCK})")), "{name}");
             assert!(text.contains(&format!("values ({version}, '{name}', 'psql')")), "{name}");

@@ -8,27 +8,40 @@
 mod connection;
 mod copy;
 mod cursor;
+mod doubt;
 mod error;
+pub(super) mod examine;
+mod hearing;
+mod late;
+mod learning;
 mod listen;
 mod literal;
 pub(super) mod migrate;
+mod names;
 mod orders;
 mod past;
 mod pool;
+mod presence;
 mod read;
+mod restore;
 mod session;
 mod state;
+mod sums;
 mod tables;
+mod timeline;
 mod tls;
 mod url;
+mod warning;
+mod why;
 mod words;
 mod write;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
+    num::NonZeroU32,
     sync::{
         Mutex,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -37,10 +50,22 @@ use async_trait::async_trait;
 
 use self::{connection::Connector, pool::Pool, session::Session, tables::Tables};
 use super::{
-    Batch, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Identity, Presence,
-    RollupQuery, Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Batch, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Identity, Oddities, Presence,
+    Roll, RollupQuery, RowSums, RowSumsQuery, Said, StateStore, StoredBreaker, StoredTask,
+    TaskQuery,
 };
-use crate::domain::learn::rollup::{Rollup, RollupKey};
+use crate::{
+    config::Database,
+    domain::{
+        fleet::{
+            hearing::{Ballot, Faction, Hearing},
+            word::Word,
+        },
+        learn::rollup::{Rollup, RollupKey},
+        report::{LateScore, Scored},
+        task::TaskId,
+    },
+};
 
 /// Both stores in one database.
 pub(super) struct Postgres {
@@ -48,10 +73,14 @@ pub(super) struct Postgres {
     tables: Tables,
     /// Shares breakers and listens.
     sync: Session,
+    /// Whether notifications did not come through when that was last tried.
+    is_deaf: AtomicBool,
     /// Writes history.
     writer: Session,
     /// Answers questions.
     reads: Pool,
+    /// What rows said that this version does not know.
+    oddities: Oddities,
     /// Room for the next batch: were it new each time, the system would clear it each time.
     room: Mutex<Vec<u8>>,
     /// How long rows are kept, as last told by [`HistoryStore::maintain`].
@@ -60,14 +89,16 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Checks the URL and the schema's name. Connects to nothing yet.
-    pub(super) fn new(url: &str, schema: &str, identity: Identity) -> Result<Self, Error> {
-        let connector = Connector::new(url)?;
+    pub(super) fn new(url: &str, of: &Database, identity: Identity) -> Result<Self, Error> {
+        let connector = Connector::new(url, &of.aws)?;
         Ok(Self {
             identity,
-            tables: Tables::new(schema)?,
+            tables: Tables::new(&of.schema)?,
             sync: Session::new(connector.clone()),
+            is_deaf: AtomicBool::new(false),
             writer: Session::new(connector.clone()),
             reads: Pool::new(connector)?,
+            oddities: Oddities::default(),
             room: Mutex::default(),
             retention_s: AtomicI64::new(DEFAULT_RETENTION_S),
         })
@@ -85,8 +116,8 @@ impl Postgres {
 
 #[async_trait]
 impl StateStore for Postgres {
-    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
-        state::breakers(self, closed_within).await
+    async fn breakers(&self, changed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
+        state::breakers(self, changed_within).await
     }
 
     async fn decree(&self, decree: &Decree) -> Result<(), Error> {
@@ -94,16 +125,35 @@ impl StateStore for Postgres {
     }
 
     async fn say(&self, said: &Said) -> Result<Heard, Error> {
-        words::say(self, said).await
+        match &said.word {
+            Word::Restore(known) => restore::restore(self, said, known).await,
+            _ => words::say(self, said).await,
+        }
     }
 
     async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
         state::events(self, key, limit).await
     }
 
-    async fn heartbeat(&self, presence: &Presence) -> Result<u32, Error> {
+    async fn last_events(&self, limit: u32) -> Result<Vec<(String, BreakerEvent)>, Error> {
+        timeline::last_events(self, limit).await
+    }
+
+    async fn hearing(&self, key: &str) -> Result<Hearing, Error> {
+        hearing::hearing(self, key).await
+    }
+
+    async fn ballots(&self, key: &str) -> Result<Vec<Ballot>, Error> {
+        hearing::ballots(self, key).await
+    }
+
+    async fn factions(&self, keys: &[String]) -> Result<Vec<Faction>, Error> {
+        presence::factions(self, keys).await
+    }
+
+    async fn heartbeat(&self, presence: &Presence) -> Result<Roll, Error> {
         self.reads.close_idle();
-        state::heartbeat(self, presence).await
+        presence::heartbeat(self, presence).await
     }
 
     async fn subscribe(&self) -> Result<Option<Hints>, Error> {
@@ -131,6 +181,26 @@ impl HistoryStore for Postgres {
 
     async fn totals(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
         read::totals(self, query).await
+    }
+
+    async fn series(
+        &self,
+        query: &RollupQuery,
+        minutes: NonZeroU32,
+    ) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        read::series(self, query, minutes).await
+    }
+
+    async fn sum_rows(&self, query: &RowSumsQuery) -> Result<RowSums, Error> {
+        sums::rows(self, query).await
+    }
+
+    async fn known(&self, rows: &[(i64, TaskId)]) -> Result<HashSet<TaskId>, Error> {
+        late::known(self, rows).await
+    }
+
+    async fn score(&self, late: &LateScore) -> Result<Scored, Error> {
+        late::score(self, late).await
     }
 
     async fn maintain(&self, retention: Duration) -> Result<(), Error> {

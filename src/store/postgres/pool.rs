@@ -79,7 +79,8 @@ impl Pool {
         self.for_each_within(READ_LIMIT, statement, params, take).await
     }
 
-    async fn for_each_within(
+    /// Runs a statement as [`Pool::query_within`] does, and takes in each row as it comes.
+    pub(super) async fn for_each_within(
         &self,
         limit: Duration,
         statement: &str,
@@ -157,7 +158,7 @@ impl deadpool_postgres::Connect for Dial {
         &self,
         _config: &Config,
     ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        Box::pin(async { Ok(self.0.connect_unlimited().await?.into_parts()) })
+        Box::pin(async { Ok(self.0.connect_pooled().await?.into_parts()) })
     }
 }
 

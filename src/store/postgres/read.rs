@@ -1,6 +1,6 @@
 //! Reading history.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, num::NonZeroU32};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         BoxError, Error, RollupQuery, StoredTask, TaskQuery,
-        rows::{TASK_COLUMNS, Type, column_list, rollup_key, rollup_of},
+        rows::{MINUTE_US, TASK_COLUMNS, Type, column_list, rollup_key, rollup_of},
         window::Cover,
     },
 };
@@ -111,9 +111,42 @@ pub(super) async fn totals(
     add_up(store, query, &found, &moments, |_| from).await
 }
 
+/// Stretches of whole hours or days from the totals and what was not merged yet, shorter ones from
+/// the rollups.
+pub(super) async fn series(
+    store: &Postgres,
+    query: &RollupQuery,
+    minutes: NonZeroU32,
+) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+    let length = i64::from(minutes.get()) * MINUTE_US;
+    let stands_at = |bucket: i64| bucket - bucket.rem_euclid(length);
+    let source = match minutes.get() {
+        day if day.is_multiple_of(24 * 60) => "day",
+        hour if hour.is_multiple_of(60) => "hour",
+        _ => "",
+    };
+    let microseconds = "(1000000 * extract(epoch from bucket))::bigint";
+    let found = if source.is_empty() {
+        format!(
+            "select {microseconds}, {ROLLUP} from @task_rollup
+            where namespace = $1 and bucket >= $6 and bucket < $7 and {FILTERS}"
+        )
+    } else {
+        format!(
+            "select {microseconds}, {ROLLUP} from @task_total where namespace = $1
+                and resolution = '{source}' and bucket >= $6 and bucket < $7 and {FILTERS}
+            union all select {microseconds}, {ROLLUP} from @task_rollup where namespace = $1
+                and resolution = 'delta' and bucket >= $6 and bucket < $7 and {FILTERS}"
+        )
+    };
+    let (from, to) = query.window();
+    add_up(store, query, &found, &[from, to], stands_at).await
+}
+
 /// A rollup's columns, after the first: its beginning.
 const ROLLUP: &str = "service, upstream, domain, action, outcome, failure_reason,
-    calls, stored, attempts, duration_us, request_bytes, response_bytes, bins, bin_calls";
+    calls, stored, attempts, duration_us, request_bytes, response_bytes, scored, impact_micros,
+    priced, cost_nanos, bins, bin_calls";
 
 /// What may be asked of rollups besides their time.
 const FILTERS: &str = "($2::text is null or service = $2) and ($3::text is null or upstream = $3)
@@ -181,8 +214,8 @@ fn stored_task(row: &Row) -> Result<StoredTask, tokio_postgres::Error> {
 
 fn stored_rollup(row: &Row, stands_at: impl Fn(i64) -> i64) -> Option<(RollupKey, Rollup)> {
     let texts = [1, 2, 3, 4, 5, 6].map(|at| row.get(at));
-    let counts = [7, 8, 9, 10, 11, 12].map(|at| row.get(at));
-    let (bins, bin_calls): (Vec<i16>, Vec<i64>) = (row.get(13), row.get(14));
+    let counts = [7, 8, 9, 10, 11, 12, 13, 14, 15, 16].map(|at| row.get(at));
+    let (bins, bin_calls): (Vec<i16>, Vec<i64>) = (row.get(17), row.get(18));
     Some((rollup_key(stands_at(row.get(0)), texts)?, rollup_of(counts, &bins, &bin_calls)))
 }
 

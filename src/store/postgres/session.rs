@@ -10,7 +10,7 @@ use tokio::{
     sync::{Mutex, MutexGuard},
     time::timeout,
 };
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use super::connection::{Connector, Link};
 use crate::store::Error;
@@ -56,8 +56,14 @@ impl Lease<'_> {
         self.link.as_ref().ok_or_else(Error::too_slow)
     }
 
+    /// Closes it: it is of no more use.
+    pub(super) fn close(mut self) {
+        self.link = None;
+    }
+
     /// Does some work on the connection, but not for longer than `limit`. A connection that did not
-    /// end its work is of no more use.
+    /// end its work is of no more use, nor is one to a server that only reads by now: the next is made
+    /// to one that writes.
     pub(super) async fn within<'l, T, F>(
         &'l self,
         limit: Duration,
@@ -69,7 +75,9 @@ impl Lease<'_> {
         let client = &self.link()?.client;
         self.busy.store(true, Ordering::Relaxed);
         let result = timeout(limit, work(client)).await.map_err(|_| Error::too_slow())?;
-        self.busy.store(false, Ordering::Relaxed);
+        let has_moved = result.as_ref().err().and_then(tokio_postgres::Error::code)
+            == Some(&SqlState::READ_ONLY_SQL_TRANSACTION);
+        self.busy.store(has_moved, Ordering::Relaxed);
         Ok(result?)
     }
 }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tokio_postgres::{
-    Row as PgRow,
+    Row as PgRow, SimpleQueryMessage,
     types::{ToSql, Type},
 };
 use uuid::Uuid;
 
-use super::{Postgres, session::Lease};
+use super::{Postgres, literal, session::Lease};
 use crate::{
     domain::{
         breaker::{Cause, Mode, State},
@@ -17,45 +17,32 @@ use crate::{
             row::{Doubt, Hold, Round, Row},
         },
     },
-    store::{BreakerEvent, Error, Presence, StoredBreaker, StoredOrder, rows::unsigned},
+    store::{BreakerEvent, Error, Oddities, StoredBreaker, StoredOrder, rows::unsigned},
 };
 
-/// The columns of a [`StoredBreaker`]. A span that begins later than now is over: then the clock was
-/// set back.
-const BREAKER: &str = "
-    key, epoch, state, cause, step, failure_count, by_connection,
-    case when opened_at <= now then greatest(0, (1000000 * extract(epoch from open_until - now))::bigint)
-        else 0 end,
-    case when ramp_started_at > now then 9000000000000000
-        else coalesce((1000000 * extract(epoch from now - ramp_started_at))::bigint, 0) end,
-    vote_round,
-    case when vote_from <= now then (1000000 * extract(epoch from vote_until - now))::bigint end,
-    electorate, electorate_below, lease_id, lease_by,
-    case when lease_from <= now then (1000000 * extract(epoch from lease_until - now))::bigint end,
-    probe_failed_by[1],
-    case when probe_failed_at > now then 9000000000000000
-        else (1000000 * extract(epoch from now - probe_failed_at))::bigint end,
-    case when override_until is null or override_until > now then override end,
-    coalesce(override_by, ''), coalesce(override_reason, ''),
-    case when isfinite(override_until)
-        then (1000000 * extract(epoch from override_until - now))::bigint end,
-    case when isfinite(override_until)
-        then (1000000 * extract(epoch from override_until))::bigint end
-    from (select *, clock_timestamp() as now from @circuit_breaker_state where namespace = $1) b";
+/// The breakers that anybody needs to know of, or the one of a key. A function of the database, which
+/// plans it once for each connection: this is three times as fast.
+const BREAKERS: &str = "select * from @fusebox_breakers($1, $2, $3)";
 
 pub(super) async fn breakers(
     store: &Postgres,
-    closed_within: Duration,
+    changed_within: Duration,
 ) -> Result<Vec<StoredBreaker>, Error> {
-    let statement = store.tables.name(format!(
-        "select {BREAKER} where state <> 'closed' or vote_until is not null or override is not null
-            or changed_at > clock_timestamp() - $2 * interval '1 microsecond'"
-    ));
-    let within = micros(closed_within);
-    let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&within, Type::INT8)];
+    let within = micros(changed_within);
     let lease = store.sync.lease().await?;
-    let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-    Ok(rows.iter().filter_map(|row| stored_breaker(store, row)).collect())
+    // Nearly always there are none, and all of a fleet ask: as plain text, which the server takes in
+    // with the least work.
+    let namespace = literal::text(&store.identity.namespace);
+    let any = store.tables.name(format!("select @fusebox_has_news({namespace}, {within})"));
+    let told = lease.within(LIMIT, |db| db.simple_query(&any)).await?;
+    let is_yes = |told: &SimpleQueryMessage| match told {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+        _ => false,
+    };
+    if !told.iter().any(is_yes) {
+        return Ok(Vec::new());
+    }
+    read(store, &lease, within, None).await
 }
 
 /// One of them.
@@ -64,10 +51,20 @@ pub(super) async fn stored(
     lease: &Lease<'_>,
     key: &str,
 ) -> Result<Option<StoredBreaker>, Error> {
-    let statement = store.tables.name(format!("select {BREAKER} where key = $2"));
-    let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&key, Type::TEXT)];
+    Ok(read(store, lease, 0, Some(key)).await?.pop())
+}
+
+async fn read(
+    store: &Postgres,
+    lease: &Lease<'_>,
+    within: i64,
+    key: Option<&str>,
+) -> Result<Vec<StoredBreaker>, Error> {
+    let statement = store.tables.name(BREAKERS);
+    let params: [Param<'_>; 3] =
+        [(&store.identity.namespace, Type::TEXT), (&within, Type::INT8), (&key, Type::TEXT)];
     let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-    Ok(rows.first().and_then(|row| stored_breaker(store, row)))
+    Ok(rows.iter().filter_map(|row| stored_breaker(store, row)).collect())
 }
 
 pub(super) async fn events(
@@ -85,42 +82,7 @@ pub(super) async fn events(
     let params: [Param<'_>; 3] =
         [(&store.identity.namespace, Type::TEXT), (&key, Type::TEXT), (&limit, Type::INT8)];
     let rows = store.reads.query(&statement, &params).await?;
-    Ok(rows.iter().filter_map(breaker_event).collect())
-}
-
-/// The count reads the table as it was before the statement, so this instance is added.
-const HEARTBEAT: &str = "
-    with me as (
-        insert into @sidecar_instance (
-            namespace, instance, service, version, journal_id, display_name, alive_until,
-            breaker_keys, ballot)
-        values ($1, $2, $3, $4, $5, $6, clock_timestamp() + $7 * interval '1 microsecond', $8, $9)
-        on conflict (namespace, instance) do update set
-            seen_at = clock_timestamp(), alive_until = excluded.alive_until,
-            breaker_keys = excluded.breaker_keys, ballot = excluded.ballot
-    )
-    select 1 + count(*) from @sidecar_instance
-    where namespace = $1 and instance <> $2 and alive_until > clock_timestamp()";
-
-pub(super) async fn heartbeat(store: &Postgres, presence: &Presence) -> Result<u32, Error> {
-    let me = &store.identity;
-    let (ttl, ballot) = (micros(presence.ttl), i64::from(presence.ballot));
-    let params: [Param<'_>; 9] = [
-        (&me.namespace, Type::TEXT),
-        (&me.instance, Type::TEXT),
-        (&me.service, Type::TEXT),
-        (&me.version, Type::TEXT),
-        (&me.journal_id, Type::TEXT),
-        (&me.display_name, Type::TEXT),
-        (&ttl, Type::INT8),
-        (&presence.keys, Type::TEXT_ARRAY),
-        (&ballot, Type::INT8),
-    ];
-    let statement = store.tables.name(HEARTBEAT);
-    let lease = store.sync.lease().await?;
-    let rows = lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
-    let alive: i64 = rows.first().map_or(1, |row| row.get(0));
-    Ok(u32::try_from(alive).unwrap_or(u32::MAX))
+    Ok(rows.iter().filter_map(|row| breaker_event(&store.oddities, key, row)).collect())
 }
 
 /// A value and the type that it is sent as, so that nothing needs to be prepared.
@@ -128,7 +90,8 @@ pub(super) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// None for a state that a newer version has made up: it is not ours to act on.
 fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
-    let cause: &str = row.get(3);
+    let (key, oddities): (String, _) = (row.get(0), &store.oddities);
+    let cause = oddities.read("cause", &key, row.get(3), Cause::parse);
     let left = |column: usize| row.get::<_, Option<i64>>(column).filter(|left| *left > 0).map(span);
     let is_me = |name: Option<&str>| name == Some(&store.identity.instance);
     let electorate = Electorate {
@@ -140,8 +103,8 @@ fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
     let (is_mine, doubter): (bool, Option<&str>) = (is_me(row.get(14)), row.get(16));
     let fleet = Row {
         epoch: unsigned(row.get(1)),
-        state: State::parse(row.get(2))?,
-        cause: Cause::parse(cause).unwrap_or(Cause::Fleet),
+        state: oddities.read("state", &key, row.get(2), State::parse)?,
+        cause: cause.unwrap_or(Cause::Fleet),
         step: count(row.get(4)),
         failure_count: count(row.get(5)),
         by_connection: row.get(6),
@@ -154,7 +117,8 @@ fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
             .map(|name| Doubt { is_mine: is_me(Some(name)), age: left(17).unwrap_or_default() }),
     };
     // A mode that a newer version has made up is not ours to obey.
-    let mode = row.get::<_, Option<&str>>(18).and_then(Mode::parse);
+    let mode = row.get::<_, Option<&str>>(18);
+    let mode = mode.and_then(|mode| oddities.read("override", &key, mode, Mode::parse));
     let order = mode.map(|mode| StoredOrder {
         mode,
         by: row.get(19),
@@ -162,17 +126,19 @@ fn stored_breaker(store: &Postgres, row: &PgRow) -> Option<StoredBreaker> {
         left: row.get::<_, Option<i64>>(21).map(span),
         until_us: row.get(22),
     });
-    Some(StoredBreaker { key: row.get(0), row: fleet, order })
+    let orders = unsigned(row.get(23));
+    Some(StoredBreaker { key, row: fleet, order, orders })
 }
 
-fn breaker_event(row: &PgRow) -> Option<BreakerEvent> {
-    let cause: &str = row.get(4);
+pub(super) fn breaker_event(oddities: &Oddities, key: &str, row: &PgRow) -> Option<BreakerEvent> {
+    let state = |at: usize| oddities.read("state", key, row.get(at), State::parse);
+    let cause = oddities.read("cause", key, row.get(4), Cause::parse);
     Some(BreakerEvent {
         at_us: row.get(0),
         epoch: unsigned(row.get(1)),
-        from: State::parse(row.get(2))?,
-        to: State::parse(row.get(3))?,
-        cause: Cause::parse(cause).unwrap_or(Cause::Fleet),
+        from: state(2)?,
+        to: state(3)?,
+        cause: cause.unwrap_or(Cause::Fleet),
         instance: row.get(5),
         detail: row.get(6),
     })
@@ -186,11 +152,11 @@ pub(super) fn small(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-fn span(micros: i64) -> Duration {
+pub(super) fn span(micros: i64) -> Duration {
     Duration::from_micros(unsigned(micros))
 }
 
-fn count(number: i32) -> u32 {
+pub(super) fn count(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 

@@ -19,6 +19,16 @@ use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
 pub(super) struct Target {
     pub(super) config: Config,
     pub(super) tls: Tls,
+    /// Who signs in with tokens of AWS in place of a password, and where.
+    pub(super) iam: Option<IamUser>,
+}
+
+/// A user that signs in with tokens of AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct IamUser {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) user: String,
 }
 
 /// How the connection is protected.
@@ -43,6 +53,10 @@ pub(super) enum UrlError {
     SslMode(String),
     #[error("the database's URL names no host")]
     NoHost,
+    #[error("auth={0} is not supported: use aws-iam, or leave it out for a password")]
+    Auth(String),
+    #[error("auth=aws-iam needs {0}")]
+    Iam(&'static str),
 }
 
 /// Reads a URL.
@@ -53,12 +67,14 @@ pub(super) fn parse(url: &str) -> Result<Target, UrlError> {
     let (rest, query) = url.split_once('?').unwrap_or((url, ""));
     let mut mode = None;
     let mut authorities = Tls::System;
-    let mut others = Vec::new();
+    let (mut is_iam, mut others) = (false, Vec::new());
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         match parameter.split_once('=') {
             Some(("sslmode", value)) => mode = Some(value),
             Some(("sslrootcert", "system")) => authorities = Tls::System,
             Some(("sslrootcert", file)) => authorities = Tls::File(decoded(file).into()),
+            Some(("auth", "aws-iam")) => is_iam = true,
+            Some(("auth", other)) => return Err(UrlError::Auth(other.to_owned())),
             _ => others.push(parameter),
         }
     }
@@ -77,7 +93,23 @@ pub(super) fn parse(url: &str) -> Result<Target, UrlError> {
     };
     config.ssl_mode(if tls == Tls::Off { SslMode::Disable } else { SslMode::Require });
     set_defaults(&mut config, &others);
-    Ok(Target { config, tls })
+    let iam = if is_iam { Some(iam_user(&config, &tls)?) } else { None };
+    Ok(Target { config, tls, iam })
+}
+
+/// A token is good for one user at one place, and worth as much as a password on the way there.
+fn iam_user(config: &Config, tls: &Tls) -> Result<IamUser, UrlError> {
+    let needs = |what| Err(UrlError::Iam(what));
+    if *tls == Tls::Off {
+        return needs("TLS: sslmode=verify-full");
+    }
+    if config.get_password().is_some() {
+        return needs("no password");
+    }
+    let [Host::Tcp(host)] = config.get_hosts() else { return needs("one host") };
+    let Some(user) = config.get_user() else { return needs("a user") };
+    let port = config.get_ports().first().copied().unwrap_or(POSTGRES_PORT);
+    Ok(IamUser { host: host.clone(), port, user: user.to_owned() })
 }
 
 /// What a URL rarely says: find a dead peer in seconds and the writable one of several hosts.
@@ -132,6 +164,8 @@ fn decoded(value: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Where Postgres is unless a URL says otherwise.
+const POSTGRES_PORT: u16 = 5432;
 /// How long a TCP connection to one host may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a peer may be silent before it is asked, and then before it is given up.
@@ -139,7 +173,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use super::{Tls, parse};
+    use super::{IamUser, Tls, parse};
 
     #[test]
     fn the_url_decides_on_tls() {
@@ -171,10 +205,24 @@ mod tests {
             ("postgres://db/d?sslmode=verify-ca", "use disable, require or verify-full"),
             ("postgres://db:port/d", "malformed"),
             ("postgres://db/d?colour=red", "malformed"),
+            ("postgres://u@db/d?auth=kerberos", "auth=kerberos is not supported"),
+            ("postgres://u@db/d?auth=aws-iam&sslmode=disable", "needs TLS"),
+            ("postgres://u:p@db/d?auth=aws-iam", "needs no password"),
+            ("postgres://db/d?auth=aws-iam", "needs a user"),
+            ("postgres://u@a,b/d?auth=aws-iam", "needs one host"),
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.contains(message), "{url}: {error}");
         }
+    }
+
+    #[test]
+    fn tokens_are_for_one_user_at_one_place() {
+        let iam = |url| parse(url).unwrap().iam;
+        let user = |port| Some(IamUser { host: "db".to_owned(), port, user: "u".to_owned() });
+        assert_eq!(iam("postgres://u@db/d?auth=aws-iam"), user(5432));
+        assert_eq!(iam("postgres://u@db:5433/d?sslmode=verify-full&auth=aws-iam"), user(5433));
+        assert_eq!(iam("postgres://u:p@db/d"), None);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{
-    Postgres, listen,
+    Postgres,
+    doubt::{ELECTORATE, LIVE, MAY_DOUBT, SUSPECT},
+    listen,
     state::{LIMIT, Param, micros, small, stored},
 };
 use crate::{
@@ -23,38 +25,6 @@ use crate::{
 /// What every statement begins with.
 const BREAKER: &str = "
     with clock as (select clock_timestamp() as now)";
-
-/// Whose members live and have this breaker, and which of them vote in this epoch.
-const ELECTORATE: &str = ",
-    live as (
-        select ballot from @sidecar_instance, clock
-        where namespace = $1 and alive_until > clock.now and $2 = any (breaker_keys)
-    ), bound as (
-        select case when count(*) <= 64 then 4294967296 else 4294967296 / count(*) * 64 end as below
-        from live
-    ), electorate as (
-        select count(*)::integer as size from live, bound
-        where mod(live.ballot + mod($3, 65536) * 2654435761, 4294967296) < bound.below
-    )";
-
-/// Opens a round of voting.
-const SUSPECT: &str = "
-    insert into @circuit_breaker_state as breaker (
-        namespace, key, upstream, epoch, state, cause, changed_by,
-        vote_round, vote_from, vote_until, electorate, electorate_below, vote_opening)
-    select $1, $2, $5, 0, 'closed', 'ramp_over', $4,
-        1, clock.now, clock.now + $6 * interval '1 microsecond', size, bound.below, $8
-    from clock, electorate, bound
-    where $3 = 0 or exists (
-        select from @circuit_breaker_state where namespace = $1 and key = $2 and epoch = $3)
-    on conflict (namespace, key) do update set
-        vote_round = coalesce(breaker.vote_round, 0) + 1, vote_from = excluded.vote_from,
-        vote_until = excluded.vote_until, electorate = excluded.electorate,
-        electorate_below = excluded.electorate_below, vote_opening = excluded.vote_opening
-    where breaker.epoch = $3 and breaker.state in ('closed', 'ramping')
-        and not coalesce(breaker.vote_from <= excluded.vote_from
-            and excluded.vote_from < breaker.vote_until, false)
-    returning pg_notify($7, left($2, 256))";
 
 /// Votes while a round is open.
 const VOTE: &str = "
@@ -74,7 +44,8 @@ const TALLY: &str = ",
         select count(*) filter (where v.vote = 'bad') as bad,
             count(*) filter (where v.vote = 'good') as good,
             count(*) filter (where v.vote = 'abstain') as abstained,
-            jsonb_agg(coalesce(i.display_name, v.instance)) filter (where v.vote = 'bad') as reporters
+            jsonb_agg(jsonb_build_object('name', coalesce(nullif(i.display_name, ''), v.instance),
+                'zone', i.zone, 'host', i.host)) filter (where v.vote = 'bad') as reporters
         from @circuit_breaker_state b
             join @circuit_breaker_vote v
                 on (v.namespace, v.key, v.epoch) = (b.namespace, b.key, b.epoch)
@@ -107,12 +78,13 @@ const OPENS: &str = "opened_at = clock.now,
 /// What a prober had is gone.
 const FREED: &str = "lease_id = null, lease_by = null, lease_from = null, lease_until = null";
 
-/// The same for what the round said.
+/// The same for what the round said. A newer version may leave out what it has no use for.
 const OPENS_AS_VOTED: &str = "opened_at = clock.now,
-    open_until = clock.now + (b.vote_opening ->> 'openForMs')::bigint * interval '1 millisecond',
-    step = (b.vote_opening ->> 'step')::integer,
-    failure_count = (b.vote_opening ->> 'failureCount')::integer,
-    by_connection = (b.vote_opening ->> 'byConnection')::boolean,
+    open_until = clock.now
+        + coalesce((b.vote_opening ->> 'openForMs')::bigint, 60000) * interval '1 millisecond',
+    step = coalesce((b.vote_opening ->> 'step')::integer, 1),
+    failure_count = coalesce((b.vote_opening ->> 'failureCount')::integer, 0),
+    by_connection = coalesce((b.vote_opening ->> 'byConnection')::boolean, false),
     lease_id = null, lease_by = null, lease_from = null, lease_until = null,
     probe_failed_by = '{}', probe_failed_at = null, ramp_started_at = null";
 
@@ -127,10 +99,12 @@ const FAILED: &str = "
     probe_failed_by = case when is_final then '{}' else array[$4] end,
     probe_failed_at = case when is_final then null else clock.now end";
 /// How the vote went, for its event.
-const VOTES: &str = "b.vote_opening || jsonb_build_object('bad', tally.bad, 'good', tally.good,
+const VOTES: &str =
+    "(b.vote_opening - 'taskIds') || jsonb_build_object('bad', tally.bad, 'good', tally.good,
     'abstained', tally.abstained, 'electorate', b.electorate, 'reporters', tally.reporters)";
 
-/// A transition: its guard, what it sets, and what its event tells besides the speaker's numbers.
+/// A transition: its guard, what it sets, and what its event tells besides the speaker's
+/// numbers and calls.
 struct Transition {
     /// Its cause.
     cause: &'static str,
@@ -139,20 +113,29 @@ struct Transition {
     guard: String,
     sets: String,
     told: &'static str,
+    calls: &'static str,
 }
+
+/// The calls behind it that others have named: none, or those of the one who asked for the vote.
+const NO_CALLS: &str = "'{}'::uuid[]";
+const CALLS_AS_VOTED: &str = "array(
+    select jsonb_array_elements_text(coalesce(b.vote_opening -> 'taskIds', '[]'))::uuid)";
 
 impl Transition {
     fn plain(guard: impl Into<String>, sets: impl Into<String>) -> Self {
         let (guard, sets) = (guard.into(), sets.into());
-        Self { cause: "$6", tables: "", from: "clock", guard, sets, told: "'{}'::jsonb" }
+        let (told, calls) = ("'{}'::jsonb", NO_CALLS);
+        Self { cause: "$6", tables: "", from: "clock", guard, sets, told, calls }
     }
 
     /// See [`crate::domain::fleet::entry::Entry::hear`].
     fn of(word: &Word) -> Option<Self> {
         Some(match word {
-            Word::Suspect { .. } | Word::Vote(_) | Word::Renew { .. } => return None,
+            Word::Suspect { .. } | Word::Vote(_) | Word::Renew { .. } | Word::Restore(_) => {
+                return None;
+            }
             Word::Trip { quorum } => Self {
-                cause: "b.vote_opening ->> 'cause'",
+                cause: "coalesce(b.vote_opening ->> 'cause', 'fleet')",
                 tables: TALLY,
                 from: "clock, tally",
                 guard: format!(
@@ -162,6 +145,7 @@ impl Transition {
                 ),
                 sets: OPENS_AS_VOTED.to_owned(),
                 told: VOTES,
+                calls: CALLS_AS_VOTED,
             },
             Word::Acquire { is_early, .. } => Self::plain(
                 format!(
@@ -183,13 +167,14 @@ impl Transition {
             ),
             Word::Fail { .. } => Self {
                 cause: "$6",
-                tables: ELECTORATE,
+                tables: LIVE,
                 from: "clock, (select probe_failed_by <> '{}' or (select count(*) from live) <= 1
                         as is_final
                     from @circuit_breaker_state where namespace = $1 and key = $2) verdict",
                 guard: IS_HELD.to_owned(),
                 sets: format!("{FREED}, {FAILED}"),
                 told: "jsonb_build_object('isConfirmed', is_final)",
+                calls: NO_CALLS,
             },
             Word::Confirm { .. } => Self::plain(
                 format!(
@@ -217,7 +202,7 @@ impl Transition {
     }
 
     fn statement(&self) -> String {
-        let Self { cause, tables, from, guard, sets, told } = self;
+        let Self { cause, tables, from, guard, sets, told, calls } = self;
         format!(
             "{BREAKER}{tables}, before as (
                 select state as from_state from @circuit_breaker_state
@@ -228,12 +213,14 @@ impl Transition {
                     {sets}
                 from {from}, before
                 where b.namespace = $1 and b.key = $2 and b.epoch = $3 and {guard}
-                returning b.epoch, b.changed_at, b.upstream, b.cause, before.from_state, {told} as told
+                returning b.epoch, b.changed_at, b.upstream, b.cause, before.from_state, {told} as told,
+                    {calls} as calls
             ), event as (
                 insert into @circuit_breaker_event (
                     at, namespace, key, upstream, epoch, from_state, to_state, cause, instance,
                     detail, task_ids)
-                select changed_at, $1, $2, upstream, epoch, from_state, $5, cause, $4, $14 || told, $15
+                select changed_at, $1, $2, upstream, epoch, from_state, $5, cause, $4, $14 || told,
+                    array(select distinct unnest(calls || $15) order by 1)
                 from made
             ), gone as (
                 delete from @circuit_breaker_vote v using made
@@ -271,7 +258,7 @@ pub(super) async fn say(store: &Postgres, said: &Said) -> Result<Heard, Error> {
         Numbers::of(said);
     let (calls, failed) = (small(said.window_calls), small(said.window_failures));
     let vote;
-    let voted = said.opening().map(voted_opening);
+    let voted = said.opening().map(|opening| voted_opening(said, opening));
     let statement = match &said.word {
         Word::Suspect { .. } => {
             params.extend([
@@ -280,7 +267,7 @@ pub(super) async fn say(store: &Postgres, said: &Said) -> Result<Heard, Error> {
                 (&channel as _, Type::TEXT),
                 (&voted as _, Type::JSONB),
             ]);
-            format!("{BREAKER}{ELECTORATE}{SUSPECT}")
+            format!("{BREAKER}{MAY_DOUBT}{ELECTORATE}{SUSPECT}")
         }
         Word::Vote(kind) => {
             vote = kind.as_str();
@@ -348,7 +335,7 @@ impl Numbers {
             Word::Fail { lease, opening } => (micros(opening.open_for), *lease, 0),
             Word::Confirm { opening, after } => (micros(opening.open_for), 0, micros(*after)),
             Word::Close { ramp } => (0, 0, micros(*ramp)),
-            Word::Trip { .. } | Word::Vote(_) | Word::Reset => (0, 0, 0),
+            Word::Trip { .. } | Word::Vote(_) | Word::Reset | Word::Restore(_) => (0, 0, 0),
         };
         Self {
             to,
@@ -366,8 +353,8 @@ impl Numbers {
 }
 
 /// How a round says that the circuit opens.
-fn voted_opening(opening: &Opening) -> Value {
-    let mut voted = json!({ "cause": opening.cause.as_str() });
+fn voted_opening(said: &Said, opening: &Opening) -> Value {
+    let mut voted = json!({ "cause": opening.cause.as_str(), "taskIds": said.calls() });
     put_opening(&mut voted, opening);
     voted
 }

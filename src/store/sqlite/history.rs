@@ -17,8 +17,8 @@ use crate::{
     store::{
         Advance, Batch,
         rows::{
-            Cell, MINUTE_US, ROLLUP_COLUMNS, SumCell, TASK_COLUMNS, column_list, put_task,
-            rollup_cells, rollup_of, signed, sum_cells, unsigned,
+            Cell, MINUTE_US, ROLLUP_COLUMNS, SUM_CELLS, SumCell, TASK_COLUMNS, column_list,
+            put_task, rollup_cells, rollup_of, signed, sum_cells, unsigned,
         },
     },
 };
@@ -103,10 +103,10 @@ pub(super) fn cursors(
     rows.collect()
 }
 
-fn insert_rollup(
+pub(super) fn insert_rollup(
     db: &Connection,
     resolution: &str,
-    cells: [SumCell<'_>; 16],
+    cells: [SumCell<'_>; SUM_CELLS],
 ) -> Result<(), rusqlite::Error> {
     let mut columns = ROLLUP_COLUMNS.to_vec();
     columns.push("resolution");
@@ -215,6 +215,8 @@ impl ToSql for Cell<'_> {
             Self::Small(number) => Value::Integer(i64::from(*number)),
             Self::Int(number) => Value::Integer(i64::from(*number)),
             Self::Time(number) | Self::Big(number) => Value::Integer(*number),
+            Self::Real(number) => Value::Real(f64::from(*number)),
+            Self::Double(number) => Value::Real(*number),
         };
         Ok(ToSqlOutput::Owned(owned))
     }

@@ -9,17 +9,25 @@ use crate::{
     store::{
         BoxError, Error,
         migrate::{
-            Applied, Record, Status, TOOL_VERSION, compare, migrations, pending, warn_of_newer,
+            Applied, Onlooker, Record, Status, TOOL_VERSION, compare, migrations, pending, told,
+            warn_of_newer,
         },
     },
 };
 
 /// The files, name and text, in order.
-const FILES: [(&str, &str); 1] =
-    [("001_store.sql", include_str!("../../../migrations/sqlite/001_store.sql"))];
+const FILES: [(&str, &str); 4] = [
+    ("001_store.sql", include_str!("../../../migrations/sqlite/001_store.sql")),
+    ("002_statistics.sql", include_str!("../../../migrations/sqlite/002_statistics.sql")),
+    ("010_learning.sql", include_str!("../../../migrations/sqlite/010_learning.sql")),
+    ("011_predictions.sql", include_str!("../../../migrations/sqlite/011_predictions.sql")),
+];
 
-pub(in crate::store) async fn up(data_dir: &Path) -> Result<Vec<Applied>, Error> {
-    blocking(data_dir, apply).await
+pub(in crate::store) async fn up(
+    data_dir: &Path,
+    onlooker: Onlooker,
+) -> Result<Vec<Applied>, Error> {
+    blocking(data_dir, move |db| apply(db, &onlooker)).await
 }
 
 pub(in crate::store) async fn status(data_dir: &Path) -> Result<Vec<Status>, Error> {
@@ -40,12 +48,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Applies what is missing in one transaction, which keeps other processes out.
-pub(super) fn apply(db: &mut Connection) -> Result<Vec<Applied>, Error> {
+pub(super) fn apply(db: &mut Connection, onlooker: &Onlooker) -> Result<Vec<Applied>, Error> {
     let known = migrations(&FILES);
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let before = records(&tx)?;
     let missing = pending(&known, &before)?;
-    for migration in &missing {
+    for migration in told(&missing, onlooker) {
         tx.execute_batch(migration.text)?;
         tx.execute(
             "insert into fusebox_migration (version, name, sha256, applied_at_us, tool_version)

@@ -7,31 +7,43 @@
 
 mod error;
 mod history;
+mod late;
+mod learning;
 pub(super) mod migrate;
 mod orders;
 mod past;
 mod read;
 mod state;
+mod sums;
+mod warning;
+mod why;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use tokio::sync::Mutex;
 
 use super::{
     Batch, BoxError, BreakerEvent, Decree, Error, Heard, Hints, HistoryStore, Identity, Presence,
-    RollupQuery, Said, StateStore, StoredBreaker, StoredTask, TaskQuery,
+    Roll, RollupQuery, RowSums, RowSumsQuery, Said, StateStore, StoredBreaker, StoredTask,
+    TaskQuery, migrate::Onlooker,
 };
 use crate::{
     clock,
-    domain::learn::rollup::{Rollup, RollupKey},
+    domain::{
+        fleet::hearing::{Ballot, Faction, Hearing},
+        learn::rollup::{Rollup, RollupKey},
+        report::{LateScore, Scored},
+        task::TaskId,
+    },
 };
 
 /// Both stores in one file.
@@ -41,18 +53,18 @@ pub(super) struct Sqlite {
     /// For breakers, which must not wait for a long question to the history.
     state: Shared,
     reader: Shared,
-    entries: Arc<Mutex<state::Entries>>,
+    entries: Arc<state::Entries>,
 }
 
-/// A connection that blocking threads take turns at. A plain mutex: no one holds it across an
-/// await, and whoever waits for it waits on such a thread.
+/// A connection that jobs take turns at. A mutex of tokio's: whoever waits for it waits without a
+/// thread, so that a slow disk does not collect threads, each with memory of its own.
 type Shared = Arc<Mutex<Connection>>;
 
 impl Sqlite {
     /// Opens the file in `data_dir`, or makes it, and brings its tables up to date.
     pub(super) fn open(data_dir: &Path, identity: Identity) -> Result<Self, Error> {
         let mut writer = connect(data_dir)?;
-        migrate::apply(&mut writer)?;
+        migrate::apply(&mut writer, &Onlooker::default())?;
         let shared = |connection| Arc::new(Mutex::new(connection));
         Ok(Self {
             identity: Arc::new(identity),
@@ -82,26 +94,25 @@ fn connect(data_dir: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-/// Runs blocking work on a connection.
+/// Runs blocking work on a connection when its turn comes. Given up before that, it never runs.
 async fn on<T: Send + 'static>(
     connection: &Shared,
     work: impl FnOnce(&mut Connection) -> Result<T, rusqlite::Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let connection = Arc::clone(connection);
-    let done = tokio::task::spawn_blocking(move || {
-        // A panic in between rolled its transaction back, so the connection is whole.
-        work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
-    });
+    // After a panic it is whole, for that rolled its transaction back.
+    let mut turn = Arc::clone(connection).lock_owned().await;
+    let done = tokio::task::spawn_blocking(move || work(&mut turn));
     Ok(done.await.map_err(|error| Error::Unavailable(BoxError::from(error)))??)
 }
 
 #[async_trait]
 impl StateStore for Sqlite {
-    async fn breakers(&self, closed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
+    async fn breakers(&self, changed_within: Duration) -> Result<Vec<StoredBreaker>, Error> {
         let me = Arc::clone(&self.identity);
         let now_us = clock::wall_us();
         let entries = Arc::clone(&self.entries);
-        on(&self.state, move |db| state::breakers(db, &me, &entries, (closed_within, now_us))).await
+        on(&self.state, move |db| state::breakers(db, &me, &entries, (changed_within, now_us)))
+            .await
     }
 
     async fn decree(&self, decree: &Decree) -> Result<(), Error> {
@@ -118,12 +129,33 @@ impl StateStore for Sqlite {
 
     async fn events(&self, key: &str, limit: u32) -> Result<Vec<BreakerEvent>, Error> {
         let (me, key) = (Arc::clone(&self.identity), key.to_owned());
-        on(&self.state, move |db| state::events(db, &me, &key, limit)).await
+        let entries = Arc::clone(&self.entries);
+        on(&self.state, move |db| state::events(db, &me, &entries, (&key, limit))).await
+    }
+
+    async fn last_events(&self, limit: u32) -> Result<Vec<(String, BreakerEvent)>, Error> {
+        let (me, entries) = (Arc::clone(&self.identity), Arc::clone(&self.entries));
+        on(&self.state, move |db| state::last_events(db, &me, &entries, limit)).await
+    }
+
+    /// Nobody else says anything.
+    async fn hearing(&self, _key: &str) -> Result<Hearing, Error> {
+        Ok(Hearing::default())
+    }
+
+    /// Nobody else votes.
+    async fn ballots(&self, _key: &str) -> Result<Vec<Ballot>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Nobody else follows other rules.
+    async fn factions(&self, _keys: &[String]) -> Result<Vec<Faction>, Error> {
+        Ok(Vec::new())
     }
 
     /// There is but one instance, and it is alive.
-    async fn heartbeat(&self, _presence: &Presence) -> Result<u32, Error> {
-        Ok(1)
+    async fn heartbeat(&self, _presence: &Presence) -> Result<Roll, Error> {
+        Ok(Roll { live: 1, is_uniform: true })
     }
 
     /// Nobody else changes anything, so there is nothing to be told.
@@ -161,6 +193,21 @@ impl HistoryStore for Sqlite {
         on(&self.reader, move |db| read::totals(db, &me, &query)).await
     }
 
+    async fn sum_rows(&self, query: &RowSumsQuery) -> Result<RowSums, Error> {
+        let (me, query) = (Arc::clone(&self.identity), query.clone());
+        on(&self.reader, move |db| sums::rows(db, &me, &query)).await
+    }
+
+    async fn known(&self, rows: &[(i64, TaskId)]) -> Result<HashSet<TaskId>, Error> {
+        let (me, rows) = (Arc::clone(&self.identity), rows.to_vec());
+        on(&self.reader, move |db| late::known(db, &me, &rows)).await
+    }
+
+    async fn score(&self, late: &LateScore) -> Result<Scored, Error> {
+        let (me, late) = (Arc::clone(&self.identity), late.clone());
+        on(&self.writer, move |db| late::score(db, &me, &late)).await
+    }
+
     async fn maintain(&self, retention: Duration) -> Result<(), Error> {
         let now_us = clock::wall_us();
         // Rows go in small lots, so that a batch never waits long for the writer's turn.
@@ -178,3 +225,31 @@ impl HistoryStore for Sqlite {
 const FILE: &str = "fusebox.db";
 /// How long to wait for another process that has the file, as the command line may.
 const BUSY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use futures_util::{FutureExt as _, future::join_all};
+    use rusqlite::Connection;
+    use tokio::{runtime::Builder, sync::Mutex, task::spawn_blocking, time::timeout};
+
+    use super::on;
+
+    #[test]
+    fn those_who_wait_for_a_connection_take_no_thread() {
+        let only_one = Builder::new_current_thread().enable_time().max_blocking_threads(1).build();
+        only_one.unwrap().block_on(async {
+            let connection = Arc::new(Mutex::new(Connection::open_in_memory().unwrap()));
+            let taken = connection.lock().await;
+            let ask = |_| on(&connection, |db| db.query_row("select 1", (), |row| row.get(0)));
+            let mut asked = join_all((0..200).map(ask));
+            assert!((&mut asked).now_or_never().is_none());
+            let other = timeout(Duration::from_secs(10), spawn_blocking(|| "free"));
+            assert_eq!(other.await.expect("nobody has the only thread").unwrap(), "free");
+            drop(taken);
+            let answers: Vec<i64> = asked.await.into_iter().map(Result::unwrap).collect();
+            assert_eq!(answers, [1; 200]);
+        });
+    }
+}

@@ -46,6 +46,10 @@ pub(super) fn decree(
         },
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
+    // A reset that closes the circuit leaves the event of that transition.
+    if decree.is_reset && state != "closed" {
+        return tx.commit();
+    }
     tx.execute(
         "insert into circuit_breaker_event (
             at_us, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail)

@@ -143,8 +143,8 @@ pub(super) fn rollup_row(row: &Row<'_>) -> Result<RollupRow, rusqlite::Error> {
         bucket: row.get(0)?,
         texts,
         counts,
-        bins: serde_json::from_str(row.get_ref(14)?.as_str()?).unwrap_or_default(),
-        bin_calls: serde_json::from_str(row.get_ref(15)?.as_str()?).unwrap_or_default(),
+        bins: serde_json::from_str(row.get_ref(18)?.as_str()?).unwrap_or_default(),
+        bin_calls: serde_json::from_str(row.get_ref(19)?.as_str()?).unwrap_or_default(),
     })
 }
 

@@ -2,12 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, named_params};
-use serde_json::Value;
 
 use super::orders;
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         },
     },
     store::{
-        BreakerEvent, Heard, Identity, Said, StoredBreaker,
+        BreakerEvent, Heard, Identity, Oddities, Said, StoredBreaker,
         rows::{signed, unsigned},
         words::put_opening,
     },
@@ -27,33 +26,47 @@ use crate::{
 
 /// What is known of breakers beyond their rows: rounds, votes and leases, which do not outlive the
 /// process that they are about.
-pub(super) type Entries = HashMap<String, Entry>;
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// By key.
+    known: Mutex<HashMap<String, Entry>>,
+    /// What rows said that this version does not know.
+    oddities: Oddities,
+}
+
+impl Entries {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The columns of an [`Entry`].
 const BREAKER: &str = "
     select key, epoch, state, cause, step, failure_count, by_connection, opened_at_us,
-        open_until_us, ramp_started_at_us
+        open_until_us, ramp_started_at_us, changed_at_us
     from circuit_breaker_state where namespace = :namespace";
 
 pub(super) fn breakers(
     db: &Connection,
     me: &Identity,
-    entries: &Mutex<Entries>,
-    (closed_within, now_us): (Duration, i64),
+    entries: &Entries,
+    (changed_within, now_us): (Duration, i64),
 ) -> Result<Vec<StoredBreaker>, rusqlite::Error> {
     let statement = format!(
         "{BREAKER} and (state <> 'closed' or override is not null or changed_at_us > :since)"
     );
     let mut statement = db.prepare_cached(&statement)?;
-    let since = now_us.saturating_sub(micros(closed_within));
+    let since = now_us.saturating_sub(micros(changed_within));
     let rows = statement
-        .query_map(named_params! { ":namespace": me.namespace, ":since": since }, entry)?
+        .query_map(named_params! { ":namespace": me.namespace, ":since": since }, |row| {
+            entry(&entries.oddities, row)
+        })?
         .collect::<Result<Vec<_>, _>>()?;
-    let entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+    let entries = entries.lock();
     let stored = |(key, entry): (String, Entry)| {
-        let row = known(&entries, &key, entry).row(&me.instance, now_us);
+        let row = known(&entries, &key, Some(entry)).unwrap_or_default().row(&me.instance, now_us);
         let order = orders::of(db, me, &key, now_us)?;
-        Ok(StoredBreaker { key, row, order })
+        Ok(StoredBreaker { key, row, order, orders: 0 })
     };
     rows.into_iter().flatten().map(stored).collect()
 }
@@ -64,7 +77,7 @@ const SAVE: &str = "
         namespace, key, upstream, epoch, state, cause, step, failure_count, by_connection,
         opened_at_us, open_until_us, ramp_started_at_us, changed_at_us, changed_by)
     values (:namespace, :key, :upstream, :epoch, :state, :cause, :step, :failure_count,
-        :by_connection, :opened_at, :open_until, :ramp_started_at, :now, :instance)
+        :by_connection, :opened_at, :open_until, :ramp_started_at, :entered_at, :instance)
     on conflict (namespace, key) do update set
         upstream = excluded.upstream, epoch = excluded.epoch, state = excluded.state,
         cause = excluded.cause, step = excluded.step, failure_count = excluded.failure_count,
@@ -76,15 +89,17 @@ const SAVE: &str = "
 pub(super) fn say(
     db: &mut Connection,
     me: &Identity,
-    entries: &Mutex<Entries>,
+    entries: &Entries,
     (said, now_us): (&Said, i64),
 ) -> Result<Heard, rusqlite::Error> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
     let params = named_params! { ":namespace": me.namespace, ":key": said.key };
-    let stored = tx.query_row(&format!("{BREAKER} and key = :key"), params, entry).optional()?;
-    let stored = stored.flatten().map(|(_, entry)| entry).unwrap_or_default();
+    let read = |row: &Row<'_>| entry(&entries.oddities, row);
+    let stored = tx.query_row(&format!("{BREAKER} and key = :key"), params, read).optional()?;
+    let mut entries = entries.lock();
+    let stored = stored.flatten().map(|(_, entry)| entry);
     let before = known(&entries, &said.key, stored);
+    let before = before.unwrap_or_else(|| Entry::new(said.epoch));
     let mut after = before.clone();
     // This is the only instance that there is.
     let by = Speaker { instance: &me.instance, members: &[0], now: now_us };
@@ -95,14 +110,18 @@ pub(super) fn say(
     }
     tx.commit()?;
     let row = after.row(&me.instance, now_us);
-    entries.insert(said.key.clone(), after);
+    if is_done {
+        entries.insert(said.key.clone(), after);
+    }
     let order = orders::of(db, me, &said.key, now_us)?;
-    Ok(Heard { is_done, row: Some(StoredBreaker { key: said.key.clone(), row, order }) })
+    let stored = StoredBreaker { key: said.key.clone(), row, order, orders: 0 };
+    Ok(Heard { is_done, row: Some(stored) })
 }
 
 /// A stored entry with what is known of it beyond its row.
-fn known(entries: &Entries, key: &str, stored: Entry) -> Entry {
-    entries.get(key).filter(|entry| entry.epoch == stored.epoch).cloned().unwrap_or(stored)
+fn known(entries: &HashMap<String, Entry>, key: &str, stored: Option<Entry>) -> Option<Entry> {
+    let is_it = |entry: &&Entry| stored.as_ref().is_none_or(|stored| stored.epoch == entry.epoch);
+    entries.get(key).filter(is_it).cloned().or(stored)
 }
 
 fn save(
@@ -125,7 +144,7 @@ fn save(
         ":opened_at": entry.opened.map(|opened| opened.from),
         ":open_until": entry.opened.map(|opened| opened.until),
         ":ramp_started_at": entry.ramp_started_at,
-        ":now": now_us,
+        ":entered_at": entry.entered_at.unwrap_or(now_us),
         ":instance": me.instance,
     };
     db.prepare_cached(SAVE)?.execute(params)?;
@@ -144,8 +163,7 @@ fn record(
     if let (Word::Trip { .. }, Some(round)) = (&said.word, &from.round) {
         put_opening(&mut detail, &round.opening);
     }
-    let task_ids = said.task_ids.iter().map(|id| Value::from(id.to_string()));
-    detail["taskIds"] = task_ids.collect();
+    detail["taskIds"] = said.calls();
     db.execute(
         "insert into circuit_breaker_event (
             at_us, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail)
@@ -169,26 +187,50 @@ fn record(
 pub(super) fn events(
     db: &Connection,
     me: &Identity,
-    key: &str,
-    limit: u32,
+    entries: &Entries,
+    (key, limit): (&str, u32),
 ) -> Result<Vec<BreakerEvent>, rusqlite::Error> {
     let mut statement = db.prepare_cached(
         "select at_us, epoch, from_state, to_state, cause, instance, detail
         from circuit_breaker_event where namespace = ?1 and key = ?2 order by id desc limit ?3",
     )?;
-    let rows = statement.query_map((&me.namespace, key, limit), breaker_event)?;
+    let rows = statement
+        .query_map((&me.namespace, key, limit), |row| breaker_event(&entries.oddities, key, row))?;
+    Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+pub(super) fn last_events(
+    db: &Connection,
+    me: &Identity,
+    entries: &Entries,
+    limit: u32,
+) -> Result<Vec<(String, BreakerEvent)>, rusqlite::Error> {
+    let mut statement = db.prepare_cached(
+        "select at_us, epoch, from_state, to_state, cause, instance, detail, key
+        from circuit_breaker_event where namespace = ?1 order by id desc limit ?2",
+    )?;
+    let rows = statement.query_map((&me.namespace, limit), |row| {
+        let key: String = row.get(7)?;
+        Ok(breaker_event(&entries.oddities, &key, row)?.map(|event| (key, event)))
+    })?;
     Ok(rows.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// The durable part of an entry. None for a state that a newer version has made up: it is not ours
 /// to act on.
-fn entry(row: &Row<'_>) -> Result<Option<(String, Entry)>, rusqlite::Error> {
-    let Some(state) = State::parse(row.get_ref(2)?.as_str()?) else { return Ok(None) };
+fn entry(oddities: &Oddities, row: &Row<'_>) -> Result<Option<(String, Entry)>, rusqlite::Error> {
+    let key: String = row.get(0)?;
+    let state = oddities.read("state", &key, row.get_ref(2)?.as_str()?, State::parse);
+    let Some(state) = state else { return Ok(None) };
+    let cause = oddities.read("cause", &key, row.get_ref(3)?.as_str()?, Cause::parse);
     let (from, until): (Option<i64>, Option<i64>) = (row.get(7)?, row.get(8)?);
+    let epoch = unsigned(row.get(1)?);
+    let changed_at: i64 = row.get(10)?;
     let entry = Entry {
-        epoch: unsigned(row.get(1)?),
+        epoch,
+        entered_at: (epoch > 0).then_some(changed_at),
         state,
-        cause: Cause::parse(row.get_ref(3)?.as_str()?).unwrap_or(Cause::Fleet),
+        cause: cause.unwrap_or(Cause::Fleet),
         step: row.get(4)?,
         failure_count: row.get(5)?,
         by_connection: row.get(6)?,
@@ -196,19 +238,26 @@ fn entry(row: &Row<'_>) -> Result<Option<(String, Entry)>, rusqlite::Error> {
         ramp_started_at: row.get(9)?,
         ..Entry::default()
     };
-    Ok(Some((row.get(0)?, entry)))
+    Ok(Some((key, entry)))
 }
 
-fn breaker_event(row: &Row<'_>) -> Result<Option<BreakerEvent>, rusqlite::Error> {
-    let states = (State::parse(row.get_ref(2)?.as_str()?), State::parse(row.get_ref(3)?.as_str()?));
-    let (Some(from), Some(to)) = states else { return Ok(None) };
+fn breaker_event(
+    oddities: &Oddities,
+    key: &str,
+    row: &Row<'_>,
+) -> Result<Option<BreakerEvent>, rusqlite::Error> {
+    let state = |at: usize| -> Result<_, rusqlite::Error> {
+        Ok(oddities.read("state", key, row.get_ref(at)?.as_str()?, State::parse))
+    };
+    let (Some(from), Some(to)) = (state(2)?, state(3)?) else { return Ok(None) };
+    let cause = oddities.read("cause", key, row.get_ref(4)?.as_str()?, Cause::parse);
     let detail: String = row.get(6)?;
     Ok(Some(BreakerEvent {
         at_us: row.get(0)?,
         epoch: unsigned(row.get(1)?),
         from,
         to,
-        cause: Cause::parse(row.get_ref(4)?.as_str()?).unwrap_or(Cause::Fleet),
+        cause: cause.unwrap_or(Cause::Fleet),
         instance: row.get(5)?,
         detail: serde_json::from_str(&detail).unwrap_or_default(),
     }))

@@ -149,6 +149,7 @@ mod tests {
             deadline_ms: None,
             request_bytes: 0,
             response_bytes: 17,
+            captured: None,
             weight: 1,
         };
         let mut line = Vec::new();

@@ -19,7 +19,7 @@ use crate::clock;
 /// The one upstream with these settings, and what it is part of.
 fn start(settings: &str) -> (Arc<Upstreams>, Arc<Live>) {
     let upstreams = Upstreams::new([&upstream(settings)], clock::now());
-    let live = Arc::clone(upstreams.of("payments").unwrap());
+    let live = upstreams.of("payments").unwrap();
     (upstreams, live)
 }
 

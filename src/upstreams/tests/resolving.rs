@@ -133,6 +133,22 @@ async fn a_failure_keeps_the_last_addresses_and_is_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_is_told_once_also_when_other_endpoints_change() {
+    let (upstreams, _live) = start("endpoints: [http://a]");
+    let (told, _guard) = Told::listen();
+    let resolver = Resolver::default();
+    run(&upstreams, &resolver);
+    pass(SECOND).await;
+    upstreams.renew(&[upstream("endpoints: [http://a, http://10.0.0.9]")], clock::now());
+    pass(30 * SECOND).await;
+    assert_eq!((told.count("does not resolve"), told.count("resolves again")), (1, 0));
+    upstreams.renew(&[upstream("endpoints: [http://a, http://10.0.0.8]")], clock::now());
+    resolver.say(&["10.0.0.1:80"]);
+    pass(30 * SECOND).await;
+    assert_eq!((told.count("does not resolve"), told.count("resolves again")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn rounds_come_about_as_often_as_they_should() {
     let (upstreams, _live) = start("endpoints: [http://a], dns: { refresh: 5s }");
     let resolver = Resolver::saying(&["10.0.0.1:80"]);
@@ -190,7 +206,7 @@ async fn a_name_that_several_use_is_resolved_once_and_as_often_as_the_most_impat
     let mut asked: Vec<_> = resolver.asked.lock().unwrap().iter().map(|(n, _)| n.clone()).collect();
     asked.sort();
     assert_eq!(asked, ["a:80", "b:80"]);
-    assert_eq!(addresses(upstreams.of("other").unwrap()), ["10.0.0.1:80"]);
+    assert_eq!(addresses(&upstreams.of("other").unwrap()), ["10.0.0.1:80"]);
     pass(10 * SECOND).await;
     let rounds = resolver.asked.lock().unwrap().iter().filter(|(name, _)| name == "a:80").count();
     assert!((5..=7).contains(&rounds), "{rounds}");

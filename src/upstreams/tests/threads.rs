@@ -96,7 +96,7 @@ fn idle_connections_of_one_thread_never_starve_another() {
         thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_time().build().unwrap();
             LocalSet::new().block_on(&runtime, async {
-                let live = Arc::clone(upstreams.of("payments").unwrap());
+                let live = upstreams.of("payments").unwrap();
                 let worker = Worker::new(number, &live);
                 tokio::task::spawn_local(Rc::clone(&worker).feed(Arc::clone(&upstreams)));
                 for round in 0..ROUNDS {

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 /// How long an answer may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One connection to a proxy, an admin port or anything else that speaks HTTP/1.1.
 pub(crate) struct Connection {

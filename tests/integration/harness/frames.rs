@@ -73,6 +73,19 @@ impl Frames {
         self.send(HEADERS, END_HEADERS | END, stream, b"\x82\x86\x84\x41\x01a");
     }
 
+    /// A POST with these fields and a body, in which lengths are below 127.
+    pub(crate) fn post(&mut self, stream: u32, path: &str, fields: &[(&str, &str)], body: &[u8]) {
+        let length = |text: &str| u8::try_from(text.len()).expect("a short text");
+        let text = |text: &str| [&[length(text)], text.as_bytes()].concat();
+        // Of the static table: POST, http; path and authority as literals, like all else.
+        let mut head = [&b"\x83\x86\x04"[..], &text(path), b"\x41\x01a"].concat();
+        for (name, value) in fields {
+            head.extend([&[0], &*text(name), &text(value)].concat());
+        }
+        self.send(HEADERS, END_HEADERS, stream, &head);
+        self.send(DATA, END, stream, body);
+    }
+
     /// An answer of this status without a body: 200, 204, 404 or 500.
     pub(crate) fn answer(&mut self, stream: u32, status: u16) {
         let index = match status {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -10,23 +10,28 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use super::client::{Connection, Response, get};
+use super::{
+    client::{Connection, Response, get},
+    command,
+};
 use crate::local::{free_address, signal, wait_until};
 
-/// How long a start, a stop or anything else of the process may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a start, a stop or anything else of the process may take, on a machine that is so busy
+/// that Postgres does not answer within the time that Fusebox gives it, and is asked again.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a Fusebox is told before it starts.
 pub(crate) struct Setup {
     service: String,
     yaml: String,
     database: String,
+    drain_quiet: String,
+    program: PathBuf,
     /// Its own, where none is named.
     data_dir: Option<PathBuf>,
     env: Vec<(String, String)>,
@@ -34,11 +39,14 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Listeners and upstreams as YAML. In it `{proxy}` stands for the address of the listener
-    /// that the test calls; ports, directories and the store are added.
+    /// that the test calls and `{port}` for its port; directories and the store are added.
     pub(crate) fn of(yaml: impl Into<String>) -> Self {
         let service = "orders".to_owned();
-        let yaml = yaml.into();
-        Self { service, yaml, database: String::new(), data_dir: None, env: Vec::new() }
+        // A stop is quick where nothing is said of it.
+        let (yaml, drain_quiet) = (yaml.into(), "0s".to_owned());
+        let (database, data_dir, env) = (String::new(), None, Vec::new());
+        let program = command::ours();
+        Self { service, yaml, database, drain_quiet, program, data_dir, env }
     }
 
     /// One listener that takes everything to one upstream, `payments`, with these further keys of
@@ -86,6 +94,19 @@ impl Setup {
         self
     }
 
+    /// Waiting for calls of the service until there have been none for so long.
+    pub(crate) fn drain_quiet(mut self, duration: &str) -> Self {
+        duration.clone_into(&mut self.drain_quiet);
+        self
+    }
+
+    /// By this binary of a version before, which knows no keys that came later.
+    pub(crate) fn by_previous(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
+        self.drain_quiet.clear();
+        self
+    }
+
     /// With this data directory, which stays when it is gone.
     pub(crate) fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
@@ -106,13 +127,19 @@ impl Setup {
         fs::create_dir_all(&home).expect("a directory of its own");
         let (proxy, admin) = (free_address(), free_address());
         let data_dir = self.data_dir.unwrap_or_else(|| home.join("data"));
+        let quiet = match self.drain_quiet.as_str() {
+            "" => String::new(),
+            quiet => format!("drain_quiet: {quiet}\n"),
+        };
         let yaml = format!(
             "service: {}\nadmin: {{ listen: \"{admin}\" }}\ndata_dir: {}\n\
-             database: {{ url: \"{}\" }}\n{}",
+             database: {{ url: \"{}\" }}\n{quiet}{}",
             self.service,
             data_dir.display(),
             self.database,
-            self.yaml.replace("{proxy}", &proxy.to_string()),
+            self.yaml
+                .replace("{proxy}", &proxy.to_string())
+                .replace("{port}", &proxy.port().to_string()),
         );
         fs::write(home.join("config.yaml"), yaml).expect("the configuration is written");
         let mut fusebox = Fusebox {
@@ -120,6 +147,7 @@ impl Setup {
             admin,
             home,
             data_dir,
+            program: self.program,
             env: self.env,
             lines: Arc::default(),
             process: None,
@@ -137,6 +165,7 @@ pub(crate) struct Fusebox {
     pub(crate) admin: SocketAddr,
     home: PathBuf,
     data_dir: PathBuf,
+    program: PathBuf,
     env: Vec<(String, String)>,
     /// What it printed on stdout, over all its starts.
     lines: Arc<Mutex<Vec<String>>>,
@@ -147,7 +176,7 @@ impl Fusebox {
     /// Starts it again with the same configuration, ports and directory.
     pub(crate) fn restart(&mut self) {
         assert!(self.process.is_none(), "it still runs");
-        let mut command = binary();
+        let mut command = command::bare(&self.program);
         command.arg("run").arg("--config").arg(self.home.join("config.yaml"));
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         let errors = fs::File::create(self.home.join("stderr")).expect("a file for its errors");
@@ -172,6 +201,13 @@ impl Fusebox {
     /// Its configuration file.
     pub(crate) fn config(&self) -> String {
         self.home.join("config.yaml").display().to_string()
+    }
+
+    /// Writes its configuration anew, as editors do: another file, renamed over it.
+    pub(crate) fn edit(&self, change: impl FnOnce(&str) -> String) {
+        let (path, new) = (self.config(), self.home.join("new.yaml"));
+        let text = fs::read_to_string(&path).map(|text| fs::write(&new, change(&text)));
+        text.and_then(|_written| fs::rename(new, path)).expect("the configuration is written");
     }
 
     /// Where its journal is.
@@ -226,11 +262,12 @@ impl Fusebox {
         seen
     }
 
-    /// Waits for the row of a call with this correlation id.
+    /// Waits for the row of a call with this correlation id, and before that for tables.
     pub(crate) fn row(&self, id: &str) -> Value {
         wait_until(&format!("the row of {id}"), PATIENCE, || {
-            let mut page = self.ask(&format!("/api/v1/tasks?correlationId={id}"));
-            page["tasks"].as_array_mut()?.pop()
+            let page = get(self.admin, &format!("/api/v1/tasks?correlationId={id}"), &[]);
+            assert!([200, 503].contains(&page.status), "{}", page.text());
+            page.json()["data"]["tasks"].as_array_mut()?.pop()
         })
     }
 
@@ -306,85 +343,4 @@ impl Drop for Fusebox {
         }
         drop(fs::remove_dir_all(&self.home));
     }
-}
-
-/// What a command of the binary left behind.
-pub(crate) struct Finished {
-    pub(crate) code: Option<i32>,
-    /// Both streams, stdout first.
-    pub(crate) text: String,
-}
-
-/// A command of the binary that goes on until it is killed.
-pub(crate) struct Running {
-    process: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-}
-
-impl Running {
-    pub(crate) fn start(args: &[&str]) -> Self {
-        let mut process =
-            binary().args(args).stdout(Stdio::piped()).spawn().expect("the binary starts");
-        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let shared = Arc::clone(&lines);
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                shared.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        });
-        Self { process, lines }
-    }
-
-    /// What it printed on stdout so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits until it has printed so many lines.
-    pub(crate) fn wait_for(&self, count: usize) -> Vec<String> {
-        wait_until(&format!("{count} lines"), PATIENCE, || {
-            let lines = self.lines();
-            (lines.len() >= count).then_some(lines)
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-/// Runs a command of the binary to its end.
-pub(crate) fn run(args: &[&str], env: &[(&str, &str)]) -> Finished {
-    let mut command = binary();
-    command.args(args).envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut process = command.spawn().expect("the binary starts");
-    // Read meanwhile: a pipe holds only so much.
-    let out = read_all(process.stdout.take().expect("it is piped"));
-    let errors = read_all(process.stderr.take().expect("it is piped"));
-    let status = wait_until(&format!("fusebox {args:?} ends"), PATIENCE, || {
-        process.try_wait().expect("it is our child")
-    });
-    let text = [out, errors].map(|stream| stream.join().expect("it prints text")).concat();
-    Finished { code: status.code(), text }
-}
-
-fn read_all(mut stream: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it prints text");
-        text
-    })
-}
-
-/// The binary under test with nothing of this environment but the PATH.
-fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fusebox"));
-    // The default data directory is a relative one.
-    command.current_dir(std::env::temp_dir());
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
-    command
 }

@@ -2,6 +2,7 @@
 //! Postgres that breaks, and a caller that sees every byte.
 
 mod client;
+mod command;
 mod database;
 pub(crate) mod frames;
 mod fusebox;
@@ -11,8 +12,9 @@ mod row;
 mod upstream;
 
 pub(crate) use client::{Connection, Head, Headers, Response, get, read_head};
+pub(crate) use command::{Running, run, run_on};
 pub(crate) use database::Database;
-pub(crate) use fusebox::{Fusebox, PATIENCE, Running, Setup, run};
+pub(crate) use fusebox::{Fusebox, PATIENCE, Setup};
 pub(crate) use held::HeldUpstream;
 pub(crate) use link::BreakableLink;
 pub(crate) use row::{attempts, ending};

@@ -1,6 +1,6 @@
 //! Overrides: what each lets through, and that it destroys nothing.
 
-use super::script::{Bench, order, order_for, s};
+use super::script::{Bench, order, order_for, s, signature};
 use crate::domain::breaker::{Breaker, Cause, Mode, Policy, State};
 
 fn steered(mode: Mode) -> Bench {
@@ -194,21 +194,25 @@ fn a_reset_closes_the_circuit_and_forgets_the_streak_and_the_step() {
     let mut bench = Bench::new(Policy::default());
     bench.run("-----60-");
     assert_eq!(bench.breaker.snapshot(bench.now).step, 2);
-    let moved = bench.breaker.reset(bench.now).unwrap();
+    let moved = bench.breaker.reset(&signature(), bench.now).unwrap();
     assert_eq!((moved.from, moved.to, moved.cause), (State::Open, State::Closed, Cause::Override));
     let snapshot = bench.breaker.snapshot(bench.now);
     assert_eq!((snapshot.state, snapshot.failure_count, snapshot.step), (State::Closed, 0, 0));
     assert_eq!(bench.run("----"), "CCCC");
-    assert_eq!(bench.breaker.reset(bench.now), None, "closed to closed is no transition");
+    assert_eq!(
+        bench.breaker.reset(&signature(), bench.now),
+        None,
+        "closed to closed is no transition"
+    );
     assert_eq!(bench.run("----"), "CCCC", "the streak is forgotten in any case");
 }
 
 #[test]
 fn a_reset_lifts_the_order_too_and_what_was_admitted_before_is_late() {
     let mut bench = steered(Mode::ForcedOpen);
-    bench.breaker.reset(bench.now);
+    bench.breaker.reset(&signature(), bench.now);
     assert_eq!((bench.breaker.mode(), bench.run("----?")), (Mode::Auto, "CCCCC".to_owned()));
-    bench.breaker.reset(bench.now);
+    bench.breaker.reset(&signature(), bench.now);
     assert_eq!(bench.run("f"), "C");
     assert_eq!(bench.breaker.snapshot(bench.now).failure_count, 0);
 }

@@ -7,6 +7,7 @@
 //! | `n` `x` | a call: neutral; given up without a verdict |
 //! | `p` `P` | a call that may not be repeated: success, failure |
 //! | `?` | a call is admitted and does not report yet; `s` `f`: the oldest succeeds, fails |
+//! | `h` | each of those says how long it has waited; `g`: the oldest is given up; `t`: it begins to answer |
 //! | `~` | a call's head succeeds, its body is under way; `o` `y`: the oldest or youngest dies, `e`: the oldest ends well |
 //! | `k` `K` | a health check: good, bad |
 //! | `60` | seconds pass, decimals allowed |
@@ -20,7 +21,7 @@ use crate::{
     clock,
     domain::{
         breaker::{Breaker, Mode, Observed, Permit, Policy, Receipt, State, Transition},
-        order::{Order, Wish},
+        order::{Order, Signature, Wish},
         outcome::Verdict,
     },
 };
@@ -52,6 +53,11 @@ pub(super) fn order(mode: Mode, now: Instant) -> Order {
     order_for(mode, Some(s(600)), now)
 }
 
+/// Who resets it.
+pub(super) fn signature() -> Signature {
+    Signature::new(Some("ann"), "a test").expect("a signature")
+}
+
 /// An order that holds so long.
 pub(super) fn order_for(mode: Mode, ttl: Option<Duration>, now: Instant) -> Order {
     let wish = Wish { mode, reason: "a test", by: Some("ann"), ttl };
@@ -68,7 +74,7 @@ pub(super) struct Bench {
     pub(super) breaker: Breaker,
     pub(super) now: Instant,
     pub(super) transitions: Vec<Transition>,
-    calls: Vec<Permit>,
+    calls: Vec<(Permit, Instant)>,
     bodies: Vec<Receipt>,
 }
 
@@ -107,9 +113,16 @@ impl Bench {
                 self.transitions.extend(moved);
             }
             's' | 'f' => {
-                let permit = self.calls.remove(0);
-                self.report(permit, if step == 's' { '+' } else { '-' });
+                let (permit, began) = self.calls.remove(0);
+                self.report(permit, if step == 's' { '+' } else { '-' }, self.now - began);
             }
+            'g' => {
+                let (permit, _) = self.calls.remove(0);
+                let moved = self.breaker.release(permit, self.now);
+                self.transitions.extend(moved);
+            }
+            't' => self.breaker.begins_to_answer(&mut self.calls.remove(0).0, self.now),
+            'h' => self.wait(),
             'o' | 'y' => {
                 let at = if step == 'o' { 0 } else { self.bodies.len() - 1 };
                 let moved = self.breaker.reclassify(self.bodies.remove(at), self.now);
@@ -127,15 +140,25 @@ impl Bench {
         self.transitions.extend(moved);
         let Ok(permit) = decision else { return false };
         match step {
-            '?' => self.calls.push(permit),
-            'x' => self.breaker.release(permit, self.now),
-            _ => self.report(permit, step),
+            '?' => self.calls.push((permit, self.now)),
+            'x' => {
+                let moved = self.breaker.release(permit, self.now);
+                self.transitions.extend(moved);
+            }
+            _ => self.report(permit, step, Duration::ZERO),
         }
         true
     }
 
-    fn report(&mut self, permit: Permit, step: char) {
-        let plain = |verdict| observed(verdict);
+    fn wait(&mut self) {
+        for (permit, began) in &mut self.calls {
+            let (_, moved) = self.breaker.waits(permit, self.now - *began, self.now);
+            self.transitions.extend(moved);
+        }
+    }
+
+    fn report(&mut self, permit: Permit, step: char, latency: Duration) {
+        let plain = |verdict| Observed { latency, ..observed(verdict) };
         let observed = match step {
             '+' | 'p' | '~' => plain(Verdict::Success),
             'S' => Observed { latency: s(3), ..plain(Verdict::Success) },

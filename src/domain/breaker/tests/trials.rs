@@ -134,6 +134,31 @@ fn a_check_that_never_failed_does_not_end_an_outage_of_another_kind() {
 }
 
 #[test]
+fn a_try_before_the_open_time_is_over_does_not_lengthen_it() {
+    let mut bench = Bench::new(at_once());
+    assert_eq!(bench.run("ccccc 10 k -"), "CCCCOHO");
+    let reopened = bench.transitions.last().unwrap();
+    assert_eq!((reopened.cause, reopened.step), (Cause::ProbeFailed, 1));
+    assert_eq!(reopened.open_for, s(50), "what was left");
+    // Once it is over, it does.
+    assert_eq!(bench.run("50 -"), "O");
+    assert_eq!(bench.transitions.last().unwrap().step, 2);
+    check_with(at_once(), "ccccc 10 k W 89 + 1 +", "CCCCOHOoH");
+}
+
+#[test]
+fn a_call_leaves_the_first_try_to_the_health_check() {
+    let checked = || Policy { checked_within: Some(s(6)), ..at_once() };
+    check_with(checked(), "-----60+ 5k +", "CCCCOhHC");
+    check_with(checked(), "-----60+ 5K 200+", "CCCCOhOH");
+    // It has its time, and no more.
+    check_with(checked(), "-----60+ 5.9+ 0.1+", "CCCCOhhH");
+    check_with(Policy { checked_within: Some(s(600)), ..at_once() }, "-----60 29+ 1+", "CCCCOhH");
+    // What may not be repeated still waits for something better.
+    check_with(checked(), "-----60 5k 29p 1p", "CCCCOHhC");
+}
+
+#[test]
 fn a_check_counts_as_a_probe_whoever_holds_the_slot() {
     check_with(at_once(), "-----60?k k", "CCCCOHHC");
     check_with(at_once(), "-----60?K s", "CCCCOHOO");

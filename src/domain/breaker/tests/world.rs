@@ -20,16 +20,32 @@ use crate::{
 /// Something that happens to a breaker. Indices choose among what is under way.
 #[derive(Debug, Clone)]
 pub(super) enum Event {
-    Admit { idempotent: bool },
-    Report { which: usize, observed: Observed },
-    Release { which: usize },
-    Died { which: usize },
-    EndedWell { which: usize },
-    Check { ok: bool },
+    Admit {
+        idempotent: bool,
+    },
+    Report {
+        which: usize,
+        observed: Observed,
+    },
+    Release {
+        which: usize,
+    },
+    /// All that are under way say how long they have waited.
+    Wait,
+    Died {
+        which: usize,
+    },
+    EndedWell {
+        which: usize,
+    },
+    Check {
+        ok: bool,
+    },
     Adopt(Shared),
-    Published { epoch: u64 },
     Steer(Mode),
-    Pass { seconds: u64 },
+    Pass {
+        seconds: u64,
+    },
 }
 
 pub(super) fn state() -> impl Strategy<Value = State> {
@@ -77,12 +93,12 @@ pub(super) fn event(steered: bool) -> impl Strategy<Value = Event> {
     prop_oneof![
         8 => any::<bool>().prop_map(|idempotent| Event::Admit { idempotent }),
         8 => (which(), observed()).prop_map(|(which, observed)| Event::Report { which, observed }),
-        1 => which().prop_map(|which| Event::Release { which }),
+        2 => which().prop_map(|which| Event::Release { which }),
+        4 => Just(Event::Wait),
         2 => which().prop_map(|which| Event::Died { which }),
         1 => which().prop_map(|which| Event::EndedWell { which }),
         2 => any::<bool>().prop_map(|ok| Event::Check { ok }),
         1 => shared().prop_map(Event::Adopt),
-        1 => (0_u64..12).prop_map(|epoch| Event::Published { epoch }),
         u32::from(steered) => (0..modes.len()).prop_map(move |at| Event::Steer(modes[at])),
         4 => prop_oneof![0_u64..5, 0_u64..80, 0_u64..800].prop_map(|seconds| Event::Pass { seconds }),
     ]
@@ -90,20 +106,34 @@ pub(super) fn event(steered: bool) -> impl Strategy<Value = Event> {
 
 pub(super) fn policy() -> impl Strategy<Value = Policy> {
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
-    (1_u32..6, 1_u32..4, 1_u64..100, flags).prop_map(|(failures, close_after, open_for, flags)| {
-        let count = |count| NonZeroU32::new(count).expect("at least one");
-        let over = Percent::from_basis_points(4_000).expect("a share");
-        let rate = RateRule { over, window: s(30), min_calls: count(4) };
-        Policy {
-            consecutive_failures: count(failures),
-            close_after: count(close_after),
-            open_for: s(open_for),
-            ramp: s(if flags.0 { 10 } else { 0 }),
-            failure_rate: flags.1.then_some(rate),
-            slow_calls: flags.2.then_some(SlowRule { rate, slower_than: s(2) }),
-            ..Policy::default()
-        }
-    })
+    let more = (any::<bool>(), any::<bool>());
+    let numbers = (1_u32..6, 1_u32..4, 1_u64..100);
+    (numbers, flags, more).prop_map(
+        |((failures, close_after, open_for), flags, (hangs, checked))| {
+            let count = |count| NonZeroU32::new(count).expect("at least one");
+            let over = Percent::from_basis_points(4_000).expect("a share");
+            let rate = RateRule { over, window: s(30), min_calls: count(4) };
+            Policy {
+                consecutive_failures: count(failures),
+                close_after: count(close_after),
+                open_for: s(open_for),
+                ramp: s(if flags.0 { 10 } else { 0 }),
+                failure_rate: flags.1.then_some(rate),
+                slow_calls: flags.2.then_some(SlowRule { rate, slower_than: s(2) }),
+                hangs_after: hangs.then_some(s(3)),
+                checked_within: checked.then_some(s(6)),
+                ..Policy::default()
+            }
+        },
+    )
+}
+
+/// A call that is under way.
+struct Call {
+    permit: Permit,
+    began: Instant,
+    /// Until when it may be a probe.
+    lease: Instant,
 }
 
 /// A breaker, all that is under way, and what was seen of it.
@@ -111,7 +141,7 @@ pub(super) struct World {
     pub(super) breaker: Breaker,
     pub(super) now: Instant,
     policy: Policy,
-    permits: Vec<(Permit, Instant)>,
+    permits: Vec<Call>,
     receipts: Vec<Receipt>,
     last: Option<Transition>,
 }
@@ -134,12 +164,9 @@ impl World {
         let moved = match event {
             Event::Admit { idempotent } => self.admit(idempotent),
             Event::Report { which, observed } => self.report(which, observed),
-            Event::Release { which } => {
-                if let Some((permit, _)) = take(&mut self.permits, which) {
-                    let late = self.is_late(permit.generation);
-                    self.breaker.release(permit, self.now);
-                    assert!(!late || self.breaker == before, "a late release changed something");
-                }
+            Event::Release { which } => self.release(which),
+            Event::Wait => {
+                self.wait();
                 None
             }
             Event::Died { which } => self.died(which),
@@ -155,10 +182,6 @@ impl World {
                 let newer = shared.epoch > before.epoch;
                 assert!(newer || self.breaker == before, "an old epoch changed something");
                 moved
-            }
-            Event::Published { epoch } => {
-                self.breaker.published(epoch);
-                None
             }
             Event::Steer(mode) => steer(&mut self.breaker, mode, self.now),
             Event::Pass { seconds } => {
@@ -179,16 +202,18 @@ impl World {
         match decision {
             Ok(permit) => {
                 let lease = self.now + self.policy.probe_lease;
-                let rivals = self.permits.iter().filter(|(other, until)| {
-                    other.generation == permit.generation && permit.ticket > 0 && self.now < *until
+                let rivals = self.permits.iter().filter(|other| {
+                    other.permit.generation == permit.generation
+                        && permit.ticket > 0
+                        && self.now < other.lease
                 });
                 assert_eq!(rivals.count(), 0, "two probes at once");
-                self.permits.push((permit, lease));
+                self.permits.push(Call { permit, began: self.now, lease });
             }
             // A ramp remembers whom it refused, to be fair to the next.
             Err(refusal) if refusal.state != State::Ramping => {
                 assert_eq!(self.breaker, before, "a refusal changed something");
-                assert!(refusal.retry_after > s(0) && refusal.retry_after <= s(720));
+                assert!(refusal.retry_after > s(0) && refusal.retry_after <= s(600));
             }
             Err(_) => {}
         }
@@ -196,15 +221,43 @@ impl World {
     }
 
     fn report(&mut self, which: usize, observed: Observed) -> Option<Transition> {
-        let (permit, lease) = take(&mut self.permits, which)?;
+        let Call { permit, lease, .. } = take(&mut self.permits, which)?;
         let (ticket, late, before) =
             (permit.ticket, self.is_late(permit.generation), self.breaker.clone());
+        // The one late result that counts.
+        let breaks_silence = permit.is_counted()
+            && observed.verdict == Verdict::Success
+            && before.machine.phase.outage().is_some_and(|outage| outage.by_silence);
         let (receipt, moved) = self.breaker.record(permit, observed, self.now);
-        assert!(!late || self.breaker == before, "a late result changed something");
         let lost = late || (ticket > 0 && self.now >= lease);
-        assert!(!lost || (moved.is_none() && receipt.is_final()), "a lost probe moved the circuit");
+        if !(late && breaks_silence) {
+            assert!(!late || self.breaker == before, "a late result changed something");
+            assert!(!lost || moved.is_none(), "a lost probe moved the circuit");
+        }
+        assert!(!lost || receipt.is_final(), "a lost probe may turn into something");
         self.receipts.push(receipt);
         moved
+    }
+
+    fn release(&mut self, which: usize) -> Option<Transition> {
+        let Call { permit, .. } = take(&mut self.permits, which)?;
+        let (late, before) = (self.is_late(permit.generation), self.breaker.clone());
+        let moved = self.breaker.release(permit, self.now);
+        assert!(!late || self.breaker == before, "a late release changed something");
+        moved
+    }
+
+    fn wait(&mut self) {
+        let mut permits = std::mem::take(&mut self.permits);
+        for Call { permit, began, .. } in &mut permits {
+            let (late, before) = (self.is_late(permit.generation), self.breaker.clone());
+            let waited = self.now - *began;
+            let (again, moved) = self.breaker.waits(permit, waited, self.now);
+            assert!(!late || self.breaker == before, "a late wait changed something");
+            assert!(again.is_none_or(|again| again > waited), "it would ask for ever");
+            self.saw(&before, moved);
+        }
+        self.permits = permits;
     }
 
     fn died(&mut self, which: usize) -> Option<Transition> {
@@ -228,10 +281,10 @@ impl World {
         if let Some(last) = &self.last {
             assert_eq!(last.to, moved.from, "{last:?} then {moved:?}");
         }
-        assert!(moved.open_for <= s(720), "{moved:?}");
+        assert!(moved.open_for <= s(600), "{moved:?}");
         let one_outage =
-            [Cause::OpenTimeOver, Cause::CheckSucceeded, Cause::ProbeFailed].contains(&moved.cause);
-        if one_outage {
+            [Cause::OpenTimeOver, Cause::CheckSucceeded, Cause::Answered, Cause::ProbeFailed];
+        if one_outage.contains(&moved.cause) && moved.to != State::Closed {
             assert_eq!(moved.failure_count, state.failure_count, "{moved:?}");
         }
         self.last = Some(moved);

@@ -11,7 +11,7 @@ use std::{num::NonZeroUsize, thread};
 use schedule::Schedule;
 
 /// Schedules of each kind.
-const SCHEDULES: u64 = 20_000;
+const SCHEDULES: u64 = 16_000;
 
 /// Runs the schedules on all cores; panics with the seed of the first that fails.
 fn run(kind: fn(&mut Schedule)) {
@@ -84,5 +84,35 @@ fn without_the_store_no_call_is_refused_that_would_pass_with_it_never_having_bee
         schedule.warm_up();
         schedule.store_goes_away();
         schedule.trouble_alone(100);
+    });
+}
+
+#[test]
+fn after_the_store_went_back_all_share_again_at_the_next_look() {
+    run(|schedule| {
+        schedule.copies_store();
+        schedule.trouble(60);
+        schedule.heal();
+        schedule.loses_store();
+        schedule.is_shared();
+        schedule.warm_up();
+        schedule.outage();
+        schedule.opens();
+        schedule.heal();
+        schedule.recovers();
+    });
+}
+
+#[test]
+fn an_open_circuit_outlives_the_copy_that_does_not_know_it() {
+    run(|schedule| {
+        schedule.warm_up();
+        schedule.copies_store();
+        schedule.outage();
+        schedule.opens();
+        schedule.loses_store();
+        schedule.is_open_for_all();
+        schedule.heal();
+        schedule.recovers();
     });
 }

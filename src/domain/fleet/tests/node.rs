@@ -28,7 +28,7 @@ pub(super) struct Node {
     pub(super) breaker: Breaker,
     pub(super) mind: Mind,
     /// The row as it was last read, and when that was asked for.
-    pub(super) read: Option<(Row, Instant)>,
+    pub(super) read: Option<(Option<Row>, Instant)>,
     pub(super) calls: Vec<Call>,
     /// It cannot reach the upstream, though others can.
     pub(super) is_sick: bool,
@@ -81,11 +81,19 @@ impl Node {
     pub(super) fn end(&mut self, call: usize, verdict: Verdict, now: Instant) {
         let Call { permit, began, .. } = self.calls.swap_remove(call);
         if verdict == Verdict::Neutral {
-            return self.breaker.release(permit, now);
+            self.breaker.release(permit, now);
+            return;
         }
         let latency = now - began;
         let observed = Observed { verdict, latency, retry_after: None, by_connection: false };
         self.breaker.record(permit, observed, now);
+    }
+
+    /// Its calls say how long they have waited.
+    pub(super) fn wait(&mut self, now: Instant) {
+        for Call { permit, began, .. } in &mut self.calls {
+            self.breaker.waits(permit, now - *began, now);
+        }
     }
 
     pub(super) fn local(&self, now: Instant) -> Local {
@@ -94,12 +102,20 @@ impl Node {
         Local { wanted: local.wanted.into_iter().chain(refused).min(), ..local }
     }
 
-    /// What it knows of the store's row by now.
+    /// What it knows of the store's row by now; none before it has looked.
     pub(super) fn row(&self, now: Instant) -> Option<Row> {
-        self.read.as_ref().map(|(row, at)| row.aged(now - *at))
+        let (row, at) = self.read.as_ref()?;
+        let unseen = || self.mind.unseen(self.breaker.local(now).shared.epoch);
+        Some(row.as_ref().map_or_else(unseen, |row| row.aged(now - *at)))
     }
 
     pub(super) fn company(&self, live: u32) -> Company {
-        Company { ballot: self.ballot, live, poll_every: Duration::from_secs(1) }
+        Company {
+            ballot: self.ballot,
+            live,
+            is_settled: true,
+            counted_for: Duration::MAX,
+            poll_every: Duration::from_secs(1),
+        }
     }
 }

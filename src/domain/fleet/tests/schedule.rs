@@ -80,6 +80,8 @@ impl Schedule {
                 let hour = 3_600_000_000;
                 world.clock += if self.dice.one_in(2) { hour } else { -hour };
             }
+            4 if self.dice.one_in(2) => world.copy_store(),
+            4 => world.lose_store(),
             5 | 6 => world.pass(SECOND * self.dice.count(90)),
             7..=12 => world.pass(SECOND / 10 * self.dice.count(30)),
             13..=21 => {
@@ -119,12 +121,49 @@ impl Schedule {
             self.second();
             let world = &self.world;
             let is_closed = |node: &Node| node.breaker.snapshot(world.now).state == State::Closed;
-            if world.entry.state == State::Closed && world.nodes.iter().all(is_closed) {
+            if world.state() == State::Closed && world.nodes.iter().all(is_closed) {
                 return;
             }
         }
         let World { entry, nodes, .. } = &self.world;
         panic!("after 20 minutes: {entry:?} with {nodes:#?}");
+    }
+
+    /// All know what the store knows, once each has looked twice.
+    pub(super) fn is_shared(&mut self) {
+        // The first to look may know less than the last one puts back.
+        let count = self.world.nodes.len();
+        for at in (0..count).chain(0..count) {
+            self.world.look(at);
+            self.world.act(at, false);
+        }
+        let World { entry, nodes, now, .. } = &self.world;
+        for node in nodes {
+            let row = node.row(*now);
+            let epoch = node.breaker.snapshot(*now).epoch;
+            assert_eq!(row.map(|row| row.epoch), Some(epoch), "{entry:?} with {node:#?}");
+        }
+    }
+
+    /// Every call is refused, and the store says so.
+    pub(super) fn is_open_for_all(&mut self) {
+        self.is_shared();
+        let World { entry, nodes, now, .. } = &mut self.world;
+        assert_eq!(entry.as_ref().map(|entry| entry.state), Some(State::Open));
+        for node in nodes {
+            assert!(node.call(*now).is_err(), "{entry:?} with {node:#?}");
+        }
+    }
+
+    /// The store is copied; what happens later may be lost.
+    pub(super) fn copies_store(&mut self) {
+        self.world.copy_store();
+    }
+
+    /// The store goes back to a copy.
+    pub(super) fn loses_store(&mut self) {
+        self.world.lose_store();
+        self.is_orderly = false;
     }
 
     pub(super) fn outage(&mut self) {
@@ -134,7 +173,7 @@ impl Schedule {
     pub(super) fn opens(&mut self) {
         for _ in 0..10 {
             self.second();
-            if self.world.entry.state == State::Open {
+            if self.world.state() == State::Open {
                 return;
             }
         }
@@ -152,7 +191,7 @@ impl Schedule {
     pub(super) fn stays_closed(&mut self, seconds: usize) {
         for _ in 0..seconds {
             self.second();
-            assert_eq!(self.world.entry.state, State::Closed, "{:?}", self.world.entry);
+            assert_eq!(self.world.state(), State::Closed, "{:?}", self.world.entry);
         }
     }
 
@@ -171,6 +210,6 @@ impl Schedule {
             world.end_call(at, false);
             world.act(at, true);
         }
-        assert_eq!(self.world.row().state, State::Closed);
+        assert_eq!(self.world.state(), State::Closed);
     }
 }

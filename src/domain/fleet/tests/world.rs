@@ -7,8 +7,8 @@ use crate::domain::{
     breaker::State,
     fleet::{
         entry::{Entry, Moment, Speaker},
+        memory::Known,
         mind::Step,
-        row::Row,
         word::Word,
     },
     outcome::Verdict,
@@ -19,12 +19,13 @@ pub(super) struct World {
     pub(super) now: Instant,
     /// The store's clock, which may jump.
     pub(super) clock: Moment,
-    pub(super) entry: Entry,
-    /// Transitions that were made, each with its event.
-    pub(super) transitions: u64,
+    /// What the store has of the breaker.
+    pub(super) entry: Option<Entry>,
+    /// What it was when it was copied; it may go back to that.
+    copies: Vec<Option<Entry>>,
     pub(super) nodes: Vec<Node>,
-    /// Those that the store believes to live, and until when by its clock.
-    pub(super) heartbeats: Vec<(u32, Moment)>,
+    /// Those that the store believes to live, and when they said so by its clock.
+    heartbeats: Vec<(u32, Moment)>,
     pub(super) is_up: bool,
     pub(super) dice: Dice,
     /// Words on their way: who said them, for which epoch.
@@ -71,8 +72,8 @@ impl World {
         let mut world = Self {
             now,
             clock: 1_000_000_000_000,
-            entry: Entry::default(),
-            transitions: 0,
+            entry: None,
+            copies: vec![None],
             nodes,
             heartbeats: Vec::new(),
             is_up: true,
@@ -83,23 +84,24 @@ impl World {
         world
     }
 
-    /// Time passes.
+    /// Time passes, and calls that have not ended wait for longer.
     pub(super) fn pass(&mut self, span: Duration) {
         self.now += span;
         self.clock += Moment::try_from(span.as_micros()).unwrap();
+        self.nodes.iter_mut().for_each(|node| node.wait(self.now));
     }
 
     /// Everybody who can says that it lives.
     pub(super) fn beat(&mut self) {
-        let until = self.clock + 15_000_000;
         for node in self.nodes.iter().filter(|node| !node.is_cut_off) {
             self.heartbeats.retain(|(ballot, _)| *ballot != node.ballot);
-            self.heartbeats.push((node.ballot, until));
+            self.heartbeats.push((node.ballot, self.clock));
         }
     }
 
     fn members(&self) -> Vec<u32> {
-        let live = self.heartbeats.iter().filter(|(_, until)| self.clock < *until);
+        let lives = |at: Moment| (at..at + 15_000_000).contains(&self.clock);
+        let live = self.heartbeats.iter().filter(|(_, at)| lives(*at));
         live.map(|(ballot, _)| *ballot).collect()
     }
 
@@ -108,7 +110,8 @@ impl World {
         let (clock, now) = (self.clock, self.now);
         let node = &mut self.nodes[at];
         if !node.is_cut_off {
-            node.read = Some((self.entry.row(&node.name, clock), now));
+            let row = self.entry.as_ref().map(|entry| entry.row(&node.name, clock));
+            node.read = Some((row, now));
         }
     }
 
@@ -158,17 +161,32 @@ impl World {
 
     fn say(&mut self, instance: &str, epoch: u64, word: &Word) {
         let members = self.members();
-        let before = self.entry.clone();
+        let before = self.entry.clone().unwrap_or_else(|| Entry::new(epoch));
+        let mut after = before.clone();
         let by = Speaker { instance, members: &members, now: self.clock };
-        let is_done = self.entry.hear(epoch, word, by);
-        let after = &self.entry;
-        assert!(after.epoch == before.epoch || after.epoch == before.epoch + 1, "epochs by one");
-        assert!(is_done || *after == before, "a word that is refused does nothing");
-        if after.epoch != before.epoch {
-            self.transitions += 1;
-            assert!(is_legal(before.state, after.state), "{before:?} to {after:?} by {word:?}");
+        let is_done = after.hear(epoch, word, by);
+        assert!(is_done || after == before, "a word that is refused does nothing");
+        let told = format!("{before:?} to {after:?} by {word:?}");
+        if let Word::Restore(known) = word {
+            assert!(!is_done || after.epoch >= known.shared.epoch, "{told}");
+            assert!(is_fair(&before, &after, known), "{told}");
+        } else if after.epoch != before.epoch {
+            assert!(after.epoch == before.epoch + 1, "{told}");
+            assert!(is_legal(before.state, after.state), "{told}");
         }
-        assert_eq!(self.transitions, after.epoch, "one event for each epoch");
+        if is_done {
+            self.entry = Some(after);
+        }
+    }
+
+    /// The store is copied, as for a backup or a standby.
+    pub(super) fn copy_store(&mut self) {
+        self.copies.push(self.entry.clone());
+    }
+
+    /// It goes back to a copy, the empty one perhaps.
+    pub(super) fn lose_store(&mut self) {
+        self.entry = self.copies[self.dice.below(self.copies.len())].clone();
     }
 
     /// A call of an instance ends as the upstream lets it.
@@ -194,9 +212,22 @@ impl World {
         self.nodes.iter().map(probes).sum()
     }
 
-    pub(super) fn row(&self) -> Row {
-        self.entry.row("nobody", self.clock)
+    /// The state in the store; closed where it has none.
+    pub(super) fn state(&self) -> State {
+        self.entry.as_ref().map_or(State::Closed, |entry| entry.state)
     }
+}
+
+/// Whether what was put back refuses only calls that were refused before, unless an open circuit
+/// whose time is not over is put back.
+fn is_fair(before: &Entry, after: &Entry, known: &Known) -> bool {
+    let severity = |state| match state {
+        State::Closed => 0,
+        State::Ramping => 1,
+        State::Open | State::HalfOpen => 2,
+    };
+    let is_in_force = after.state == State::Open && !known.shared.open_for.is_zero();
+    severity(after.state) <= severity(before.state) || is_in_force
 }
 
 fn is_legal(from: State, to: State) -> bool {

@@ -51,6 +51,7 @@ struct Live {
 
 /// What is still to come, at its time.
 enum Coming {
+    Wait(Permit, Plan, i64),
     Head(Permit, Plan),
     End(Receipt, bool),
 }
@@ -72,6 +73,12 @@ impl Live {
     fn happen(&mut self, at_us: i64, what: Coming) -> Option<(i64, Coming)> {
         let now = self.at(at_us);
         match what {
+            Coming::Wait(mut permit, plan, began_us) => {
+                let waited = now - self.at(began_us);
+                let (again, moved) = self.breaker.waits(&mut permit, waited, now);
+                self.saw(moved, at_us);
+                Some(waits(permit, plan, began_us, again))
+            }
             Coming::Head(permit, plan) => {
                 let (receipt, moved) = self.breaker.record(permit, observed(&plan), now);
                 self.saw(moved, at_us);
@@ -88,6 +95,15 @@ impl Live {
                 None
             }
         }
+    }
+}
+
+/// What comes of a call that waits until it is looked at or judged.
+fn waits(permit: Permit, plan: Plan, began_us: i64, look: Option<Duration>) -> (i64, Coming) {
+    let look_us = look.map(|look| i64::try_from(look.as_micros()).unwrap());
+    match look_us.filter(|look_us| *look_us < plan.head_us) {
+        Some(look_us) => (began_us + look_us, Coming::Wait(permit, plan, began_us)),
+        None => (began_us + plan.head_us, Coming::Head(permit, plan)),
     }
 }
 
@@ -113,7 +129,8 @@ fn carry(policy: &Policy, plans: &[Plan]) -> (Vec<Call>, Vec<Told>) {
         live.saw(moved, at_us);
         rows.push(row(plan, at_us, decision.is_ok()));
         if let Ok(permit) = decision {
-            coming.insert((at_us + plan.head_us, next()), Coming::Head(permit, plan.clone()));
+            let (at, what) = waits(permit, plan.clone(), at_us, policy.first_look());
+            coming.insert((at, next()), what);
         }
     }
     while let Some(((at_us, _), what)) = coming.pop_first() {
@@ -189,8 +206,9 @@ fn policy() -> impl Strategy<Value = Policy> {
             min_calls: min_calls.try_into().unwrap(),
         });
     let rates = (proptest::option::of(rule.clone()), proptest::option::of(rule));
-    (1..7_u32, seconds(1..40), 1..4_u32, seconds(0..12), rates).prop_map(
-        |(failures, open_for, close_after, ramp, (failure_rate, slow))| Policy {
+    let hangs = proptest::option::of(200..1_900_u64);
+    (1..7_u32, seconds(1..40), 1..4_u32, seconds(0..12), rates, hangs).prop_map(
+        |(failures, open_for, close_after, ramp, (failure_rate, slow), hangs)| Policy {
             consecutive_failures: failures.try_into().unwrap(),
             open_for,
             close_after: close_after.try_into().unwrap(),
@@ -198,6 +216,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             failure_rate,
             slow_calls: slow
                 .map(|rate| SlowRule { rate, slower_than: Duration::from_millis(1_500) }),
+            hangs_after: hangs.map(Duration::from_millis),
             ..Policy::default()
         },
     )

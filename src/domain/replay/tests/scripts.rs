@@ -5,7 +5,7 @@
 use super::{after, call, ended, replay, replay_rules, replay_shared, second};
 use crate::domain::{
     breaker::{Cause, Mode, Policy, RateRule},
-    outcome::Reason,
+    outcome::{Outcome, Reason},
     replay::{Call, Logged, OfRoute, Refused, Report, Rules, Sharing, Why},
     units::Percent,
 };
@@ -128,6 +128,25 @@ fn bodies_that_die_callers_that_leave_and_overloads_count_as_they_do_live() {
     check(after(2), "-+-", &[]);
     check(after(2), "-w-", &[(2, None)]);
     check(after(1), "wwwwwnnnnn", &[]);
+}
+
+#[test]
+fn calls_that_hang_count_as_they_do_live() {
+    let waits = |at, us, reason| Call {
+        duration_us: us,
+        upstream_us: Some(us),
+        ..ended(second(at), reason)
+    };
+    let gone = |at| waits(at, 10_000_000, Reason::ClientGoneBeforeHeaders);
+    let calls = [calls("+++++"), vec![gone(6), gone(7), gone(8)]].concat();
+    let report = replay(after(3), &calls);
+    assert_eq!(trips(&report), [(10, None)], "two seconds after the third began");
+    assert_eq!(report.trips[0].cause, Cause::HangingCalls);
+    assert_eq!(report.doubts.waited, 3);
+    let off = Policy { hangs_after: None, ..after(3) };
+    assert_eq!(trips(&replay(off, &calls)), []);
+    let cut_off = calls.iter().map(|call| Call { outcome: Outcome::Interrupted, ..call.clone() });
+    assert_eq!(trips(&replay(after(3), &cut_off.collect::<Vec<_>>())), []);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod directory;
 mod former;
 mod recovery;
 mod room;
+mod worth;
 
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -14,9 +14,13 @@ use async_trait::async_trait;
 use crate::{
     domain::{
         learn::rollup::{Rollup, RollupKey},
+        report::{LateScore, Scored},
         task::{CallRecord, TaskId},
     },
-    store::{Advance, Batch, Error, HistoryStore, RollupQuery, StoredTask, TaskQuery},
+    store::{
+        Advance, Batch, Error, HistoryStore, RollupQuery, RowSums, RowSumsQuery, StoredTask,
+        TaskQuery,
+    },
 };
 
 /// How the store behaves now.
@@ -127,6 +131,19 @@ impl HistoryStore for Store {
     }
 
     async fn rollups(&self, _: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
+        unreachable!("the writer does not read")
+    }
+
+    async fn known(&self, rows: &[(i64, TaskId)]) -> Result<HashSet<TaskId>, Error> {
+        let wanted = |id: &TaskId| rows.iter().any(|(_, row)| row == id);
+        Ok(self.ids().into_iter().filter(wanted).collect())
+    }
+
+    async fn score(&self, _: &LateScore) -> Result<Scored, Error> {
+        unreachable!("the writer scores nothing")
+    }
+
+    async fn sum_rows(&self, _: &RowSumsQuery) -> Result<RowSums, Error> {
         unreachable!("the writer does not read")
     }
 

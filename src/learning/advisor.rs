@@ -1,0 +1,109 @@
+//! What to recommend, worked out when somebody asks.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::task::spawn_blocking;
+
+use super::today;
+use crate::{
+    clock,
+    domain::learn::{
+        contrast::Goal,
+        evidence::{Day, Evidence},
+        recommend::{Policy, Report, recommend},
+    },
+    store::{Counted, DayCell, Error, LearningStore, OperationName, WhyQuery},
+};
+
+/// For so long an answer is given again: the days that it stands on are over.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// Answers that are kept at most; one may list hundreds of findings.
+const KEPT: usize = 100;
+
+/// What is asked: of which operation, and what is to be improved.
+type Question = (OperationName, Goal);
+
+/// See the module docs.
+pub struct Advisor {
+    store: Arc<dyn LearningStore>,
+    kept: Mutex<HashMap<Question, (Instant, Arc<Report>)>>,
+}
+
+impl Advisor {
+    /// One that reads what was kept here.
+    pub fn new(store: Arc<dyn LearningStore>) -> Self {
+        Self { store, kept: Mutex::default() }
+    }
+
+    /// What can be said about the parameters of an operation that are to improve this, up to the
+    /// last day that is over.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn report(
+        &self,
+        operation: &OperationName,
+        goal: Goal,
+    ) -> Result<Arc<Report>, Error> {
+        let asked = (operation.clone(), goal);
+        if let Some(report) = self.known(&asked) {
+            return Ok(report);
+        }
+        let policy = Policy { goal, ..Policy::default() };
+        let last = today() - 1;
+        let from = last - Day::from(policy.window) - Day::from(policy.days);
+        let cells = self.store.cells(operation, from).await?;
+        // Tens of thousands of cells take a while, and the thread has others to serve.
+        let report = spawn_blocking(move || report(&cells, last, &policy)).await;
+        let report = Arc::new(report.map_err(|error| Error::Unavailable(error.into()))?);
+        self.keep(asked, &report);
+        Ok(report)
+    }
+
+    /// The operations that have parameters, and how many tasks of theirs count.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn operations(&self) -> Result<Vec<(OperationName, u64)>, Error> {
+        self.store.operations(today() - Day::from(Policy::default().window)).await
+    }
+
+    /// What sets the failures of an operation apart.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn why(&self, query: &WhyQuery) -> Result<Counted, Error> {
+        self.store.why(query).await
+    }
+
+    fn known(&self, asked: &Question) -> Option<Arc<Report>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, report) = kept.get(asked)?;
+        (clock::now().saturating_duration_since(*at) < FRESH).then(|| Arc::clone(report))
+    }
+
+    fn keep(&self, asked: Question, report: &Arc<Report>) {
+        let now = clock::now();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|_, (at, _)| now.saturating_duration_since(*at) < FRESH);
+        if kept.len() < KEPT {
+            kept.insert(asked, (now, Arc::clone(report)));
+        }
+    }
+}
+
+/// What these cells say.
+fn report(cells: &[DayCell], last: Day, policy: &Policy) -> Report {
+    let mut evidence = Evidence::default();
+    for of in cells {
+        for setting in of.setting.counted() {
+            evidence.add(of.day, &of.stratum, &setting, &of.cell);
+        }
+    }
+    recommend(&evidence, last, policy)
+}
