@@ -29,8 +29,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Waits before the store is asked again for hints that do not come through. That may pass: with the
-/// connection, or with whatever stands in between.
-const IN_VAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(600));
+/// connection, or with whatever stands in between. Each time costs the database a connection.
+const IN_VAIN: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(600));
 
 /// What comes over the line.
 #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! The real store through PgBouncer in transaction mode, where each transaction may get another
 //! connection of the server.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    time::Duration,
+};
 
 use fusebox::{
     domain::{breaker::State, learn::rollup::deltas},
@@ -71,6 +74,27 @@ async fn breakers_are_shared_through_a_pooler_and_hints_are_not_relied_on() {
     let seen = b.breakers(Duration::from_secs(60)).await.unwrap();
     assert_eq!(seen[0].row.state, State::Open);
     assert!(b.subscribe().await.unwrap().is_none(), "the pooler swallows notifications");
+}
+
+#[tokio::test]
+async fn breakers_are_read_while_it_is_tested_whether_hints_come_through() {
+    let store = Store::new(Kind::Postgres).await;
+    let pooler = Pooler::of(Server::shared());
+    let state = through(&pooler, &store, "a").state;
+    let reads = AtomicUsize::new(0);
+    let looks = async {
+        loop {
+            state.breakers(Duration::from_secs(60)).await.expect("they are read");
+            reads.fetch_add(1, Relaxed);
+        }
+    };
+    tokio::select! {
+        hints = state.subscribe() => assert!(hints.expect("it is asked").is_none()),
+        never = looks => never,
+    }
+    // The test takes a second, in which a look that need not wait takes some milliseconds.
+    let reads = reads.load(Relaxed);
+    assert!(reads > 20, "{reads} looks");
 }
 
 #[tokio::test]

@@ -233,8 +233,9 @@ impl Mind {
         (epoch, round): (u64, Round),
         now: Instant,
     ) -> Step {
-        // It was not among those who were counted when the round began.
-        if company.asked_within().saturating_sub(round.left) > company.counted_for {
+        // It was not among those who were counted when the round began, or may not have been: both were
+        // at the same time.
+        if company.asked_within().saturating_sub(round.left) >= company.counted_for {
             self.not_of = Some((epoch, round.number));
         }
         if self.not_of == Some((epoch, round.number)) {

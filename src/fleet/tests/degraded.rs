@@ -19,7 +19,7 @@ async fn a_line_that_died_in_silence_is_noticed_with_the_first_news_and_replaced
     busy.trip();
     sleep(2_500 * MS).await;
     assert_eq!(idle.state(), State::Open, "by a poll");
-    sleep(5 * SECOND).await;
+    sleep(25 * SECOND).await;
     assert_eq!((idle.status().mode, idle.status().because), (SyncMode::Listen, None));
     busy.reset();
     sleep(100 * MS).await;

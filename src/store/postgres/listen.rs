@@ -30,27 +30,27 @@ pub(super) fn channel(namespace: &str) -> String {
 pub(super) async fn subscribe(store: &Postgres) -> Result<Option<Hints>, Error> {
     let channel = channel(&store.identity.namespace);
     let listen = format!("listen \"{}\"", channel.replace('"', "\"\""));
-    let lease = store.sync.lease().await?;
-    let Some(mut notices) = lease.link()?.notices() else {
+    // On a connection that nobody else uses until the word is there. A pooler hands a word on to whoever
+    // has the server's connection just then, so one that is in use may get its own by chance; and who
+    // looks at the breakers is not to wait for a word that may never come.
+    let link = store.sync.another().await?;
+    let Some(mut notices) = link.notices() else {
         return Err(Error::too_slow());
     };
-    lease.within(LIMIT, |db| db.batch_execute(&listen)).await?;
-    // Nobody else uses the connection until the word is there. A pooler hands a word on to whoever
-    // has the server's connection just then, so one that is in use may get its own by chance.
+    timeout(LIMIT, link.client.batch_execute(&listen)).await.map_err(|_| Error::too_slow())??;
     let nonce = format!("{TEST}{}-{:016x}", store.identity.instance, fastrand::u64(..));
     let params: [Param<'_>; 2] = [(&channel, Type::TEXT), (&nonce, Type::TEXT)];
     store.reads.query("select pg_notify($1, $2)", &params).await?;
     let has_arrived = matches!(timeout(SELF_TEST, arrives(&mut notices, &nonce)).await, Ok(true));
     let was_deaf = store.is_deaf.swap(!has_arrived, Ordering::Relaxed);
     if !has_arrived {
-        // Another connection may be better, should somebody try again.
-        lease.close();
+        // The one in use stays. Another may be better, should somebody try again.
         if !was_deaf {
             tracing::warn!("notifications do not come through, is there a pooler in between?");
         }
         return Ok(None);
     }
-    drop(lease);
+    store.sync.replace(link).await;
     let (hint, hints) = mpsc::channel(1);
     tokio::spawn(forward(notices, hint));
     Ok(Some(hints))

@@ -48,17 +48,21 @@ impl Session {
         let busy = AtomicBool::new(false);
         Ok(Lease { connector: &self.connector, place, link: Some(link), busy })
     }
+
+    /// Makes another connection, which nobody else has until it takes the place of the one there.
+    pub(super) async fn another(&self) -> Result<Link, Error> {
+        self.connector.connect().await
+    }
+
+    /// Puts this connection in the place, once who has the one there gave it back.
+    pub(super) async fn replace(&self, link: Link) {
+        *self.place.lock().await = Some(link);
+    }
 }
 
 impl Lease<'_> {
-    /// The connection itself.
-    pub(super) fn link(&self) -> Result<&Link, Error> {
+    fn link(&self) -> Result<&Link, Error> {
         self.link.as_ref().ok_or_else(Error::too_slow)
-    }
-
-    /// Closes it: it is of no more use.
-    pub(super) fn close(mut self) {
-        self.link = None;
     }
 
     /// Does some work on the connection, but not for longer than `limit`. A connection that did not
