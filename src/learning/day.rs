@@ -46,7 +46,7 @@ impl Sums {
         if is_full && !self.operations.contains_key(&lesson.operation) {
             return;
         }
-        self.tasks += 1;
+        self.tasks += u64::from(lesson.weight);
         let operation = self.operations.entry(lesson.operation.clone()).or_default();
         let most = if self.cells < MAX_CELLS { MAX_SETTINGS } else { 0 };
         let before = operation.cells.len();
@@ -79,12 +79,13 @@ impl Operation {
         if self.cells.len() >= most && !self.cells.contains_key(&key) {
             key.1 = Setting::new(key.1.iter().map(|(name, _)| (name, Bin::Other)));
         }
-        self.cells.entry(key).or_default().record(&Observation {
+        let task = Observation {
             succeeded: lesson.succeeded,
             duration: lesson.duration,
             impact: lesson.impact,
             cost: lesson.cost,
-        });
+        };
+        self.cells.entry(key).or_default().record_weighed(&task, lesson.weight);
     }
 
     /// Like is compared with like: who called, and in which quarter of the day. A mixture of these
@@ -119,6 +120,7 @@ mod tests {
     fn lesson(hour: i64, service: &str, bpm: i64) -> Lesson {
         Lesson {
             started_at_us: hour * 3_600_000_000,
+            weight: 1,
             id: TaskId::from_u128(1),
             operation: OperationName { domain: "music".into(), action: "beat".into() },
             service: service.into(),

@@ -36,12 +36,13 @@ fn open(store: &Store, namespace: &str) -> Arc<dyn LearningStore> {
 fn cell(day: Day, bpm: i64, tasks: u64) -> DayCell {
     let mut cell = Cell::default();
     for at in 0..tasks {
-        cell.record(&Observation {
+        let task = Observation {
             succeeded: at % 3 > 0,
             duration: Duration::from_millis(10 + at),
             impact: (at % 2 > 0).then_some(75.1),
             cost: Some(1e-6 * (at + 1) as f64),
-        });
+        };
+        cell.record_weighed(&task, if at == 1 { 2 } else { 1 });
     }
     let setting = Setting::new([
         ("bpm", Bin::integer(bpm)),
@@ -65,7 +66,7 @@ async fn what_a_day_came_to_is_read_as_it_was_kept_to_the_last_bit() {
         assert_eq!(notes.cells(&beat(), DAY + 1).await.expect("the store answers").len(), 1);
         assert_eq!(
             notes.operations(DAY).await.expect("the store answers"),
-            [(beat(), 110)],
+            [(beat(), 113)],
             "{:?}",
             store.kind
         );
@@ -171,6 +172,25 @@ async fn lessons(store: &dyn LearningStore) -> Vec<i64> {
     }
     tempi.sort_unstable();
     tempi
+}
+
+#[tokio::test]
+async fn a_row_that_stands_for_many_is_a_lesson_that_says_so() {
+    for store in Store::both().await {
+        let stores = store.open("me");
+        stores.history.maintain(Duration::from_secs(14 * 86_400)).await.expect("it answers");
+        let rows = [CallRecord { weight: 7, ..beat_at(1, None) }, beat_at(2, None)];
+        put(&*stores.history, &rows, &[]).await.expect("the store answers");
+        let today = Day::try_from(clock::wall_us() / 86_400_000_000).expect("a day");
+        let mut weights = Vec::new();
+        for day in [today - 1, today] {
+            let query = LessonQuery { day, after: None, limit: 100 };
+            let lessons = stores.learning.lessons(&query).await.expect("the store answers");
+            weights.extend(lessons.iter().map(|lesson| lesson.weight));
+        }
+        weights.sort_unstable();
+        assert_eq!(weights, [1, 7], "{:?}", store.kind);
+    }
 }
 
 #[tokio::test]

@@ -20,8 +20,10 @@ use crate::{
     },
     store::{
         Counted, DayCell, Error, LearningStore, Lesson, LessonQuery, OperationName, WhyQuery,
-        learning::{CLAIM, COUNTS, SUMS, Sums, cells_json, lessons_only, setting_of, span_of},
-        rows::{column_list, unsigned},
+        learning::{
+            CLAIM, Sums, cell_columns, cells_json, lessons_only, setting_of, span_of, weight_of,
+        },
+        rows::unsigned,
     },
 };
 
@@ -33,7 +35,7 @@ impl LearningStore for Postgres {
     async fn lessons(&self, query: &LessonQuery) -> Result<Vec<Lesson>, Error> {
         let statement = self.tables.name(format!(
             "select started_at, id, domain, action, service, outcome, duration_us, params,
-                impact_score::float8, cost
+                impact_score::float8, cost, weight
             from @task_history t
             where namespace = $1 and started_at >= $2 and started_at < $3 and {}
                 and ($4::uuid is null or (started_at, id) > ($2, $4))
@@ -121,10 +123,9 @@ impl LearningStore for Postgres {
 
     async fn cells(&self, operation: &OperationName, from: Day) -> Result<Vec<DayCell>, Error> {
         let statement = self.tables.name(format!(
-            "select day, stratum, parameters, {}, {} from @task_parameter_day
+            "select day, stratum, parameters, {} from @task_parameter_day
             where namespace = $1 and domain = $2 and action = $3 and day >= $4",
-            column_list(COUNTS),
-            column_list(SUMS)
+            cell_columns()
         ));
         let from = date_of(from)?;
         let params: [Param<'_>; 4] = [
@@ -182,15 +183,16 @@ fn lesson(row: &Row) -> Result<Lesson, tokio_postgres::Error> {
         parameters: row.try_get(7)?,
         impact: row.try_get(8)?,
         cost: row.try_get(9)?,
+        weight: weight_of(row.try_get(10)?),
     })
 }
 
 fn day_cell(row: &Row) -> Result<DayCell, tokio_postgres::Error> {
-    let mut sums = Sums { counts: [0; 6], sums: [0.0; 7] };
-    for (at, count) in (3..).zip(&mut sums.counts) {
+    let mut sums = Sums { counts: [0; 6], weights: [0; 4], sums: [0.0; 7] };
+    for (at, count) in (3..).zip(sums.counts.iter_mut().chain(&mut sums.weights)) {
         *count = row.try_get(at)?;
     }
-    for (at, sum) in (9..).zip(&mut sums.sums) {
+    for (at, sum) in (13..).zip(&mut sums.sums) {
         *sum = row.try_get(at)?;
     }
     Ok(DayCell {

@@ -17,7 +17,8 @@ use crate::{
         Counted, DayCell, Error, Identity, LearningStore, Lesson, LessonQuery, OperationName,
         WhyQuery,
         learning::{
-            CLAIM, COUNTS, DAY_US, SUMS, Sums, lessons_only, setting_json, setting_of, span_of,
+            CLAIM, COUNTS, DAY_US, SUMS, Sums, WEIGHTS, cell_columns, lessons_only, setting_json,
+            setting_of, span_of, weight_of,
         },
         rows::{column_list, unsigned},
     },
@@ -76,10 +77,9 @@ impl LearningStore for Sqlite {
         let (me, operation) = (Arc::clone(&self.identity), operation.clone());
         on(&self.reader, move |db| {
             let mut select = db.prepare_cached(&format!(
-                "select day, stratum, parameters, {}, {} from task_parameter_day
+                "select day, stratum, parameters, {} from task_parameter_day
                 where namespace = ?1 and domain = ?2 and action = ?3 and day >= ?4",
-                column_list(COUNTS),
-                column_list(SUMS)
+                cell_columns()
             ))?;
             let OperationName { domain, action } = &operation;
             select.query_map((&me.namespace, domain, action, from), day_cell)?.collect()
@@ -129,7 +129,7 @@ fn lessons(
 ) -> Result<Vec<Lesson>, rusqlite::Error> {
     let mut select = db.prepare_cached(&format!(
         "select started_at, id, domain, action, service, outcome, duration_us, params,
-            impact_score, cost
+            impact_score, cost, weight
         from task_history t
         where namespace = :namespace and started_at >= :from and started_at < :to and {}
             and (:after_id is null or (started_at, id) > (:from, :after_id))
@@ -169,6 +169,7 @@ fn lesson(row: &Row<'_>) -> Result<Lesson, rusqlite::Error> {
         parameters: serde_json::from_str(&parameters).unwrap_or_default(),
         impact: row.get(8)?,
         cost: row.get(9)?,
+        weight: weight_of(row.get(10)?),
     })
 }
 
@@ -185,18 +186,21 @@ fn learn(
         (&me.namespace, &of.domain, &of.action, day),
     )?;
     let mut insert = tx.prepare(&format!(
-        "insert into task_parameter_day (namespace, domain, action, day, stratum, parameters, {}, {})
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into task_parameter_day
+            (namespace, domain, action, day, stratum, parameters, {}, {}, {})
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         column_list(COUNTS),
+        column_list(WEIGHTS.map(|(own, _)| own)),
         column_list(SUMS)
     ))?;
     for DayCell { stratum, setting, cell, .. } in cells {
         let text = |text: &str| Cell::from(text.to_owned());
-        let Sums { counts, sums } = Sums::from(cell);
+        let Sums { counts, weights, sums } = Sums::from(cell);
         let named = [text(&me.namespace), text(&of.domain), text(&of.action), Cell::from(day)];
         let keyed = [text(stratum), text(&setting_json(setting).to_string())];
         let cells = named.into_iter().chain(keyed);
-        let cells = cells.chain(counts.map(Cell::from)).chain(sums.map(Cell::from));
+        let cells = cells.chain(counts.map(Cell::from)).chain(weights.map(Cell::from));
+        let cells = cells.chain(sums.map(Cell::from));
         insert.execute(params_from_iter(cells))?;
     }
     drop(insert);
@@ -204,11 +208,11 @@ fn learn(
 }
 
 fn day_cell(row: &Row<'_>) -> Result<DayCell, rusqlite::Error> {
-    let mut sums = Sums { counts: [0; 6], sums: [0.0; 7] };
-    for (at, count) in (3..).zip(&mut sums.counts) {
+    let mut sums = Sums { counts: [0; 6], weights: [0; 4], sums: [0.0; 7] };
+    for (at, count) in (3..).zip(sums.counts.iter_mut().chain(&mut sums.weights)) {
         *count = row.get(at)?;
     }
-    for (at, sum) in (9..).zip(&mut sums.sums) {
+    for (at, sum) in (13..).zip(&mut sums.sums) {
         *sum = row.get(at)?;
     }
     let parameters: String = row.get(2)?;

@@ -155,7 +155,7 @@ pub fn recommend(evidence: &Evidence, last: Day, policy: &Policy) -> Report {
     let table = plan.table(&days);
     let mut report = Report::none(policy);
     table.total.iter().for_each(|cell| report.total.merge(cell));
-    if report.total.tasks < policy.tasks {
+    if report.total.effective_tasks() < policy.tasks {
         return report;
     }
     report.findings = finding::look(&table, policy);
@@ -183,7 +183,9 @@ fn follow(findings: &mut [Finding], plan: &Plan<'_>, last: Day, policy: &Policy)
             .iter()
             .all(|look| look.iter().find(same).is_some_and(|was| was.effect == finding.effect));
         let row = fresh.rows.iter().find(|row| row.setting == finding.setting);
-        let recent: u64 = row.map_or(0, |row| row.strata.iter().map(|cell| cell.tasks).sum());
+        let mut recent = Cell::default();
+        row.iter().flat_map(|row| &row.strata).for_each(|cell| recent.merge(cell));
+        let recent = recent.effective_tasks();
         if held && recent >= policy.support {
             finding.status =
                 if finding.is_sure(policy, tests) { Status::Confirmed } else { Status::Hint };
