@@ -5,10 +5,7 @@
 
 use std::time::Duration;
 
-use super::formula::{
-    moments::{Moments, whole},
-    share::Share,
-};
+use super::formula::{moments::Moments, share::Share, weighed::Weighed};
 
 /// One task, as far as learning is concerned. Only tasks whose end says something about their
 /// parameters belong here: not those that Fusebox refused, that never reached the upstream, or that
@@ -115,29 +112,11 @@ impl Cell {
         Share::new(self.successes, self.tasks)
     }
 
-    /// The share of as many tasks, each standing for itself, as would tell as much. Successes and
-    /// failures weigh differently where only the former are thinned, so that it is the variance of
-    /// the weighted share that decides: p(1 − p) over Σw²(x − p)²/(Σw)², and (Σw)²/Σw² where there is
-    /// nothing but one of them.
-    ///
-    /// Source: W. G. Cochran, *Sampling Techniques* (1977), §6.4, the variance of a ratio; L. Kish,
-    /// *Survey Sampling* (1965), §8.2.
+    /// Its successes as the share of as many tasks, each standing for itself, as would tell as much.
     pub fn effective_share(&self) -> Share {
-        if self.weight_squares == self.tasks {
-            return self.share();
-        }
-        let (tasks, rate) = (self.tasks as f64, self.share().rate());
         // Every success has a duration.
-        let of_successes = self.ln_duration.weight_squares;
-        let of_failures = self.weight_squares.saturating_sub(of_successes);
-        let spread = of_successes as f64 * (1.0 - rate).powi(2) + of_failures as f64 * rate.powi(2);
-        let told = if spread > 0.0 && self.successes < self.tasks {
-            rate * (1.0 - rate) * tasks * tasks / spread
-        } else {
-            tasks * tasks / self.weight_squares as f64
-        };
-        let trials = whole(told, self.tasks);
-        Share::new(whole(rate * trials as f64, trials), trials)
+        let hit_squares = self.ln_duration.weight_squares;
+        Weighed { share: self.share(), hit_squares, squares: self.weight_squares }.effective()
     }
 
     /// As many tasks, each standing for itself, as would tell as much.
@@ -218,13 +197,13 @@ mod tests {
 
     #[test]
     fn a_difference_that_few_rows_make_is_not_surer_for_what_they_stand_for() {
-        let (one, rest) = (cell(4, 40, 10), cell(9, 40, 10));
+        let (one, rest) = (cell(400, 16, 100), cell(400, 8, 100));
         let contrast = Goal::Success.contrast(&one, &rest).unwrap();
-        let seen = cell(4, 40, 1);
-        let by_rows = Goal::Success.contrast(&seen, &cell(9, 40, 1)).unwrap();
-        assert!(contrast.p_value > 0.1, "{contrast:?}");
+        let (seen, others) = (cell(400, 16, 1), cell(400, 8, 1));
+        let by_rows = Goal::Success.contrast(&seen, &others).unwrap();
+        assert!(contrast.p_value > 0.05, "{contrast:?}");
         assert!((contrast.p_value / by_rows.p_value - 1.0).abs() < 0.5, "{contrast:?} {by_rows:?}");
-        assert!((contrast.difference - (400.0 / 404.0 - 400.0 / 409.0)).abs() < 1e-12);
+        assert!((contrast.difference - (0.8 - 2.0 / 3.0)).abs() < 1e-12);
         assert!(contrast.interval.holds(0.0) && contrast.interval.holds(contrast.difference));
     }
 
