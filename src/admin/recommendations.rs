@@ -36,6 +36,8 @@ pub(super) struct RecommendationJson {
     /// Tasks that count, and how many are needed before anything is said.
     tasks: u64,
     tasks_needed: u64,
+    /// Those whose combination was too rare to be compared: they count for each parameter by itself.
+    tasks_uncombined: u64,
     /// What to do next time; empty while collecting.
     parameters: Map<String, Value>,
     /// What is known of it, in words.
@@ -157,6 +159,7 @@ impl From<&Report> for RecommendationJson {
             goal: report.goal.as_str(),
             tasks: report.total.tasks,
             tasks_needed: report.needed,
+            tasks_uncombined: report.uncombined,
             parameters: advice.map(|advice| parameters(&advice.setting)).unwrap_or_default(),
             summary: summary(report),
             expected: advice.map(|advice| ExpectedJson {

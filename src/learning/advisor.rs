@@ -101,9 +101,53 @@ impl Advisor {
 fn report(cells: &[DayCell], last: Day, policy: &Policy) -> Report {
     let mut evidence = Evidence::default();
     for of in cells {
-        for setting in of.setting.counted() {
+        let settings = if of.is_part { vec![of.setting.clone()] } else { of.setting.counted() };
+        for setting in settings {
             evidence.add(of.day, &of.stratum, &setting, &of.cell);
         }
     }
-    recommend(&evidence, last, policy)
+    let in_all = cells.iter().filter(|of| of.is_part && of.setting.is_empty());
+    let uncombined = in_all.map(|of| of.cell.tasks).sum();
+    Report { uncombined, ..recommend(&evidence, last, policy) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Policy, report};
+    use crate::{
+        domain::learn::{
+            cell::{Cell, Observation},
+            setting::{Bin, Setting},
+        },
+        store::DayCell,
+    };
+
+    #[test]
+    fn tasks_of_rare_combinations_count_once_and_for_each_parameter() {
+        let mut cell = Cell::default();
+        for at in 0..100 {
+            let (succeeded, duration) = (at % 2 > 0, Duration::from_secs(1));
+            cell.record(&Observation { succeeded, duration, impact: None, cost: None });
+        }
+        let of = |setting, is_part| DayCell {
+            day: 1,
+            stratum: "orders 06-12".into(),
+            setting,
+            is_part,
+            cell,
+        };
+        let genre = |word| ("genre", Bin::text(word));
+        let cells = [
+            of(Setting::new([genre("jazz"), ("bpm", Bin::integer(120))]), false),
+            of(Setting::default(), true),
+            of(Setting::new([genre("polka")]), true),
+            of(Setting::new([("bpm", Bin::integer(90))]), true),
+        ];
+        let report = report(&cells, 1, &Policy::default());
+        assert_eq!((report.total.tasks, report.uncombined), (200, 100));
+        let of = |word| report.findings.iter().find(|it| it.setting == Setting::new([genre(word)]));
+        assert!(["jazz", "polka"].iter().all(|word| of(word).unwrap().cell.tasks == 100));
+    }
 }

@@ -79,6 +79,9 @@ pub struct DayCell {
     pub stratum: Box<str>,
     /// All parameters.
     pub setting: Setting,
+    /// These are not all: their combinations with others were too many, so that those tasks are
+    /// counted in all, where this is none of them, and for each parameter by itself.
+    pub is_part: bool,
     /// The sums.
     pub cell: Cell,
 }
@@ -285,6 +288,7 @@ pub(super) fn cells_json(cells: &[DayCell]) -> Value {
             weights[1],
             weights[2],
             weights[3],
+            cell.is_part,
         ])
     };
     Value::Array(cells.iter().map(json).collect())

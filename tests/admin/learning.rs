@@ -36,7 +36,7 @@ fn cell(day: Day, genre: &str, failures: u64, impact: f64) -> DayCell {
         });
     }
     let setting = Setting::new([("genre", Bin::text(genre)), ("bpm", Bin::integer(120))]);
-    DayCell { day, stratum: "orders 06-12".into(), setting, cell }
+    DayCell { day, stratum: "orders 06-12".into(), setting, is_part: false, cell }
 }
 
 #[async_trait]

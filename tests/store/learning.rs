@@ -49,7 +49,7 @@ fn cell(day: Day, bpm: i64, tasks: u64) -> DayCell {
         ("genre", Bin::text("drum 'n' \"bass\"")),
         ("key", Bin::Absent),
     ]);
-    DayCell { day, stratum: "orders 06-12".into(), setting, cell }
+    DayCell { day, stratum: "orders 06-12".into(), setting, is_part: false, cell }
 }
 
 #[tokio::test]
@@ -72,6 +72,27 @@ async fn what_a_day_came_to_is_read_as_it_was_kept_to_the_last_bit() {
         );
         let stranger = open(&store, "elsewhere");
         assert_eq!(stranger.cells(&beat(), DAY).await.expect("the store answers"), []);
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_are_counted_for_each_parameter_are_as_many_as_they_are() {
+    for store in Store::both().await {
+        let notes = open(&store, "test");
+        let part = |setting| DayCell { setting, is_part: true, ..cell(DAY, 120, 40) };
+        let cells = [
+            cell(DAY, 120, 10),
+            part(Setting::default()),
+            part(Setting::new([("bpm", Bin::integer(90))])),
+            part(Setting::new([("genre", Bin::Other)])),
+        ];
+        notes.learn(&beat(), DAY, &cells).await.expect("the store answers");
+        let mut read = notes.cells(&beat(), DAY).await.expect("the store answers");
+        read.sort_by_key(|cell| (cell.is_part, cell.setting.clone()));
+        assert_eq!(read.len(), 4, "{:?}", store.kind);
+        assert!(cells.iter().all(|cell| read.contains(cell)), "{:?}", store.kind);
+        let operations = notes.operations(DAY).await.expect("the store answers");
+        assert_eq!(operations, [(beat(), 52)], "{:?}", store.kind);
     }
 }
 

@@ -123,7 +123,7 @@ impl LearningStore for Postgres {
 
     async fn cells(&self, operation: &OperationName, from: Day) -> Result<Vec<DayCell>, Error> {
         let statement = self.tables.name(format!(
-            "select day, stratum, parameters, {} from @task_parameter_day
+            "select day, stratum, parameters, {}, is_part from @task_parameter_day
             where namespace = $1 and domain = $2 and action = $3 and day >= $4",
             cell_columns()
         ));
@@ -141,7 +141,8 @@ impl LearningStore for Postgres {
     async fn operations(&self, from: Day) -> Result<Vec<(OperationName, u64)>, Error> {
         let statement = self.tables.name(
             "select domain, action, sum(tasks)::bigint from @task_parameter_day
-            where namespace = $1 and day >= $2 group by domain, action order by domain, action",
+            where namespace = $1 and day >= $2 and (not is_part or parameters = '{}')
+            group by domain, action order by domain, action",
         );
         let from = date_of(from)?;
         let params: [Param<'_>; 2] = [(&self.identity.namespace, Type::TEXT), (&from, Type::DATE)];
@@ -199,6 +200,7 @@ fn day_cell(row: &Row) -> Result<DayCell, tokio_postgres::Error> {
         day: day_of(row.try_get(0)?),
         stratum: row.try_get(1)?,
         setting: setting_of(&row.try_get(2)?),
+        is_part: row.try_get(20)?,
         cell: sums.into(),
     })
 }

@@ -77,7 +77,7 @@ impl LearningStore for Sqlite {
         let (me, operation) = (Arc::clone(&self.identity), operation.clone());
         on(&self.reader, move |db| {
             let mut select = db.prepare_cached(&format!(
-                "select day, stratum, parameters, {} from task_parameter_day
+                "select day, stratum, parameters, {}, is_part from task_parameter_day
                 where namespace = ?1 and domain = ?2 and action = ?3 and day >= ?4",
                 cell_columns()
             ))?;
@@ -92,7 +92,8 @@ impl LearningStore for Sqlite {
         on(&self.reader, move |db| {
             let mut select = db.prepare_cached(
                 "select domain, action, sum(tasks) from task_parameter_day
-                where namespace = ?1 and day >= ?2 group by domain, action order by domain, action",
+                where namespace = ?1 and day >= ?2 and (not is_part or parameters = '{}')
+                group by domain, action order by domain, action",
             )?;
             let operation = |row: &Row<'_>| {
                 let (domain, action) = (row.get(0)?, row.get(1)?);
@@ -187,20 +188,20 @@ fn learn(
     )?;
     let mut insert = tx.prepare(&format!(
         "insert into task_parameter_day
-            (namespace, domain, action, day, stratum, parameters, {}, {}, {})
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (namespace, domain, action, day, stratum, parameters, {}, {}, {}, is_part)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         column_list(COUNTS),
         column_list(WEIGHTS.map(|(own, _)| own)),
         column_list(SUMS)
     ))?;
-    for DayCell { stratum, setting, cell, .. } in cells {
+    for DayCell { stratum, setting, is_part, cell, .. } in cells {
         let text = |text: &str| Cell::from(text.to_owned());
         let Sums { counts, weights, sums } = Sums::from(cell);
         let named = [text(&me.namespace), text(&of.domain), text(&of.action), Cell::from(day)];
         let keyed = [text(stratum), text(&setting_json(setting).to_string())];
         let cells = named.into_iter().chain(keyed);
         let cells = cells.chain(counts.map(Cell::from)).chain(weights.map(Cell::from));
-        let cells = cells.chain(sums.map(Cell::from));
+        let cells = cells.chain(sums.map(Cell::from)).chain([Cell::from(*is_part)]);
         insert.execute(params_from_iter(cells))?;
     }
     drop(insert);
@@ -220,6 +221,7 @@ fn day_cell(row: &Row<'_>) -> Result<DayCell, rusqlite::Error> {
         day: row.get(0)?,
         stratum: row.get(1)?,
         setting: setting_of(&serde_json::from_str(&parameters).unwrap_or_default()),
+        is_part: row.get(20)?,
         cell: sums.into(),
     })
 }

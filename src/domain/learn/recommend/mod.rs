@@ -121,6 +121,9 @@ pub struct Report {
     pub goal: Goal,
     /// All tasks in the window.
     pub total: Cell,
+    /// Those of them whose combination was too rare to be compared, so that they count for each of
+    /// their parameters by itself.
+    pub uncombined: u64,
     /// Tasks that are needed before anything is said.
     pub needed: u64,
     /// Every setting that was compared with the rest, those with most behind them first.
@@ -135,6 +138,7 @@ impl Report {
         Self {
             goal: policy.goal,
             total: Cell::default(),
+            uncombined: 0,
             needed: policy.tasks,
             findings: Vec::new(),
             advice: None,
