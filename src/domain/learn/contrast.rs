@@ -77,8 +77,25 @@ impl Goal {
         }
     }
 
-    /// The same within one stratum.
-    pub fn within(self, one: &Cell, rest: &Cell) -> Option<Within> {
+    /// The same within one stratum. Where either group has too few observations to be compared, all
+    /// that there are count for the rest, so that it is known how many could not be.
+    pub fn within(self, one: &Cell, rest: &Cell) -> Within {
+        self.comparison(one, rest).unwrap_or_else(|| {
+            let observed = self.observations(one) + self.observations(rest);
+            Within { one: 0, rest: observed, difference: 0.0, variance: 0.0 }
+        })
+    }
+
+    fn observations(self, of: &Cell) -> u64 {
+        match self {
+            Self::Success => of.effective_tasks(),
+            Self::Impact => of.impact.effective().count,
+            Self::Duration => of.ln_duration.effective().count,
+            Self::Cost => of.cost.each.effective().count,
+        }
+    }
+
+    fn comparison(self, one: &Cell, rest: &Cell) -> Option<Within> {
         let [a, b] = match self {
             Self::Success => {
                 let within = Within::of_shares(one.effective_share(), rest.effective_share());
@@ -104,7 +121,7 @@ impl Goal {
             let shares: Vec<_> = shares.collect();
             return strata::p_value(&shares);
         }
-        let within: Vec<_> = pairs.iter().filter_map(|(a, b)| self.within(a, b)).collect();
+        let within: Vec<_> = pairs.iter().map(|(a, b)| self.within(a, b)).collect();
         strata::adjusted(&within)
             .filter(|adjusted| adjusted.error > 0.0)
             .map_or(1.0, |adjusted| tail::normal_two_sided(adjusted.difference / adjusted.error))
