@@ -1,6 +1,6 @@
 //! What is learned from, in Postgres.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan, civil::Date};
@@ -73,12 +73,20 @@ impl LearningStore for Postgres {
             on conflict (namespace, day) do update set claimed_at = clock_timestamp()
                 where d.claimed_at < clock_timestamp() - $3 * interval '1 microsecond'
                     and (d.added_at is null or (d.added_at < clock_timestamp() - interval '1 day'
-                        and d.added_at < (d.day + 3)::timestamp at time zone 'UTC'))
+                        and d.added_at < (d.day + 3)::timestamp at time zone 'UTC'
+                        and (d.day + 1)::timestamp at time zone 'UTC'
+                            > clock_timestamp() - $4 * interval '1 second' + interval '1 hour'))
             returning 1",
         );
         let (day, claim) = (date_of(day)?, micros(CLAIM));
-        let params: [Param<'_>; 3] =
-            [(&self.identity.namespace, Type::TEXT), (&day, Type::DATE), (&claim, Type::INT8)];
+        // A day whose rows are about to go is not added up again.
+        let retention = self.retention_s.load(Ordering::Relaxed);
+        let params: [Param<'_>; 4] = [
+            (&self.identity.namespace, Type::TEXT),
+            (&day, Type::DATE),
+            (&claim, Type::INT8),
+            (&retention, Type::INT8),
+        ];
         Ok(!self.reads.query(&statement, &params).await?.is_empty())
     }
 

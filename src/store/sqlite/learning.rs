@@ -1,6 +1,9 @@
 //! What is learned from, in SQLite.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, named_params, params_from_iter, types::Value as Cell};
@@ -34,13 +37,16 @@ impl LearningStore for Sqlite {
     async fn claim_day(&self, day: Day) -> Result<bool, Error> {
         let (me, now_us) = (Arc::clone(&self.identity), clock::wall_us());
         let claim = i64::try_from(CLAIM.as_micros()).unwrap_or(i64::MAX);
+        let kept_us = self.retention_us.load(Ordering::Relaxed);
+        // What is left of a day whose first rows have expired is not put in the place of all of it.
+        let is_whole = span_of(day).0 >= now_us.saturating_sub(kept_us);
         let claimed = on(&self.writer, move |db| {
             db.execute(
                 "insert into task_learning_day (namespace, day, claimed_at_us) values (?1, ?2, ?3)
                 on conflict (namespace, day) do update set claimed_at_us = excluded.claimed_at_us
                     where claimed_at_us < ?3 - ?4 and (added_at_us is null
-                        or (added_at_us < ?3 - ?5 and added_at_us < (day + 3) * ?5))",
-                (&me.namespace, day, now_us, claim, DAY_US),
+                        or (?6 and added_at_us < ?3 - ?5 and added_at_us < (day + 3) * ?5))",
+                (&me.namespace, day, now_us, claim, DAY_US, is_whole),
             )
         })
         .await?;
@@ -224,4 +230,45 @@ fn day_cell(row: &Row<'_>) -> Result<DayCell, rusqlite::Error> {
         is_part: row.get(20)?,
         cell: sums.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use super::{DAY_US, Day, Identity, LearningStore, Sqlite, clock};
+    use crate::store::HistoryStore;
+
+    #[tokio::test]
+    async fn a_day_of_which_rows_have_expired_is_not_added_up_again() {
+        let dir = std::env::temp_dir().join(format!("fusebox-days-{}", fastrand::u128(..)));
+        let text = String::from;
+        let store = Sqlite::open(
+            &dir,
+            Identity {
+                namespace: text("test"),
+                service: text("beats"),
+                version: text("1"),
+                instance: text("me"),
+                journal_id: text("j"),
+                display_name: text("me"),
+                host: text("here"),
+                zone: None,
+                found: Arc::default(),
+            },
+        );
+        let store = store.unwrap();
+        let today = Day::try_from(clock::wall_us() / DAY_US).unwrap();
+        for (day, retention_h, again) in [(today - 1, 24, false), (today - 2, 96, true)] {
+            store.maintain(Duration::from_secs(3_600 * retention_h)).await.unwrap();
+            assert!(store.claim_day(day).await.unwrap(), "it was never added up");
+            store.day_is_learned(day, 5).await.unwrap();
+            // A day passes.
+            let past = "update task_learning_day set claimed_at_us = claimed_at_us - 90000000000,
+                added_at_us = added_at_us - 90000000000";
+            store.writer.lock().await.execute(past, ()).unwrap();
+            assert_eq!(store.claim_day(day).await.unwrap(), again, "{retention_h} h");
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }
