@@ -105,11 +105,11 @@ mod tests {
                 Share::new(seen * per_hundred / 100, seen)
             }
         };
-        let burn = |per_hundred| super::burn(0.999, failing(per_hundred)).unwrap();
+        let left = |per_hundred| burn(0.999, failing(per_hundred)).unwrap().hours_left;
         // At 250 times the rate of a month, that is gone in 2.88 hours, of which one has passed.
-        let left = burn(25).hours_left;
-        assert!((left - 1.88).abs() < 0.01, "{left}");
-        assert!(burn(100).hours_left < 1e-9, "at a thousand times it is gone in 43 minutes");
+        let of_a_month = left(25);
+        assert!((of_a_month - 1.88).abs() < 0.01, "{of_a_month}");
+        assert!(left(100) < 1e-9, "at a thousand times it is gone in 43 minutes");
     }
 
     #[test]
