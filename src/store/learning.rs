@@ -123,6 +123,13 @@ pub trait LearningStore: Send + Sync {
     /// The store is away or refuses.
     async fn day_is_learned(&self, day: Day, tasks: u64) -> Result<(), Error>;
 
+    /// When a day was last added up, in microseconds since the Unix epoch; 0 where none was. As long
+    /// as that stays, so does what days came to.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn learned_at(&self) -> Result<i64, Error>;
+
     /// What the days from this one on came to, for one operation.
     ///
     /// # Errors

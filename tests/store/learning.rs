@@ -132,7 +132,13 @@ async fn a_day_is_added_up_by_one_instance() {
         assert!(one.claim_day(DAY).await.expect("the store answers"));
         assert!(!other.claim_day(DAY).await.expect("the store answers"), "one is at it");
         assert!(other.claim_day(DAY + 1).await.expect("the store answers"));
+        assert_eq!(one.learned_at().await.expect("the store answers"), 0);
         one.day_is_learned(DAY, 5).await.expect("the store answers");
+        let first = other.learned_at().await.expect("the store answers");
+        assert!(clock::wall_us().abs_diff(first) < 600_000_000, "{first}");
+        assert_eq!(open(&store, "elsewhere").learned_at().await.expect("the store answers"), 0);
+        one.day_is_learned(DAY + 1, 5).await.expect("the store answers");
+        assert!(other.learned_at().await.expect("the store answers") >= first);
         assert!(!other.claim_day(DAY).await.expect("the store answers"), "it is done");
     }
 }

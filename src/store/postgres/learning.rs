@@ -129,6 +129,16 @@ impl LearningStore for Postgres {
         Ok(())
     }
 
+    async fn learned_at(&self) -> Result<i64, Error> {
+        let statement = self.tables.name(
+            "select coalesce((1000000 * extract(epoch from max(added_at)))::bigint, 0)
+            from @task_learning_day where namespace = $1",
+        );
+        let params: [Param<'_>; 1] = [(&self.identity.namespace, Type::TEXT)];
+        let rows = self.reads.query(&statement, &params).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(Error::from)
+    }
+
     async fn cells(&self, operation: &OperationName, from: Day) -> Result<Vec<DayCell>, Error> {
         let statement = self.tables.name(format!(
             "select day, stratum, parameters, {}, is_part from @task_parameter_day

@@ -79,6 +79,16 @@ impl LearningStore for Sqlite {
         Ok(())
     }
 
+    async fn learned_at(&self) -> Result<i64, Error> {
+        let me = Arc::clone(&self.identity);
+        on(&self.reader, move |db| {
+            let select = "select coalesce(max(added_at_us), 0) from task_learning_day
+                where namespace = ?1";
+            db.query_row(select, [&me.namespace], |row| row.get(0))
+        })
+        .await
+    }
+
     async fn cells(&self, operation: &OperationName, from: Day) -> Result<Vec<DayCell>, Error> {
         let (me, operation) = (Arc::clone(&self.identity), operation.clone());
         on(&self.reader, move |db| {
