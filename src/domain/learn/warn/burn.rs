@@ -54,7 +54,8 @@ fn age_hours(failures: impl Fn(u32) -> Share) -> u32 {
     let all = failures(BUDGET_MINUTES).trials;
     let hours: Vec<u32> = (1..=BUDGET_MINUTES / 60).collect();
     let younger = hours.partition_point(|&hours| failures(60 * hours).trials < all);
-    hours.get(younger).or(hours.last()).copied().unwrap_or(1)
+    let last = hours.len().saturating_sub(1);
+    hours.get(younger.min(last)).copied().unwrap_or(1)
 }
 
 #[cfg(test)]
