@@ -52,7 +52,7 @@ use running::Running;
 pub enum BuildError {
     /// The data directory cannot be used.
     #[error(
-        "the data directory {path} cannot be used; data_dir, or --data-dir without a file, names another"
+        "the data directory {path} (`data_dir`, or `--data-dir` without a file) cannot be used"
     )]
     DataDir {
         /// Which.
@@ -194,9 +194,7 @@ impl App {
         let checks = Checks::new(config.upstreams.values(), &tls, &breakers, &lane, &board)
             .map_err(BuildError::Check)?;
         let upstreams = Upstreams::new(config.upstreams.values(), clock::now());
-        let labels =
-            Labels { service: config.service.clone(), environment: config.environment.clone() };
-        let sink = log::start(&config.logs, labels).map_err(BuildError::LogFile)?;
+        let sink = log::start(&config.logs, Labels::of(&config)).map_err(BuildError::LogFile)?;
         let config = Arc::new(config);
         Ok(Self {
             config,

@@ -160,7 +160,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
         health_check: Some(HealthCheck {
             path: "/health?deep=1".to_owned(),
             every: Duration::from_millis(20),
-            timeout: Duration::from_millis(200),
+            timeout: second,
         }),
         timeouts: config::Timeouts {
             connect: second,

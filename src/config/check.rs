@@ -37,8 +37,10 @@ use super::{
 
 /// Reads the whole file. The result counts only when nothing was noted on the way.
 pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
+    let host_name = || reading.environment.host_name().to_owned();
+    let service = root.optional(&keys::SERVICE).map_or_else(host_name, |service| service.0);
     let upstreams = root.named(&keys::UPSTREAMS);
-    let names = Upstreams::read(&upstreams);
+    let names = Upstreams::read(&upstreams, &service);
     let admin = admin(&root.mapping(&keys::ADMIN));
     let listeners = listeners(root, &names, admin.listen);
     if !listeners.is_empty() {
@@ -52,9 +54,8 @@ pub(super) fn config(root: &Mapping<'_>, reading: &Reading<'_>) -> Config {
     let warnings = root.mapping(&keys::WARNINGS);
     let logs = root.mapping(&keys::LOGS);
     let instance = root.mapping(&keys::INSTANCE);
-    let host_name = || reading.environment.host_name().to_owned();
     Config {
-        service: root.optional(&keys::SERVICE).map_or_else(host_name, |service| service.0),
+        service,
         namespace: root.get(&keys::NAMESPACE).0,
         environment: root.get(&keys::ENVIRONMENT).0,
         version: root.get(&keys::VERSION).0,
@@ -116,12 +117,12 @@ struct Circuits {
 }
 
 impl<'a> Upstreams<'a> {
-    /// Reads the upstreams; no two of them may have the same breaker.
-    fn read(mappings: &[(&'a str, Mapping<'_>)]) -> Self {
+    /// Reads the upstreams of this service; no two of them may have the same breaker.
+    fn read(mappings: &[(&'a str, Mapping<'_>)], service: &str) -> Self {
         let mut circuits = Circuits::default();
-        let upstreams = mappings
-            .iter()
-            .filter_map(|(name, mapping)| upstream::read(name, mapping, &mut circuits.keys));
+        let upstreams = mappings.iter().filter_map(|(name, mapping)| {
+            upstream::read(name, service, mapping, &mut circuits.keys)
+        });
         let read = upstreams.map(|one| (Arc::clone(&one.name), Arc::new(one))).collect();
         Self {
             names: mappings.iter().map(|(name, _)| *name).collect(),

@@ -94,3 +94,14 @@ pub enum Location {
     /// At a Unix socket.
     Unix(PathBuf),
 }
+
+impl Location {
+    /// Whether it is on this machine, as far as that can be told from how it is written.
+    pub fn is_here(&self) -> bool {
+        match self {
+            Self::Address(address) => address.ip().is_loopback(),
+            Self::Name(name, _) => name.eq_ignore_ascii_case("localhost"),
+            Self::Unix(_) => true,
+        }
+    }
+}

@@ -355,10 +355,9 @@ impl Exchange {
         let now = clock::now();
         let is_settled = self.unsettled_until.is_none_or(|until| now >= until);
         let counted = self.counted.filter(|(_, until)| now < *until);
-        let counted_for =
-            counted.map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(since));
+        let counted_since = counted.map(|(since, _)| since);
         let poll_every = poll_every(live, false);
-        Company { ballot: self.ballot, live, is_settled, counted_for, poll_every }
+        Company { ballot: self.ballot, live, is_settled, counted_since, poll_every }
     }
 }
 

@@ -250,7 +250,7 @@ impl Seat {
         if self.unsettled_until.is_none_or(|until| now >= until) {
             return *company;
         }
-        Company { is_settled: false, counted_for: Duration::ZERO, ..*company }
+        Company { is_settled: false, counted_since: None, ..*company }
     }
 
     /// Whether nothing is wrong with it, here or in the store.

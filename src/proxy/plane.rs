@@ -29,7 +29,7 @@ use crate::{
     history::Recorder,
     telemetry::{
         durations,
-        log::{Sink, call},
+        log::{Labels, Sink, call},
         traces::Tracer,
         traffic::Traffic,
     },
@@ -143,10 +143,14 @@ impl Plane {
         let ends = FuturesUnordered::new();
         let Doors { by_thread, mut accepting, opened } = Doors::open(sockets, workers);
         let mut threads = Vec::new();
+        let labels = Labels::of(&shared.config);
         for (number, doors) in by_thread.into_iter().enumerate() {
             let lines = match shared.config.logs.calls {
                 CallLines::None => None,
-                calls => Some(call::CallLines::new(sink.lane(), calls == CallLines::Failures)),
+                calls => {
+                    let failures_only = calls == CallLines::Failures;
+                    Some(call::CallLines::new(sink.lane(), &labels, failures_only))
+                }
             };
             let (update, updates) = mpsc::channel(UPDATES);
             threads.push(update);

@@ -85,6 +85,29 @@ fn the_key_of_a_breaker_depends_on_the_set_of_its_endpoints_alone() {
 }
 
 #[test]
+fn services_do_not_share_a_breaker_for_what_is_on_their_own_machines() {
+    let key = |service: &str, endpoints: &str| {
+        let text = MINIMAL.replace("[http://payments]", endpoints);
+        let text = format!("{text}\nservice: {service}\n");
+        let config = read(&text, &[]).expect("a configuration").config;
+        config.upstreams["payments"].breaker_key.clone()
+    };
+    let here = [
+        "[http://127.0.0.1:3000]",
+        "[http://localhost:3000]",
+        "[\"http://[::1]:3000\"]",
+        "[unix:/run/app.sock]",
+    ];
+    for endpoints in here {
+        assert_eq!(key("orders", endpoints), key("orders", endpoints), "{endpoints}");
+        assert_ne!(key("orders", endpoints), key("billing", endpoints), "{endpoints}");
+    }
+    for endpoints in ["[http://10.0.0.1]", "[http://127.0.0.1:3000, http://10.0.0.1]"] {
+        assert_eq!(key("orders", endpoints), key("billing", endpoints), "{endpoints}");
+    }
+}
+
+#[test]
 fn what_is_switched_on_has_its_defaults_too() {
     let more = "[http://payments], health_check: { path: /health }, breaker: \
                 { failure_rate: { over: 50% }, slow_calls: { over: 80%, slower_than: 2s } }";

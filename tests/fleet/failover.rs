@@ -55,6 +55,7 @@ fn a_recovery_that_the_copy_does_not_know_is_not_undone() {
     let database = Database::on(&server);
     let pair = Pair::start(&database, "open_for: 1s, open_for_max: 1s, ramp: 0s");
     pair.upstream_is_well(false);
+    database.wait_for("select state in ('open', 'half_open') from circuit_breaker_state", "t");
     pair.wait_for("OPEN", PATIENCE);
     server.copy();
     pair.upstream_is_well(true);

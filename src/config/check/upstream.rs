@@ -18,10 +18,11 @@ use crate::{
     domain::{breaker::Policy, units::show_duration},
 };
 
-/// Reads one upstream. None when it has no endpoint that can be used. `taken` are the keys of
-/// the breakers so far, each with its upstream.
+/// Reads one upstream of this service. None when it has no endpoint that can be used. `taken` are
+/// the keys of the breakers so far, each with its upstream.
 pub(super) fn read(
     name: &str,
+    service: &str,
     upstream: &Mapping<'_>,
     taken: &mut BTreeMap<String, String>,
 ) -> Option<Upstream> {
@@ -59,7 +60,7 @@ pub(super) fn read(
     if endpoints.is_empty() {
         return None;
     }
-    let breaker_key = key.unwrap_or_else(|| breaker_key(name, &endpoints));
+    let breaker_key = key.unwrap_or_else(|| breaker_key(name, service, &endpoints));
     if let Some(other) = taken.insert(breaker_key.clone(), name.to_owned()) {
         let message = format!("the upstream `{}` has this key already", shown(&other));
         breaker.error(&keys::BREAKER_KEY, &message);
@@ -137,12 +138,16 @@ fn read_health_check(check: &Mapping<'_>) -> Option<HealthCheck> {
 }
 
 /// The key of a breaker that has none: the upstream's name and a digest of where it is, so that
-/// only sidecars that mean the same share it.
-fn breaker_key(name: &str, endpoints: &[Endpoint]) -> String {
+/// only sidecars that mean the same share it. What is on this machine is another one beside each
+/// service, wherever that is: there, the digest is of the service's name as well.
+fn breaker_key(name: &str, service: &str, endpoints: &[Endpoint]) -> String {
     /// Twelve digits tell any two sets of endpoints apart that bear the same name.
     const DIGEST_BYTES: usize = 6;
     let uri = |endpoint: &Endpoint| format!("{}://{}", endpoint.scheme(), endpoint.authority);
-    let uris: BTreeSet<String> = endpoints.iter().map(uri).collect();
+    let mut uris: BTreeSet<String> = endpoints.iter().map(uri).collect();
+    if endpoints.iter().all(|endpoint| endpoint.location.is_here()) {
+        uris.insert(format!("service {service}"));
+    }
     let uris: Vec<_> = uris.into_iter().collect();
     let digest = Sha256::digest(uris.join("\n"));
     let digits: String = digest[..DIGEST_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();

@@ -70,8 +70,8 @@ pub struct Company {
     /// Whether all who live had the time to say so: before that nobody asks for a vote, for it would
     /// count too few.
     pub is_settled: bool,
-    /// For how long this instance has been counted among those who vote.
-    pub counted_for: Duration,
+    /// Since when this instance is counted among those who vote.
+    pub counted_since: Option<Instant>,
     /// How long a look at the store may be old.
     pub poll_every: Duration,
 }
@@ -235,7 +235,10 @@ impl Mind {
     ) -> Step {
         // It was not among those who were counted when the round began, or may not have been: both were
         // at the same time.
-        if company.asked_within().saturating_sub(round.left) >= company.counted_for {
+        let age = company.asked_within().saturating_sub(round.left);
+        let is_counted =
+            company.counted_since.is_some_and(|since| now.saturating_duration_since(since) > age);
+        if !is_counted {
             self.not_of = Some((epoch, round.number));
         }
         if self.not_of == Some((epoch, round.number)) {

@@ -67,7 +67,7 @@ mod tests {
             ballot: 0,
             live,
             is_settled: true,
-            counted_for: Duration::MAX,
+            counted_since: None,
             poll_every: Duration::from_secs(1),
         }
     }

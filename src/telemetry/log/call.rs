@@ -6,7 +6,7 @@ use crate::domain::{
     task::{CallRecord, CallSite},
 };
 
-use super::{Lane, Stamp};
+use super::{Labels, Lane, Stamp};
 
 /// Writes the lines of one data-plane thread.
 #[derive(Debug)]
@@ -15,12 +15,15 @@ pub struct CallLines {
     stamp: std::cell::RefCell<Stamp>,
     /// Only calls that did not succeed.
     failures_only: bool,
+    /// Whose calls they are, as it stands in every line.
+    labels: String,
 }
 
 impl CallLines {
     /// Lines into this lane.
-    pub fn new(lane: Lane, failures_only: bool) -> Self {
-        Self { lane, stamp: std::cell::RefCell::default(), failures_only }
+    pub fn new(lane: Lane, labels: &Labels, failures_only: bool) -> Self {
+        let labels = labels_fragment(labels);
+        Self { lane, stamp: std::cell::RefCell::default(), failures_only, labels }
     }
 
     /// Writes the line of a call. `site` is [`site_fragment`] of its site.
@@ -29,7 +32,7 @@ impl CallLines {
             return;
         }
         let mut stamp = self.stamp.borrow_mut();
-        self.lane.append(|line| format(line, &mut stamp, call, site, ended_at_us));
+        self.lane.append(|line| format(line, &mut stamp, call, (&self.labels, site), ended_at_us));
     }
 }
 
@@ -43,14 +46,28 @@ pub fn site_fragment(site: &CallSite) -> String {
         ("action", &site.action),
         ("path", &site.path),
     ];
-    let mut text = String::new();
-    for (key, value) in fields {
-        text.push_str(&format!(",\"{key}\":{}", serde_json::Value::from(&**value)));
-    }
-    text
+    fragment(fields.into_iter().map(|(key, value)| (key, &**value)))
 }
 
-fn format(line: &mut Vec<u8>, stamp: &mut Stamp, call: &CallRecord, site: &str, ended_at_us: i64) {
+/// The part that all lines share: `,"service":"orders",…`.
+fn labels_fragment(Labels { service, environment }: &Labels) -> String {
+    let fields = [("service", &**service), ("environment", &**environment)];
+    let is_told = |(key, value): &(&str, &str)| *key == "service" || !value.is_empty();
+    fragment(fields.into_iter().filter(is_told))
+}
+
+fn fragment<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let field = |(key, value)| format!(",\"{key}\":{}", serde_json::Value::from(value));
+    fields.map(field).collect()
+}
+
+fn format(
+    line: &mut Vec<u8>,
+    stamp: &mut Stamp,
+    call: &CallRecord,
+    (labels, site): (&str, &str),
+    ended_at_us: i64,
+) {
     line.extend_from_slice(br#"{"timestamp":""#);
     stamp.append(line, ended_at_us);
     let level = if call.outcome == Outcome::Success { "info" } else { "warn" };
@@ -62,6 +79,7 @@ fn format(line: &mut Vec<u8>, stamp: &mut Stamp, call: &CallRecord, site: &str, 
     line.extend_from_slice(br#"","traceId":""#);
     line.extend_from_slice(&call.trace_id.encode());
     line.push(b'"');
+    line.extend_from_slice(labels.as_bytes());
     line.extend_from_slice(site.as_bytes());
     text(line, r#","method":""#, call.method.as_str());
     line.push(b'"');
@@ -113,7 +131,7 @@ fn millis(line: &mut Vec<u8>, key: &str, us: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::{format, site_fragment};
+    use super::{format, labels_fragment, site_fragment};
     use crate::{
         domain::{
             breaker::State,
@@ -121,7 +139,7 @@ mod tests {
             outcome::{Outcome, Reason},
             task::{CallRecord, CallSite, TaskId},
         },
-        telemetry::log::Stamp,
+        telemetry::log::{Labels, Stamp},
     };
     use std::sync::Arc;
 
@@ -152,10 +170,16 @@ mod tests {
             captured: None,
             weight: 1,
         };
+        let labels = Labels { service: "orders".into(), environment: "test".into() };
+        let shared = (&*labels_fragment(&labels), &*site_fragment(&site));
         let mut line = Vec::new();
-        format(&mut line, &mut Stamp::default(), &call, &site_fragment(&site), call.started_at_us);
+        format(&mut line, &mut Stamp::default(), &call, shared, call.started_at_us);
         let parsed: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(parsed["correlationId"], "req-abc");
+        assert_eq!(
+            (&parsed["service"], &parsed["environment"]),
+            (&"orders".into(), &"test".into())
+        );
         assert_eq!(parsed["listener"], "e\"gress");
         assert_eq!(parsed["durationMs"], 12.045);
         assert_eq!(parsed["reason"], "http_503");

@@ -12,15 +12,22 @@ use tracing::{
 use tracing_subscriber::{Layer, layer::Context};
 
 use super::{Lane, Stamp};
-use crate::{clock, domain::secret};
+use crate::{clock, config::Config, domain::secret};
 
-/// What every event carries.
+/// What every line carries.
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
     /// The service that Fusebox stands beside.
     pub service: String,
     /// The environment; left out when empty.
     pub environment: String,
+}
+
+impl Labels {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self { service: config.service.clone(), environment: config.environment.clone() }
+    }
 }
 
 /// Writes events to a lane.

@@ -109,12 +109,12 @@ impl Node {
         Some(row.as_ref().map_or_else(unseen, |row| row.aged(now - *at)))
     }
 
-    pub(super) fn company(&self, live: u32) -> Company {
+    pub(super) fn company(&self, live: u32, now: Instant) -> Company {
         Company {
             ballot: self.ballot,
             live,
             is_settled: true,
-            counted_for: Duration::MAX,
+            counted_since: now.checked_sub(Duration::from_secs(3_600)),
             poll_every: Duration::from_secs(1),
         }
     }

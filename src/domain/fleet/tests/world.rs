@@ -126,7 +126,7 @@ impl World {
                 return;
             }
             let Some(row) = node.row(now) else { return };
-            let (local, company) = (node.local(now), node.company(live));
+            let (local, company) = (node.local(now), node.company(live, now));
             match node.mind.next((&terms(), &company), &local, &row, now, dice) {
                 Step::Rest => return,
                 Step::Adopt => drop(node.breaker.adopt(&row.shared(), now)),
