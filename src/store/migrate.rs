@@ -114,6 +114,19 @@ pub async fn up_telling(
     }
 }
 
+/// Lets a role that does not own the tables do what Fusebox does at run time. Repeated, it changes
+/// nothing, but for what new tables bring.
+///
+/// # Errors
+/// The store is away or refuses: there is no such role, the tables are not up to date, or they are
+/// another's. The embedded store knows no roles.
+pub async fn grant(database: &config::Database, role: &str) -> Result<(), Error> {
+    match &database.url {
+        Some(url) => postgres::migrate::grant(url.expose(), database, role).await,
+        None => Err(Error::Refused("the embedded store knows no roles".into())),
+    }
+}
+
 /// All migrations that the program or the database knows, in order. Changes nothing in Postgres;
 /// the embedded file is created.
 ///
