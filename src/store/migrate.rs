@@ -145,7 +145,7 @@ pub fn sql() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The files for Postgres.
-const POSTGRES: [(&str, &str); 12] = [
+const POSTGRES: [(&str, &str); 13] = [
     ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
     ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
     ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
@@ -158,6 +158,7 @@ const POSTGRES: [(&str, &str); 12] = [
     ("011_predictions.sql", include_str!("../../migrations/011_predictions.sql")),
     ("012_fleet_at_scale.sql", include_str!("../../migrations/012_fleet_at_scale.sql")),
     ("013_quantiles.sql", include_str!("../../migrations/013_quantiles.sql")),
+    ("014_evidence.sql", include_str!("../../migrations/014_evidence.sql")),
 ];
 
 /// One file, ready to be applied.
