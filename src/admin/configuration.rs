@@ -168,17 +168,23 @@ fn route(route: &Route) -> Value {
 }
 
 fn fallback(fallback: &Fallback) -> Value {
-    let on: Vec<_> = Occasion::ALL.into_iter().filter(|&one| fallback.on.has(one)).collect();
-    let on: Vec<_> = on.into_iter().map(Occasion::as_str).collect();
-    match &fallback.to {
-        Instead::Upstream(name) => json!({ "on": on, "upstream": &**name }),
-        Instead::Answer(answer) => json!({
-            "on": on,
-            "status": answer.status.as_u16(),
-            "content_type": answer.content_type.to_str().unwrap_or_default(),
-            "body": String::from_utf8_lossy(&answer.body),
-        }),
+    let on = Occasion::ALL.into_iter().filter(|&one| fallback.on.has(one));
+    let on: Vec<_> = on.map(Occasion::as_str).collect();
+    let (mut shown, answer) = match &fallback.to {
+        Instead::Upstream(name) => (json!({ "upstream": &**name }), None),
+        Instead::Upstreams(names, answer) => {
+            let names: Vec<_> = names.iter().map(|name| &**name).collect();
+            (json!({ "upstreams": names }), answer.as_ref())
+        }
+        Instead::Answer(answer) => (json!({}), Some(answer)),
+    };
+    shown["on"] = json!(on);
+    if let Some(answer) = answer {
+        shown["status"] = json!(answer.status.as_u16());
+        shown["content_type"] = json!(answer.content_type.to_str().unwrap_or_default());
+        shown["body"] = json!(String::from_utf8_lossy(&answer.body));
     }
+    shown
 }
 
 fn header_rules(rules: &HeaderRules) -> Value {

@@ -28,6 +28,9 @@ pub struct Fallback {
 pub enum Instead {
     /// This upstream, which has its own breaker. Never the route's own.
     Upstream(Arc<str>),
+    /// These in turn, each with its own breaker, within the time of the route's upstream; the answer,
+    /// if there is one, when all of them have refused the call or failed it. No two are the same.
+    Upstreams(Vec<Arc<str>>, Option<FixedAnswer>),
     /// Nowhere: it is always the same.
     Answer(FixedAnswer),
 }

@@ -227,6 +227,8 @@ keys! {
     FALLBACK_ON: List<Occasion> = key("listeners.*.routes[].fallback.on")
         .default("[refused, failed]").bounds("1", "2");
     FALLBACK_UPSTREAM: Name = key("listeners.*.routes[].fallback.upstream");
+    FALLBACK_UPSTREAMS: List<Name> = key("listeners.*.routes[].fallback.upstreams")
+        .bounds("1", "8");
     FALLBACK_STATUS: AnswerStatus = key("listeners.*.routes[].fallback.status").default("200");
     FALLBACK_CONTENT_TYPE: HeaderValue = key("listeners.*.routes[].fallback.content_type")
         .default("text/plain; charset=utf-8");

@@ -131,7 +131,7 @@ pub(super) async fn attempts(
         None => match Box::pin(resolve(upstream, call, now)).await {
             Ok(endpoint) => endpoint,
             Err(reason) => {
-                observe(admission, reason, now);
+                observe(admission, reason, call, now);
                 return Ended::without(Problem::of(reason));
             }
         },
@@ -204,10 +204,10 @@ async fn resolve(upstream: &Upstream, call: &Call, now: Instant) -> Result<Rc<En
 }
 
 /// Records the verdict of an attempt that never was.
-fn observe(admission: Admission, reason: Reason, began: Instant) {
+fn observe(admission: Admission, reason: Reason, call: &Call, began: Instant) {
     let now = clock::now();
     let observed = Observed {
-        verdict: reason.verdict(),
+        verdict: call.deadline.verdict(reason),
         latency: now.saturating_duration_since(began),
         retry_after: None,
         by_connection: reason.is_connections(),
@@ -245,7 +245,7 @@ async fn attempt(
     let mut admission = admission.into_inner();
     let sent = call.understood(sent, now);
     let said = Said::of(&sent, upstream, call, now);
-    let verdict = said.reason.map_or(Verdict::Success, Reason::verdict);
+    let verdict = said.reason.map_or(Verdict::Success, |reason| call.deadline.verdict(reason));
     exchange.attempted(verdict, said.reason, now);
     let observed = Observed {
         verdict,

@@ -1,6 +1,6 @@
 //! The life of a call: one straight function.
 
-use std::{future::ready, rc::Rc, sync::Arc, time::Instant};
+use std::{future::ready, rc::Rc, time::Instant};
 
 use futures_util::future::Either;
 use http::{Method, Request, StatusCode, header};
@@ -116,7 +116,7 @@ fn prepare(
 }
 
 impl Prepared {
-    /// Sends it to its upstream, and where that does not help to the one that stands in for it.
+    /// Sends it to its upstream, and where that does not help to those that stand in for it.
     #[expect(clippy::manual_async_fn, reason = "an async fn would have room for `self` twice")]
     fn carry(mut self) -> impl Future<Output = Reply<Outgoing>> {
         async move {
@@ -124,17 +124,13 @@ impl Prepared {
             let began = self.exchange.started();
             let ended =
                 attempts(upstream, &mut self.request, &self.call, &mut self.exchange, began).await;
-            let stand_in = self.route.stand_in(ended.reason).filter(|_| self.request.is_at_hand());
-            let ended = match stand_in {
+            let fallback = self.route.fallback.as_ref();
+            let ended = match fallback.filter(|it| it.asks_others(ended.reason)) {
                 None => ended,
-                Some(other) => {
-                    drop(ended);
-                    let now = clock::now();
-                    self.call.instead = Some(Arc::clone(other.live.name()));
-                    self.call.deadline = self.call.deadline.instead(other.timeouts.total, now);
+                Some(fallback) => {
                     let (request, exchange) = (&mut self.request, &mut self.exchange);
                     // In a box because it is rare: every call would carry its room about.
-                    Box::pin(attempts(other, request, &self.call, exchange, now)).await
+                    Box::pin(fallback.ask(request, &mut self.call, exchange, ended)).await
                 }
             };
             self.answer(ended)
@@ -144,7 +140,8 @@ impl Prepared {
     /// Answers the caller.
     fn answer(self, ended: Ended) -> Reply<Outgoing> {
         let Self { exchange, route, call, request } = self;
-        if let Some((answer, reason)) = route.fixed_answer(ended.reason, call.asks) {
+        let fixed = route.fallback.as_ref().and_then(|it| it.answer(ended.reason, call.asks));
+        if let Some((answer, reason)) = fixed {
             request.discard(exchange.upload());
             return exchange.answer_instead(answer, reason);
         }

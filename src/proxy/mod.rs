@@ -25,6 +25,7 @@ mod doors;
 mod endpoint;
 mod entrance;
 mod exchange;
+mod fallback;
 mod fault;
 mod fields;
 mod floor;

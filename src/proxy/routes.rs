@@ -5,8 +5,6 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Instant};
 use crate::{
     config::{self, HeaderRules},
     domain::{
-        fallback::{Occasion, Occasions},
-        outcome::Reason,
         route::Table,
         task::{CallRecord, CallSite},
     },
@@ -19,6 +17,7 @@ use crate::{
 
 use super::{
     endpoint::{Asks, Common},
+    fallback::Fallback,
     plane::Shared,
     tasks::{Captures, Tasks},
     upstream::Upstream,
@@ -49,56 +48,15 @@ pub(super) struct Route {
     pub(super) preserve_host: bool,
     pub(super) request_headers: HeaderRules,
     pub(super) response_headers: HeaderRules,
-    pub(super) fallback: Option<Fallback>,
+    pub(super) fallback: Option<Box<Fallback>>,
     /// What is to be looked for in calls; none for nothing.
     pub(super) tasks: Option<Box<Tasks>>,
 }
 
-/// What is done instead when its upstream is of no help.
-#[derive(Debug)]
-pub(super) struct Fallback {
-    pub(super) to: Instead,
-    pub(super) on: Occasions,
-}
-
-#[derive(Debug)]
-pub(super) enum Instead {
-    Upstream(Rc<Upstream>),
-    Answer(config::FixedAnswer),
-}
-
 impl Route {
-    /// The upstream that stands in when a call ended so.
-    pub(super) fn stand_in(&self, reason: Option<Reason>) -> Option<&Upstream> {
-        match self.fallback(reason)? {
-            Instead::Upstream(upstream) => Some(upstream),
-            Instead::Answer(_) => None,
-        }
-    }
-
-    /// The answer that a call gets when it ended so. For gRPC there is none: it would not be
-    /// understood.
-    pub(super) fn fixed_answer(
-        &self,
-        reason: Option<Reason>,
-        asks: Asks,
-    ) -> Option<(&config::FixedAnswer, Reason)> {
-        match self.fallback(reason)? {
-            Instead::Answer(answer) if !asks.is_grpc => Some((answer, reason?)),
-            Instead::Answer(_) | Instead::Upstream(_) => None,
-        }
-    }
-
-    fn fallback(&self, reason: Option<Reason>) -> Option<&Instead> {
-        let fallback = self.fallback.as_ref()?;
-        fallback.on.take(reason?, false).then_some(&fallback.to)
-    }
-
     /// Whether a call may have to be sent once more after some of it has been sent.
     pub(super) fn may_need_it_again(&self, asks: Asks) -> bool {
-        let falls_back = self.fallback.as_ref().is_some_and(|fallback| {
-            matches!(fallback.to, Instead::Upstream(_)) && fallback.on.has(Occasion::Failed)
-        });
+        let falls_back = self.fallback.as_ref().is_some_and(|it| it.may_need_it_again());
         falls_back || self.upstream.may_need_it_again(asks)
     }
 }
@@ -207,7 +165,7 @@ pub(super) fn routes(
             preserve_host: route.preserve_host,
             request_headers: route.request_headers.clone(),
             response_headers: route.response_headers.clone(),
-            fallback: fallback(route, upstreams),
+            fallback: Fallback::of(route, upstreams).map(Box::new),
         };
         Some((route.matches.clone(), Rc::new(made)))
     });
@@ -221,16 +179,6 @@ pub(super) fn routes(
             Place::new(nowhere, (counted.traffic.get(NOWHERE)?, &durations))
         },
     })
-}
-
-/// A route's fallback. The checked configuration names no upstream that does not exist.
-fn fallback(route: &config::Route, upstreams: &Upstreams) -> Option<Fallback> {
-    let config::Fallback { to, on } = route.fallback.as_ref()?;
-    let to = match to {
-        config::Instead::Upstream(name) => Instead::Upstream(Rc::clone(upstreams.get(name)?)),
-        config::Instead::Answer(answer) => Instead::Answer(answer.clone()),
-    };
-    Some(Fallback { to, on: *on })
 }
 
 /// The path as rows show it: the prefix, and a star for the rest.

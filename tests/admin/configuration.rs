@@ -120,11 +120,14 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
                 policy: Policy { mode: Mode::Shadow, ..Policy::default() },
             }),
             fallback: Some(config::Fallback {
-                to: config::Instead::Answer(config::FixedAnswer {
-                    status: StatusCode::OK,
-                    content_type: HeaderValue::from_static("application/json"),
-                    body: "[]".into(),
-                }),
+                to: config::Instead::Upstreams(
+                    vec!["payments-standby".into(), "payments-last".into()],
+                    Some(config::FixedAnswer {
+                        status: StatusCode::OK,
+                        content_type: HeaderValue::from_static("application/json"),
+                        body: "[]".into(),
+                    }),
+                ),
                 on: Occasions::of([Occasion::Refused]),
             }),
             domain: "payments".to_owned(),

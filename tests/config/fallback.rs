@@ -19,6 +19,7 @@ listeners:
 upstreams:
   payments: {{ endpoints: [http://payments] }}
   standby: {{ endpoints: [http://standby] }}
+  last: {{ endpoints: [http://last] }}
 "
     )
 }
@@ -39,10 +40,36 @@ fn another_upstream_takes_what_is_refused_and_what_failed() {
 }
 
 #[test]
+fn several_upstreams_take_it_in_their_order_and_an_answer_may_follow() {
+    let several = |text: &str| match fallback(text).expect("a fallback").to {
+        Instead::Upstreams(names, answer) => (names, answer.map(|answer| answer.body)),
+        other => panic!("{other:?}"),
+    };
+    let names = vec!["standby".into(), "last".into()];
+    assert_eq!(several("{ upstreams: [standby, last] }"), (names, None));
+    let with_answer = several("{ upstreams: [last], body: later }");
+    assert_eq!(with_answer, (vec!["last".into()], Some("later".into())));
+}
+
+#[test]
+fn a_first_upstream_that_may_use_up_the_time_of_all_is_warned_of() {
+    let text = with_fallback("{ upstreams: [standby, last] }");
+    let with = |timeouts: &str| {
+        let keys = format!("[http://payments], timeouts: {timeouts} }}");
+        let text = text.replace("[http://payments] }", &keys);
+        read(&text, &[]).expect("a configuration").warnings.len()
+    };
+    assert_eq!(with("{ total: 10s }"), 1, "it waits for 30s");
+    assert_eq!(with("{ total: 10s, first_byte: 4s }"), 0);
+    assert_eq!(with("{ total: 10s, attempt: 4s }"), 0);
+    assert_eq!(with("{}"), 0);
+}
+
+#[test]
 fn a_fixed_answer_is_text_with_status_200_unless_it_says_otherwise() {
     let answer = |text: &str| match fallback(text).expect("a fallback").to {
         Instead::Answer(answer) => answer,
-        Instead::Upstream(name) => panic!("{name}"),
+        other => panic!("{other:?}"),
     };
     let plain = FixedAnswer {
         status: StatusCode::OK,
@@ -60,9 +87,11 @@ fn a_fixed_answer_is_text_with_status_200_unless_it_says_otherwise() {
 #[test]
 fn an_upstream_that_only_a_fallback_names_is_led_to() {
     let loaded = read(&with_fallback("{ upstream: standby }"), &[]).expect("a configuration");
-    assert_eq!(loaded.warnings, []);
+    assert_eq!(loaded.warnings.len(), 1, "nothing leads to the last");
+    let chain = with_fallback("{ upstreams: [standby, last] }");
+    assert_eq!(read(&chain, &[]).expect("a configuration").warnings, []);
     let without = read(&with_fallback("{ body: later }"), &[]).expect("a configuration");
-    assert_eq!(without.warnings.len(), 1, "nothing leads to the standby");
+    assert_eq!(without.warnings.len(), 2, "nothing leads to either");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod bad_upstream;
 mod bodies;
 mod boundaries;
 mod breaking;
+mod chains;
 mod checklist;
 #[cfg(feature = "long-tests")]
 mod checklist_by_the_clock;

@@ -237,6 +237,36 @@ fn when_one_provider_fails_the_other_answers_with_its_own_key() {
 }
 
 #[test]
+fn of_three_providers_each_is_asked_with_its_own_key_until_one_answers() {
+    let providers = [(); 3].map(|()| ScriptedUpstream::start());
+    let mut upstreams = String::new();
+    for (name, (provider, at)) in
+        ["first", "second", "third"].iter().zip(["openai", "anthropic", "gemini"].iter().zip(0..))
+    {
+        let url = ScriptedUpstream::url(&providers[at]);
+        upstreams += &format!("  {name}: {{ endpoints: [\"{url}\"], provider: {provider} }}\n");
+    }
+    let more = "        fallback: { upstreams: [second, third] }";
+    let fusebox = Setup::of(route("openai", more) + &upstreams)
+        .env("OPENAI_API_KEY", KEY)
+        .env("ANTHROPIC_API_KEY", "second-key")
+        .env("GEMINI_API_KEY", "third-key")
+        .start();
+    providers[0].answer(status(503));
+    providers[1].answer(status(503));
+    providers[2].answer(stream(STREAMS[0].1, &[raw("0\r\n\r\n")]));
+    let headers = [("authorization", "Bearer callers-own"), ("x-correlation-id", "req-three")];
+    let response = fusebox.connect().call("POST", "/v1/chat/completions", &headers, b"{}");
+    assert_eq!(response.status, 200);
+    assert_eq!(keys_of(&providers[0]), [Some(format!("Bearer {KEY}")), None, None]);
+    assert_eq!(keys_of(&providers[1]), [None, Some("second-key".to_owned()), None]);
+    assert_eq!(keys_of(&providers[2]), [None, None, Some("third-key".to_owned())]);
+    let row = fusebox.row("req-three");
+    assert_eq!(usage(&row), STREAMS[0].2, "whoever answers is metered");
+    assert_eq!(attempts(&row), ["failure http_503", "failure http_503", "success"]);
+}
+
+#[test]
 fn a_key_is_not_lent_to_a_stand_in_that_has_none() {
     let (mut first, second) = (ScriptedUpstream::start(), ScriptedUpstream::start());
     let more = "        fallback: { upstream: second }";
