@@ -140,6 +140,7 @@ fn listener(listener: &Listener) -> Value {
         "limits": {
             "head_bytes": listener.limits.head_bytes,
             "head_timeout": show_duration(listener.limits.head_timeout),
+            "idle_timeout": show_duration(listener.limits.idle_timeout),
             "connections": listener.limits.connections,
             "streams": listener.limits.streams,
         },

@@ -200,6 +200,8 @@ keys! {
     HEAD_BYTES: Bytes = key("listeners.*.limits.head_bytes")
         .default("64KiB").bounds("8KiB", "1MiB");
     HEAD_TIMEOUT: Duration = key("listeners.*.limits.head_timeout")
+        .default("10s").bounds("100ms", "1h");
+    IDLE_TIMEOUT: Duration = key("listeners.*.limits.idle_timeout")
         .default("60s").bounds("100ms", "1h");
     CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
         .default("10000").bounds("1", "1000000");

@@ -17,7 +17,7 @@ use super::{
     rules::{Rulebook, Rules},
     worker::Worker,
 };
-use crate::{clock, tls::ServerTls};
+use crate::{clock, config::Limits, tls::ServerTls};
 
 /// As many calls may be given up at once over one connection, if they are most of them.
 const MANY_GIVEN_UP: u32 = 500;
@@ -63,16 +63,25 @@ pub(super) struct Connection {
     /// Calls that are over, and those of them that the caller gave up at once.
     over: Cell<u32>,
     given_up: Cell<u32>,
-    /// Since when there is none.
-    free_since: Cell<Instant>,
+    awaited: Cell<Awaited>,
+}
+
+/// What is waited for while there is no call, and since when.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    /// The beginning of the next call.
+    Call(Instant),
+    /// The end of its head.
+    Head(Instant),
 }
 
 impl Connection {
     /// `pace` is there for HTTP/2 only.
     pub(super) fn new(terms: Terms, peer: Option<SocketAddr>, pace: Option<Pace>) -> Rc<Self> {
         let now = clock::now();
-        let alarm = Alarm::new(now + terms.rules().limits.head_timeout);
-        let alarm = Rc::new(RefCell::new(alarm));
+        // A caller of HTTP/2 has said something sensible already.
+        let awaited = if pace.is_some() { Awaited::Call(now) } else { Awaited::Head(now) };
+        let alarm = Rc::new(RefCell::new(Alarm::new(awaited.until(&terms.rules().limits))));
         Rc::new(Self {
             terms,
             peer,
@@ -81,7 +90,7 @@ impl Connection {
             calls: Cell::new(0),
             over: Cell::new(0),
             given_up: Cell::new(0),
-            free_since: Cell::new(now),
+            awaited: Cell::new(awaited),
         })
     }
 
@@ -115,7 +124,7 @@ impl Connection {
         self.calls.set(self.calls.get().saturating_sub(1));
         self.over.set(self.over.get().saturating_add(1));
         self.given_up.set(self.given_up.get().saturating_add(given_up.into()));
-        self.free_since.set(now);
+        self.awaited.set(Awaited::Call(now));
     }
 
     /// Whether the caller makes calls only to give them up: each costs an upstream more than it
@@ -125,23 +134,42 @@ impl Connection {
         given_up >= MANY_GIVEN_UP && given_up > over / 2
     }
 
-    /// Whether the next head has taken too long.
-    pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_idle_for(self.terms.rules().limits.head_timeout, cx)
+    /// Whether the next call has taken too long to come. `has_begun` says that something of its head
+    /// is there: then no more is given for the rest, however it trickles in.
+    pub(super) fn poll_given_up(&self, has_begun: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if has_begun && let Awaited::Call(_) = self.awaited.get() {
+            self.awaited.set(Awaited::Head(clock::now()));
+        }
+        self.poll_idle_until(self.awaited.get().until(&self.terms.rules().limits), cx)
     }
 
     /// The wait for the next call begins now.
     pub(super) fn waits_anew(&self) {
-        self.free_since.set(clock::now());
+        self.awaited.set(Awaited::Call(clock::now()));
     }
 
-    /// Whether there has been no call for so long. Calls under way end by themselves.
+    /// Whether there has been no call for so long.
     pub(super) fn poll_idle_for(&self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let (Awaited::Call(since) | Awaited::Head(since)) = self.awaited.get();
+        self.poll_idle_until(since + limit, cx)
+    }
+
+    /// Whether there is no call at this moment. Calls under way end by themselves.
+    fn poll_idle_until(&self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.calls.get() > 0 {
             return Poll::Pending;
         }
         let mut alarm = self.alarm.borrow_mut();
-        alarm.set(self.free_since.get() + limit);
+        alarm.set(deadline);
         alarm.poll(cx)
+    }
+}
+
+impl Awaited {
+    fn until(self, limits: &Limits) -> Instant {
+        match self {
+            Self::Call(since) => since + limits.idle_timeout,
+            Self::Head(since) => since + limits.head_timeout,
+        }
     }
 }

@@ -150,7 +150,7 @@ async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
             let is_wanted = !connection.is_abused();
             if is_wanted
                 && closing.poll(cx).is_pending()
-                && connection.poll_given_up(cx).is_pending()
+                && connection.poll_given_up(false, cx).is_pending()
             {
                 return Poll::Pending;
             }

@@ -100,6 +100,7 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
         limits: config::Limits {
             head_bytes: 32_768,
             head_timeout: SECOND * 10,
+            idle_timeout: SECOND * 60,
             connections: NonZeroUsize::MIN,
             streams: NonZeroU32::MIN.saturating_add(99),
         },

@@ -15,6 +15,7 @@ pub(super) fn read(
     let limits = Limits {
         head_bytes: limits.get(&keys::HEAD_BYTES).0,
         head_timeout: limits.get(&keys::HEAD_TIMEOUT),
+        idle_timeout: limits.get(&keys::IDLE_TIMEOUT),
         connections: limits.get(&keys::CONNECTIONS),
         streams: limits.get(&keys::STREAMS),
     };
