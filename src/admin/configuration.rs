@@ -141,6 +141,7 @@ fn listener(listener: &Listener) -> Value {
             "head_bytes": listener.limits.head_bytes,
             "head_timeout": show_duration(listener.limits.head_timeout),
             "idle_timeout": show_duration(listener.limits.idle_timeout),
+            "body_bytes": listener.limits.body_bytes,
             "connections": listener.limits.connections,
             "streams": listener.limits.streams,
         },

@@ -203,6 +203,7 @@ keys! {
         .default("10s").bounds("100ms", "1h");
     IDLE_TIMEOUT: Duration = key("listeners.*.limits.idle_timeout")
         .default("60s").bounds("100ms", "1h");
+    BODY_BYTES: Bytes = key("listeners.*.limits.body_bytes").bounds("1KiB", "1024GiB");
     CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
         .default("10000").bounds("1", "1000000");
     STREAMS: NonZeroU32 = key("listeners.*.limits.streams")

@@ -14,6 +14,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long the next call may let itself be waited for on a connection that is kept.
     pub idle_timeout: Duration,
+    /// The longest request body, in bytes; longer ones get 413. None for no limit.
+    pub body_bytes: Option<u64>,
     /// Connections at a time; beyond, new ones wait to be accepted.
     pub connections: NonZeroUsize,
     /// Calls at a time on one connection of HTTP/2.

@@ -101,6 +101,7 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
             head_bytes: 32_768,
             head_timeout: SECOND * 10,
             idle_timeout: SECOND * 60,
+            body_bytes: None,
             connections: NonZeroUsize::MIN,
             streams: NonZeroU32::MIN.saturating_add(99),
         },

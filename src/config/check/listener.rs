@@ -16,6 +16,7 @@ pub(super) fn read(
         head_bytes: limits.get(&keys::HEAD_BYTES).0,
         head_timeout: limits.get(&keys::HEAD_TIMEOUT),
         idle_timeout: limits.get(&keys::IDLE_TIMEOUT),
+        body_bytes: limits.optional(&keys::BODY_BYTES).map(|size| size.0 as u64),
         connections: limits.get(&keys::CONNECTIONS),
         streams: limits.get(&keys::STREAMS),
     };
