@@ -144,6 +144,7 @@ fn listener(listener: &Listener) -> Value {
             "body_bytes": listener.limits.body_bytes,
             "connections": listener.limits.connections,
             "streams": listener.limits.streams,
+            "requests": listener.limits.requests,
         },
         "routes": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })

@@ -208,6 +208,8 @@ keys! {
         .default("10000").bounds("1", "1000000");
     STREAMS: NonZeroU32 = key("listeners.*.limits.streams")
         .default("100").bounds("1", "10000");
+    REQUESTS: NonZeroU32 = key("listeners.*.limits.requests")
+        .default("10000").bounds("1", "1000000000");
 
     ROUTES: List<Section> = section("listeners.*.routes").bounds("1", "1000");
     ROUTE_NAME: Title = key("listeners.*.routes[].name");

@@ -20,4 +20,6 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Calls at a time on one connection of HTTP/2.
     pub streams: NonZeroU32,
+    /// Calls in all on one connection, after which it ends in order.
+    pub requests: NonZeroU32,
 }

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    num::NonZeroU32,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -21,6 +22,9 @@ use crate::{clock, config::Limits, tls::ServerTls};
 
 /// As many calls may be given up at once over one connection, if they are most of them.
 const MANY_GIVEN_UP: u32 = 500;
+
+/// Of a thousand calls that a connection may carry, as many may be left out.
+const MOST_LEFT_OUT: u32 = 100;
 
 /// What a listener gives to each of its connections.
 #[derive(Debug, Clone)]
@@ -58,8 +62,12 @@ pub(super) struct Connection {
     /// Bounds the wait for the caller's next head, and over HTTP/1.1, where there is one wait at a
     /// time, the one for the upstream too. Borrowed while it is polled only.
     alarm: Rc<RefCell<Alarm>>,
-    /// Calls under way.
+    /// Calls under way, and all that ever began.
     calls: Cell<usize>,
+    begun: Cell<u32>,
+    /// So many thousandths of the calls that it may carry are left out: connections that began
+    /// together are not to end together.
+    left_out: u32,
     /// Calls that are over, and those of them that the caller gave up at once.
     over: Cell<u32>,
     given_up: Cell<u32>,
@@ -88,6 +96,8 @@ impl Connection {
             pace,
             alarm,
             calls: Cell::new(0),
+            begun: Cell::new(0),
+            left_out: fastrand::u32(..=MOST_LEFT_OUT),
             over: Cell::new(0),
             given_up: Cell::new(0),
             awaited: Cell::new(awaited),
@@ -110,12 +120,13 @@ impl Connection {
     /// Whether an answer asks the caller to close; one that is the last must.
     pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
         let is_leaving = || self.terms.worker.is_leaving() || self.terms.rulebook.is_leaving();
-        self.pace.is_none() && (is_last || is_leaving())
+        self.pace.is_none() && (is_last || self.is_worn() || is_leaving())
     }
 
     /// A call began.
     pub(super) fn begin(&self) {
         self.calls.set(self.calls.get() + 1);
+        self.begun.set(self.begun.get().saturating_add(1));
     }
 
     /// A call ended, and perhaps with it begins the wait for the next. `given_up` says that its
@@ -125,6 +136,11 @@ impl Connection {
         self.over.set(self.over.get().saturating_add(1));
         self.given_up.set(self.given_up.get().saturating_add(given_up.into()));
         self.awaited.set(Awaited::Call(now));
+    }
+
+    /// Whether it has carried as many calls as it may.
+    pub(super) fn is_worn(&self) -> bool {
+        self.begun.get() >= lifetime(self.terms.rules().limits.requests, self.left_out)
     }
 
     /// Whether the caller makes calls only to give them up: each costs an upstream more than it
@@ -170,6 +186,28 @@ impl Awaited {
         match self {
             Self::Call(since) => since + limits.idle_timeout,
             Self::Head(since) => since + limits.head_timeout,
+        }
+    }
+}
+
+/// How many calls a connection carries that may carry so many, less some thousandths. At least one.
+fn lifetime(limit: NonZeroU32, left_out: u32) -> u32 {
+    let left_out = u64::from(limit.get()) * u64::from(left_out) / 1_000;
+    limit.get() - u32::try_from(left_out).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_LEFT_OUT, lifetime};
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn a_connection_carries_as_many_calls_as_it_may_or_up_to_a_tenth_fewer() {
+        for (limit, least) in [(1, 1), (9, 9), (10, 9), (10_000, 9_000), (u32::MAX, 3_865_470_566)]
+        {
+            let limit = NonZeroU32::new(limit).unwrap();
+            assert_eq!(lifetime(limit, 0), limit.get());
+            assert_eq!(lifetime(limit, MOST_LEFT_OUT), least);
         }
     }
 }

@@ -104,6 +104,7 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
             body_bytes: None,
             connections: NonZeroUsize::MIN,
             streams: NonZeroU32::MIN.saturating_add(99),
+            requests: NonZeroU32::MIN.saturating_add(9_999),
         },
         routes: vec![config::Route {
             name: "payments".to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     harness::{
-        Connection, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step,
+        Connection, Fusebox, Gate, HeldUpstream, PATIENCE, ScriptedUpstream, Setup, Step,
         frames::{self, Frames},
         raw,
     },
@@ -125,4 +125,54 @@ fn a_body_that_grows_too_long_behind_an_answer_takes_that_with_it() {
     assert_eq!(connection.bytes(4), b"part");
     assert!(connection.is_closed());
     assert_too_large(&fusebox, "late", 200);
+}
+
+#[test]
+fn a_connection_ends_in_order_with_the_last_call_that_it_may_carry() {
+    let (upstream, fusebox) = start("{ requests: 3 }");
+    let mut connection = fusebox.connect();
+    for _ in 0..2 {
+        assert_eq!(connection.get("/", &[]).headers.one("connection"), None);
+    }
+    assert_eq!(connection.get("/", &[]).headers.one("connection"), Some("close"));
+    assert!(connection.is_closed());
+
+    let mut over_http2 = Frames::caller(fusebox.connect());
+    for stream in [1, 3] {
+        over_http2.get(stream);
+        assert_eq!(over_http2.next_of(frames::HEADERS).stream, stream);
+    }
+    let gate = Gate::new();
+    let answer = raw("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    upstream.answer_next([vec![Step::WaitFor(gate.clone()), answer]]);
+    over_http2.get(5);
+    over_http2.next_of(frames::GOAWAY);
+    gate.open();
+    assert_eq!(over_http2.next_of(frames::HEADERS).stream, 5, "what is under way is not cut");
+}
+
+#[test]
+fn a_tunnel_is_not_cut_because_its_call_was_the_last() {
+    let upstream = HeldUpstream::start();
+    let fusebox = Setup::limited(&upstream.url(), "{ requests: 1 }").start();
+    let mut caller = fusebox.connect();
+    caller.send(
+        "GET / HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n",
+    );
+    let mut server = upstream.accept();
+    server.request();
+    server.send(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+         sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    );
+    let (status, headers) = caller.head();
+    assert_eq!(status, 101);
+    assert!(headers.one("connection").is_some_and(|c| c.eq_ignore_ascii_case("upgrade")));
+    for _ in 0..3 {
+        caller.send("ping");
+        assert_eq!(server.bytes(4), b"ping");
+        server.send("pong");
+        assert_eq!(caller.bytes(4), b"pong");
+    }
 }

@@ -19,6 +19,7 @@ pub(super) fn read(
         body_bytes: limits.optional(&keys::BODY_BYTES).map(|size| size.0 as u64),
         connections: limits.get(&keys::CONNECTIONS),
         streams: limits.get(&keys::STREAMS),
+        requests: limits.get(&keys::REQUESTS),
     };
     let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);
