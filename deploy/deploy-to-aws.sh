@@ -14,6 +14,8 @@
 #   --callers CIDR           who may call it (10.0.0.0/8) *
 #   --certificate ARN        for HTTPS at the load balancer *
 #   --alarm-topic ARN        who is told of alarms *
+#   --database-role NAME     the role of DATABASE_URL, where that is not MIGRATE_DATABASE_URL's: the
+#                            migration grants it what it needs
 #   --database-user ARN      for IAM authentication to the database *
 #   --public-ip              tasks get public addresses, where subnets have no NAT
 #   --timeout SECONDS        how long the service may take to become healthy, 10 to 7200 (900)
@@ -35,11 +37,11 @@ source "$here/rollout.sh"
 
 service=orders image='' service_image='' vpc='' subnets=''
 task_definition=$here/../ecs-task-definitions/fargate-both.json
-desired_count=2 public_ip='' timeout=900 poll=5 dry_run=''
+desired_count=2 database_role='' public_ip='' timeout=900 poll=5 dry_run=''
 # The stack keeps what is not given of these, or the template has a value.
 unset retention_days scheme callers certificate alarm_topic database_user
 read_words "service image service-image vpc subnets task-definition desired-count \
-  retention-days scheme callers certificate alarm-topic database-user timeout poll" \
+  retention-days scheme callers certificate alarm-topic database-role database-user timeout poll" \
   "dry-run public-ip" "$@"
 
 # --- Before anything is changed ----------------------------------------------------------------

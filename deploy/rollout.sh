@@ -62,11 +62,12 @@ fill_definitions() {
   outputs=$(stack_now "$stack" | jq -c '[.Outputs[]? | { key: .OutputKey, value: .OutputValue }] | from_entries')
   values=$(jq -nc --argjson outputs "${outputs:-$NOTHING}" \
     --arg prefix "$prefix" --arg environment "$environment" --arg service "$service" \
-    --arg region "$region" --arg image "$image" --arg service_image "$service_image" \
+    --arg region "$region" --arg database_role "$database_role" --arg image "$image" --arg service_image "$service_image" \
     --arg database "${secrets[database]}" --arg ai "${secrets[ai-keys]}" --arg app "${secrets[app]}" '{
       PREFIX: $prefix, ENV: $environment, SERVICE: $service, REGION: $region,
       FUSEBOX_IMAGE: $image, SERVICE_IMAGE: $service_image,
       DATABASE_SECRET: $database, AI_KEYS_SECRET: $ai, APP_SECRET: $app,
+      DATABASE_ROLE: $database_role,
       EXECUTION_ROLE: ($outputs.ExecutionRole // "(of the stack)"),
       TASK_ROLE: ($outputs.TaskRole // "(of the stack)"),
     }')

@@ -67,7 +67,7 @@ async fn every_file_runs_by_psql_and_then_again() {
 }
 
 /// What the tables of each file may hold when the next one comes. A new file adds a line.
-const ROWS: [(&str, &str); 12] = [
+const ROWS: [(&str, &str); 13] = [
     (
         "001_circuit_breakers.sql",
         "insert into circuit_breaker_state (namespace, key, upstream, epoch, state, cause, changed_by)
@@ -114,6 +114,11 @@ const ROWS: [(&str, &str); 12] = [
         "select fusebox_beat('n', 'i', 's', '1', 'j', 'h', 1, '{k}', 7, 'a', 'h', '{77ba481e}', 3)",
     ),
     ("013_quantiles.sql", "select p50_ms, p95_ms, p99_ms from task_statistics_hourly"),
+    (
+        "014_evidence.sql",
+        "select fusebox_learn('n', 'd', 'a', '2020-01-01', '[[\"s\", {}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0,
+            0, 0, 0]]')",
+    ),
 ];
 
 #[tokio::test]

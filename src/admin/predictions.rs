@@ -21,6 +21,9 @@ use crate::{
     store::{Merit, Prediction},
 };
 
+/// Active warnings that are listed at most.
+const ACTIVE: u32 = 500;
+
 /// What `data` holds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,8 +32,10 @@ struct PredictionsJson {
     enabled: bool,
     /// The share of calls that is to succeed.
     objective: f64,
-    /// Those that are still being said.
+    /// Those that are still being said, whenever they were made, newest first.
     active: Vec<PredictionJson>,
+    /// There are more of them.
+    is_active_cut: bool,
     /// The others, newest first.
     past: Vec<PredictionJson>,
     signals: Vec<SignalJson>,
@@ -112,16 +117,20 @@ pub(super) async fn predictions(State(admin): State<Arc<Admin>>, pairs: Pairs) -
     let window = Window::read(&asked, Reach::WEEK, clock::wall_us())?;
     let limit = asked.limit(100, 500)?;
     let board = &admin.sources.warnings;
-    let made = admin.turns.read(board.past(window.from_us, limit)).await?;
+    let active = admin.turns.read(board.said(ACTIVE)).await?;
+    // Those that are active are not what is asked for, so that they take no room.
+    let most = limit.saturating_add(u32::try_from(active.len()).unwrap_or(u32::MAX));
+    let made = admin.turns.read(board.past(window.from_us, most)).await?;
     let scores = admin.turns.read(board.scores()).await?;
     let settings = admin.sources.view.config().warnings;
-    let (active, past): (Vec<_>, Vec<_>) = made.iter().partition(|it| it.is_active);
-    let json = |made: Vec<&Prediction>| made.into_iter().map(PredictionJson::from).collect();
+    let past = made.iter().filter(|it| !it.is_active && active.iter().all(|of| of.id != it.id));
+    let past = past.take(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(reply::data(PredictionsJson {
         enabled: settings.enabled,
         objective: settings.objective.as_ratio(),
-        active: json(active),
-        past: json(past),
+        active: active.iter().map(PredictionJson::from).collect(),
+        is_active_cut: active.len() >= ACTIVE as usize,
+        past: past.map(PredictionJson::from).collect(),
         signals: Signal::ALL.iter().map(|&signal| of_signal(signal, &scores)).collect(),
     }))
 }

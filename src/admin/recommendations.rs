@@ -15,7 +15,7 @@ use crate::{
     domain::learn::{
         cell::Cell,
         contrast::{Contrast, Goal},
-        interval::{Interval, Z_95, wilson},
+        interval::{Interval, Z_95},
         recommend::{Advice, Effect, Finding, Policy, Report},
         setting::{Bin, Setting},
     },
@@ -36,6 +36,8 @@ pub(super) struct RecommendationJson {
     /// Tasks that count, and how many are needed before anything is said.
     tasks: u64,
     tasks_needed: u64,
+    /// Those whose combination was too rare to be compared: they count for each parameter by itself.
+    tasks_uncombined: u64,
     /// What to do next time; empty while collecting.
     parameters: Map<String, Value>,
     /// What is known of it, in words.
@@ -157,6 +159,7 @@ impl From<&Report> for RecommendationJson {
             goal: report.goal.as_str(),
             tasks: report.total.tasks,
             tasks_needed: report.needed,
+            tasks_uncombined: report.uncombined,
             parameters: advice.map(|advice| parameters(&advice.setting)).unwrap_or_default(),
             summary: summary(report),
             expected: advice.map(|advice| ExpectedJson {
@@ -174,8 +177,11 @@ impl From<&Report> for RecommendationJson {
 fn summary(report: &Report) -> String {
     let Report { total, needed, goal, .. } = report;
     let Some(advice) = &report.advice else {
-        return if total.tasks < *needed {
-            format!("collecting: {} of {needed} tasks on days that are over (UTC)", total.tasks)
+        return if total.effective_tasks() < *needed {
+            format!(
+                "collecting: {} of {needed} tasks on days that are over (UTC)",
+                total.effective_tasks()
+            )
         } else if measured(*goal, total).is_none() {
             format!("none of {} tasks tells anything of {}", total.tasks, named(*goal))
         } else {
@@ -257,7 +263,7 @@ impl From<&Cell> for TalliesJson {
         Self {
             tasks: cell.tasks,
             success_rate: (cell.tasks > 0).then(|| rounded(cell.share().rate())),
-            success_rate_interval: ends(wilson(cell.successes, cell.tasks, Z_95)),
+            success_rate_interval: ends(cell.effective_share().wilson(Z_95)),
             average_impact_score: cell.impact.mean().map(rounded),
             typical_duration_ms: cell.typical_seconds().map(|seconds| rounded(1_000.0 * seconds)),
             cost_per_success: cell.cost.per_success(),

@@ -85,6 +85,7 @@ pub(super) async fn failures(State(admin): State<Arc<Admin>>, pairs: Pairs) -> A
 
 fn why(counted: &Counted, to_us: i64) -> WhyJson {
     let mut attributes = counted.failures.explain();
+    let summary = summary(counted, &attributes);
     attributes.truncate(ATTRIBUTES);
     WhyJson {
         from: show_time(counted.from_us),
@@ -92,14 +93,18 @@ fn why(counted: &Counted, to_us: i64) -> WhyJson {
         calls: counted.total.trials,
         failures: counted.total.hits,
         is_cut: counted.is_cut,
-        summary: summary(counted, &attributes),
+        summary,
         attributes: attributes.into_iter().map(AttributeJson::from).collect(),
     }
 }
 
+/// Calls are tried again because they fail: what comes of failures is none of their reasons.
+const CONSEQUENCE: &str = "attempts";
+
 /// The value that explains most.
 fn summary(counted: &Counted, attributes: &[Attribute]) -> String {
-    let told = attributes.iter().flat_map(|of| of.values.iter().map(move |value| (of, value)));
+    let reasons = attributes.iter().filter(|of| &*of.name != CONSEQUENCE);
+    let told = reasons.flat_map(|of| of.values.iter().map(move |value| (of, value)));
     let told = told.filter(|(_, value)| value.significance().is_some());
     let most = told.max_by(|(_, a), (_, b)| {
         a.significance().cmp(&b.significance()).then(a.explains.total_cmp(&b.explains))
@@ -149,4 +154,28 @@ impl From<&Value> for ValueJson {
 /// To four digits behind the point.
 fn rounded(x: f64) -> f64 {
     (x * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why;
+    use crate::{
+        domain::learn::{formula::share::Share, why::Failures},
+        store::Counted,
+    };
+
+    #[test]
+    fn that_calls_were_tried_again_is_no_reason_for_their_failures() {
+        let mut failures = Failures::default();
+        for (attempts, failed, all) in [("1", 10, 2_800), ("3", 130, 200)] {
+            failures.add("attempts", attempts, Share::new(failed, all));
+        }
+        for (instance, failed) in [("i-1", 10), ("i-2", 12), ("i-3", 118)] {
+            failures.add("instance", instance, Share::new(failed, 1_000));
+        }
+        let total = Share::new(140, 3_000);
+        let json = why(&Counted { failures, total, is_cut: false, from_us: 0 }, 1);
+        assert!(json.summary.starts_with("instance i-3 explains"), "{}", json.summary);
+        assert!(json.attributes.iter().any(|of| &*of.name == "attempts"), "it is listed");
+    }
 }

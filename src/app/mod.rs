@@ -52,7 +52,7 @@ use running::Running;
 pub enum BuildError {
     /// The data directory cannot be used.
     #[error(
-        "the data directory {path} cannot be used; data_dir, or --data-dir without a file, names another"
+        "the data directory {path} (`data_dir`, or `--data-dir` without a file) cannot be used"
     )]
     DataDir {
         /// Which.

@@ -20,7 +20,7 @@ use crate::{
     config::{Aws, Config, Database, Secret, check_database_url},
     store::{
         self,
-        migrate::{self, Progress as Progression, Status, Step},
+        migrate::{self, Applied, Progress as Progression, Status, Step},
     },
 };
 
@@ -34,11 +34,21 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Apply what is missing.
-    Up(Tables),
+    Up(Up),
     /// Show what is applied and what is missing.
     Status(Tables),
     /// Print the SQL of every migration, for review or for psql.
     Sql,
+}
+
+#[derive(Debug, Args)]
+struct Up {
+    #[command(flatten)]
+    tables: Tables,
+    /// Then let this role of Postgres do what Fusebox does at run time, where it does not own the
+    /// tables. Also FUSEBOX_GRANT_TO.
+    #[arg(long, value_name = "ROLE")]
+    grant: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -53,8 +63,12 @@ struct Tables {
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Exit {
     match &arguments.action {
-        Action::Up(Tables { settings, json }) => {
-            with_database(settings, async |database, data_dir| up(database, data_dir, *json).await)
+        Action::Up(Up { tables: Tables { settings, json }, grant }) => {
+            let wished = || environment().get("FUSEBOX_GRANT_TO").map(str::to_owned);
+            let role = grant.clone().or_else(wished).filter(|role| !role.is_empty());
+            with_database(settings, async |database, data_dir| {
+                up(database, data_dir, role.as_deref(), *json).await
+            })
         }
         Action::Status(Tables { settings, json }) => {
             with_database(settings, async |database, data_dir| {
@@ -136,7 +150,12 @@ pub(super) fn place_of(config: &Config) -> Place {
     }
 }
 
-async fn up(database: &Database, data_dir: &Path, as_json: bool) -> Result<(), store::Error> {
+async fn up(
+    database: &Database,
+    data_dir: &Path,
+    role: Option<&str>,
+    as_json: bool,
+) -> Result<(), store::Error> {
     let progress = Progress::on_stderr();
     let (tell, mut steps) = watch::channel(None::<Step>);
     let telling = async {
@@ -150,18 +169,23 @@ async fn up(database: &Database, data_dir: &Path, as_json: bool) -> Result<(), s
     let (applied, ()) = tokio::join!(applying, telling);
     drop(progress);
     let applied = applied?;
+    if let Some(role) = role {
+        migrate::grant(database, role).await?;
+    }
     if as_json {
-        say(json!({ "applied": applied.iter().map(|one| json!({
-            "version": one.version,
-            "name": one.name,
-        })).collect::<Vec<_>>() }));
+        let named = |one: &Applied| json!({ "version": one.version, "name": one.name });
+        let applied: Vec<Value> = applied.iter().map(named).collect();
+        say(json!({ "applied": applied, "grantedTo": role }));
         return Ok(());
     }
     for migration in &applied {
         say(format!("applied {:03} {}", migration.version, migration.name));
     }
     if applied.is_empty() {
-        say("nothing to do");
+        say("nothing to apply");
+    }
+    if let Some(role) = role {
+        say(format!("{role} may do what Fusebox does"));
     }
     Ok(())
 }

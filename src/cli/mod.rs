@@ -22,6 +22,7 @@ mod manual;
 mod migrate;
 mod output;
 mod progress;
+mod recommendations;
 mod replay;
 pub mod rows;
 mod run;
@@ -92,6 +93,8 @@ enum Command {
     Trace(asking::Trace),
     /// Tell what sets the failures of an operation apart: an instance, a version, a parameter.
     Why(why::Why),
+    /// Tell which parameters work best for an operation, and how sure that is.
+    Recommendations(recommendations::Recommendations),
     /// Try other breaker rules on calls that were stored: which trips they would have made.
     Replay(replay::Arguments),
     /// Succeed when a running Fusebox is alive: for container health checks.
@@ -143,6 +146,7 @@ pub fn run() -> ExitCode {
         Command::Stats(arguments) => stats::command(&arguments),
         Command::Trace(arguments) => asking::trace(&arguments),
         Command::Why(arguments) => why::why(&arguments),
+        Command::Recommendations(arguments) => recommendations::recommendations(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Healthcheck(arguments) => ask::healthcheck(&arguments),
         Command::Cloudwatch(arguments) => cloudwatch::run(&arguments),

@@ -41,9 +41,10 @@ use findings::Findings;
 /// `fusebox replay`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each stored call is carried once more, under other rules: nothing is sent to anybody, and nothing in \n\
-the store changes. A refused call has no outcome, so the answer is exact up to the first call that the \n\
-rules refuse although it went through, or let through although it was refused; it says where that is.")]
+Each stored call is carried once more, under other rules. Nothing is sent to anybody, and nothing in\n\
+the store changes. A refused call has no outcome, so the answer is exact up to the first call that\n\
+the rules refuse although it went through, or let through although it was refused. It says where\n\
+that is.")]
 pub(super) struct Arguments {
     /// The configuration whose rules are tried; `-` reads standard input. Its database holds the
     /// calls, else DATABASE_URL, else the embedded store in its data_dir.

@@ -13,7 +13,7 @@ use crate::config::{
 };
 
 /// What to do when nothing was given.
-const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE, or --upstream NAME=URL, \
+const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE (`fusebox init` writes one), or --upstream NAME=URL, \
     or the YAML itself in FUSEBOX_CONFIG";
 
 const NOT_A_FILE_NAME: &str = "fusebox: FUSEBOX_CONFIG holds the YAML itself, not the name of a file; for that give --config FILE";

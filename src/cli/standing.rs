@@ -93,6 +93,7 @@ pub(super) struct Breaker {
     pub(super) failure_count: u32,
     pub(super) retry_after_ms: u64,
     pub(super) reason: Option<String>,
+    pub(super) opened_by: Option<String>,
     pub(super) mode: String,
     pub(super) order: Option<Order>,
     pub(super) would_refuse: u64,
@@ -165,11 +166,41 @@ pub(super) fn cause(breaker: &Breaker) -> String {
     if breaker.state == "CLOSED" || is_ordered(breaker) {
         return text.trim_end_matches("; ").to_owned();
     }
-    text.push_str(breaker.reason.as_deref().unwrap_or_default());
+    // That the fleet agreed says nothing about the upstream; what it agreed on does.
+    let is_agreed = breaker.reason.as_deref() == Some("fleet");
+    let opened_by = breaker.opened_by.as_deref().filter(|_| is_agreed);
+    text.push_str(opened_by.or(breaker.reason.as_deref()).unwrap_or_default());
     text
 }
 
 /// Whether somebody put it into its state.
 fn is_ordered(breaker: &Breaker) -> bool {
     breaker.reason.as_deref() == Some("override")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Breaker, why};
+
+    /// What is said of a breaker in this state, after this transition and what opened it.
+    fn said(state: &str, reason: &str, opened_by: Option<&str>) -> String {
+        let breaker = json!({
+            "state": state, "failureCount": 5, "retryAfterMs": 42_000, "reason": reason,
+            "openedBy": opened_by, "mode": "auto", "order": null, "wouldRefuse": 0,
+        });
+        why(&serde_json::from_value::<Breaker>(breaker).unwrap())
+    }
+
+    #[test]
+    fn what_the_fleet_agreed_on_is_said_and_not_only_that_it_did() {
+        let failures = Some("consecutive_failures");
+        let open = "consecutive_failures, 5 in a row, next probe in 42s";
+        assert_eq!(said("OPEN", "consecutive_failures", failures), open);
+        assert_eq!(said("OPEN", "fleet", failures), open);
+        assert_eq!(said("OPEN", "fleet", None), "fleet, 5 in a row, next probe in 42s");
+        assert_eq!(said("RAMPING", "fleet", failures), "consecutive_failures");
+        assert_eq!(said("CLOSED", "fleet", failures), "");
+    }
 }

@@ -26,8 +26,12 @@ use crate::domain::{
 /// What is learned from at a time.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Minutes of which it is told what a learned timeout would have done.
-const DAY: usize = 1_440;
+/// Hours of which it is told what a learned timeout would have done. Minutes of a day would take
+/// megabytes for each upstream.
+const DAY: usize = 24;
+
+/// Minutes that are added up as one hour.
+const HOUR: u8 = 60;
 
 /// A row of a call that began longer ago says nothing about now.
 const FRESH_US: i64 = 15 * 60_000_000;
@@ -55,7 +59,9 @@ struct Wait {
     cut: Share,
     memory: Memory,
     learned: Learned,
+    /// By the hour, of which the last has so many minutes.
     day: VecDeque<Durations>,
+    minutes: u8,
 }
 
 /// What is known about the wait for one upstream.
@@ -73,7 +79,7 @@ pub struct Known {
     pub learned: Duration,
     /// What that rests on.
     pub estimate: Estimate,
-    /// Calls of the last day.
+    /// Calls of the last day: of its last 23 hours, and of the one that is under way.
     pub calls: u64,
     /// What the learned timeout would have done to them.
     pub outlook: Outlook,
@@ -156,6 +162,7 @@ impl Wait {
             memory: Memory::default(),
             learned: Learned::new(terms.configured),
             day: VecDeque::new(),
+            minutes: HOUR,
         }
     }
 
@@ -172,9 +179,17 @@ impl Wait {
 
     fn minute_over(&mut self) {
         let minute = std::mem::take(&mut self.minute);
-        self.day.push_back(minute.clone());
+        if self.minutes == HOUR {
+            self.minutes = 0;
+            self.day.push_back(Durations::default());
+        }
         if self.day.len() > DAY {
             self.day.pop_front();
+        }
+        self.minutes += 1;
+        if let Some(hour) = self.day.back_mut() {
+            hour.ended.merge(&minute.ended);
+            hour.cut.merge(&minute.cut);
         }
         self.memory.push(minute);
         let cut = std::mem::take(&mut self.cut);

@@ -8,7 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
-use super::{Counted, Error, WhyQuery};
+use super::{
+    Counted, Error, WhyQuery,
+    rows::{column_list, unsigned},
+};
 use crate::domain::{
     breaker::State,
     learn::{
@@ -47,6 +50,8 @@ pub struct LessonQuery {
 pub struct Lesson {
     /// When it began, in microseconds since the Unix epoch.
     pub started_at_us: i64,
+    /// For how many it stands, where rows are thinned.
+    pub weight: u32,
     /// Which it was.
     pub id: TaskId,
     /// What it did.
@@ -74,6 +79,9 @@ pub struct DayCell {
     pub stratum: Box<str>,
     /// All parameters.
     pub setting: Setting,
+    /// These are not all: their combinations with others were too many, so that those tasks are
+    /// counted in all, where this is none of them, and for each parameter by itself.
+    pub is_part: bool,
     /// The sums.
     pub cell: Cell,
 }
@@ -114,6 +122,13 @@ pub trait LearningStore: Send + Sync {
     /// # Errors
     /// The store is away or refuses.
     async fn day_is_learned(&self, day: Day, tasks: u64) -> Result<(), Error>;
+
+    /// When a day was last added up, in microseconds since the Unix epoch; 0 where none was. As long
+    /// as that stays, so does what days came to.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    async fn learned_at(&self) -> Result<i64, Error>;
 
     /// What the days from this one on came to, for one operation.
     ///
@@ -158,6 +173,15 @@ pub(super) fn lessons_only() -> String {
 pub(super) const COUNTS: [&str; 6] =
     ["tasks", "successes", "impacts", "durations", "costs", "cost_successes"];
 
+/// The columns of the squares of weights, each with the count that it is where nothing was said of
+/// them.
+pub(super) const WEIGHTS: [(&str, &str); 4] = [
+    ("task_weights", "tasks"),
+    ("impact_weights", "impacts"),
+    ("duration_weights", "durations"),
+    ("cost_weights", "costs"),
+];
+
 /// The columns of its sums.
 pub(super) const SUMS: [&str; 7] = [
     "impact_sum",
@@ -173,6 +197,7 @@ pub(super) const SUMS: [&str; 7] = [
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Sums {
     pub(super) counts: [i64; 6],
+    pub(super) weights: [i64; 4],
     pub(super) sums: [f64; 7],
 }
 
@@ -189,6 +214,12 @@ impl From<&Cell> for Sums {
                 count(cost.each.count),
                 count(cost.successes),
             ],
+            weights: [
+                count(cell.weight_squares),
+                count(impact.weight_squares),
+                count(ln_duration.weight_squares),
+                count(cost.each.weight_squares),
+            ],
             sums: [
                 impact.sum,
                 impact.sum_of_squares,
@@ -203,18 +234,23 @@ impl From<&Cell> for Sums {
 }
 
 impl From<Sums> for Cell {
-    fn from(Sums { counts, sums }: Sums) -> Self {
-        let [tasks, successes, impacts, durations, costs, cost_successes] =
-            counts.map(|count| u64::try_from(count).unwrap_or_default());
-        let moments =
-            |count, at: usize| Moments { count, sum: sums[at], sum_of_squares: sums[at + 1] };
+    fn from(Sums { counts, weights, sums }: Sums) -> Self {
+        let [tasks, successes, impacts, durations, costs, cost_successes] = counts.map(unsigned);
+        let [weight_squares, of_impacts, of_durations, of_costs] = weights.map(unsigned);
+        let moments = |(count, weight_squares), at: usize| Moments {
+            count,
+            weight_squares,
+            sum: sums[at],
+            sum_of_squares: sums[at + 1],
+        };
         Self {
             tasks,
+            weight_squares,
             successes,
-            impact: moments(impacts, 0),
-            ln_duration: moments(durations, 2),
+            impact: moments((impacts, of_impacts), 0),
+            ln_duration: moments((durations, of_durations), 2),
             cost: Cost {
-                each: moments(costs, 4),
+                each: moments((costs, of_costs), 4),
                 successes: cost_successes,
                 of_successes: sums[6],
             },
@@ -222,11 +258,23 @@ impl From<Sums> for Cell {
     }
 }
 
+/// What a cell is read from, in order: its counts, the squares of weights, its sums.
+pub(super) fn cell_columns() -> String {
+    let weights = WEIGHTS.map(|(own, count)| format!("coalesce({own}, {count})"));
+    let [counts, sums] = [column_list(COUNTS), column_list(SUMS)];
+    format!("{counts}, {}, {sums}", weights.join(", "))
+}
+
+/// For how many a row stands.
+pub(super) fn weight_of(weight: i32) -> u32 {
+    u32::try_from(weight).unwrap_or(1).max(1)
+}
+
 /// The cells of one operation, as the function that replaces them takes them.
 pub(super) fn cells_json(cells: &[DayCell]) -> Value {
     let json = |cell: &DayCell| {
-        let Sums { counts: [tasks, successes, impacts, durations, costs, cost_successes], sums } =
-            Sums::from(&cell.cell);
+        let Sums { counts, weights, sums } = Sums::from(&cell.cell);
+        let [tasks, successes, impacts, durations, costs, cost_successes] = counts;
         json!([
             cell.stratum,
             setting_json(&cell.setting),
@@ -243,6 +291,11 @@ pub(super) fn cells_json(cells: &[DayCell]) -> Value {
             sums[5],
             cost_successes,
             sums[6],
+            weights[0],
+            weights[1],
+            weights[2],
+            weights[3],
+            cell.is_part,
         ])
     };
     Value::Array(cells.iter().map(json).collect())

@@ -114,6 +114,19 @@ pub async fn up_telling(
     }
 }
 
+/// Lets a role that does not own the tables do what Fusebox does at run time. Repeated, it changes
+/// nothing, but for what new tables bring.
+///
+/// # Errors
+/// The store is away or refuses: there is no such role, the tables are not up to date, or they are
+/// another's. The embedded store knows no roles.
+pub async fn grant(database: &config::Database, role: &str) -> Result<(), Error> {
+    match &database.url {
+        Some(url) => postgres::migrate::grant(url.expose(), database, role).await,
+        None => Err(Error::Refused("the embedded store knows no roles".into())),
+    }
+}
+
 /// All migrations that the program or the database knows, in order. Changes nothing in Postgres;
 /// the embedded file is created.
 ///
@@ -132,7 +145,7 @@ pub fn sql() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The files for Postgres.
-const POSTGRES: [(&str, &str); 12] = [
+const POSTGRES: [(&str, &str); 13] = [
     ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
     ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
     ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
@@ -145,6 +158,7 @@ const POSTGRES: [(&str, &str); 12] = [
     ("011_predictions.sql", include_str!("../../migrations/011_predictions.sql")),
     ("012_fleet_at_scale.sql", include_str!("../../migrations/012_fleet_at_scale.sql")),
     ("013_quantiles.sql", include_str!("../../migrations/013_quantiles.sql")),
+    ("014_evidence.sql", include_str!("../../migrations/014_evidence.sql")),
 ];
 
 /// One file, ready to be applied.

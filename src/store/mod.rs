@@ -6,6 +6,7 @@
 
 mod decree;
 mod examine;
+mod grants;
 mod learning;
 pub mod migrate;
 mod oddities;

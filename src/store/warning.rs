@@ -83,6 +83,8 @@ impl Prediction {
 pub enum Which {
     /// Those that are being repeated.
     Active,
+    /// Those of them whose signal was not silent.
+    Shown,
     /// Those whose fate is open.
     Pending,
     /// Those made at this time, in microseconds since the Unix epoch, or later.

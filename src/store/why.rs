@@ -6,7 +6,10 @@
 use serde_json::Value;
 
 use crate::domain::{
-    learn::{formula::share::Share, why::Failures},
+    learn::{
+        formula::{share::Share, weighed::Weighed},
+        why::Failures,
+    },
     outcome::Outcome,
 };
 
@@ -101,8 +104,8 @@ impl Counting {
         }
         let weight = u64::try_from(row.weight).unwrap_or(1).max(1);
         let has_failed = row.outcome != Outcome::Success.as_str();
-        let share = Share::new(if has_failed { weight } else { 0 }, weight);
-        self.counted.total = self.counted.total.plus(share);
+        let share = Weighed::one(has_failed, weight);
+        self.counted.total = self.counted.total.plus(share.share);
         for (name, value) in ["service", "version", "instance", "upstream"].iter().zip(row.names) {
             self.add(name, value, share);
         }
@@ -123,7 +126,7 @@ impl Counting {
         self.counted
     }
 
-    fn add(&mut self, attribute: &str, value: &str, share: Share) {
+    fn add(&mut self, attribute: &str, value: &str, share: Weighed) {
         if !self.values.contains_key(attribute) {
             if self.values.len() >= MAX_ATTRIBUTES {
                 return;

@@ -59,7 +59,11 @@ impl WarningStore for Sample {
     async fn predictions(&self, which: Which, _: u32) -> Result<Vec<Prediction>, Error> {
         let active = prediction(2, Signal::Failures, Fate::Pending);
         let past = prediction(1, Signal::Saturation, Fate::True { lead: 90 });
-        self.answer(if which == Which::Active { vec![active] } else { vec![active, past] })
+        // It has been active for longer than is asked for.
+        self.answer(match which {
+            Which::Active | Which::Shown => vec![active],
+            Which::Pending | Which::Since(_) => vec![past],
+        })
     }
 
     async fn resolve(&self, _: i64, _: Fate) -> Result<(), Error> {
@@ -109,6 +113,7 @@ async fn warnings_are_told_with_their_fate_and_signals_with_their_score() {
             "leadSeconds": null,
         }])
     );
+    assert_eq!(data["isActiveCut"], false);
     let past = &data["past"][0];
     assert_eq!((&past["fate"], &past["leadSeconds"]), (&json!("cameTrue"), &json!(90)));
     assert_eq!((&past["domain"], &past["endedAt"]), (&Value::Null, &json!("2026-11-22T12:05:00Z")));

@@ -8,6 +8,7 @@ mod data;
 mod defaults;
 mod fallback;
 mod flags;
+mod guide;
 mod properties;
 mod schema;
 mod shipped;

@@ -47,6 +47,15 @@ fn held(cloud: &Cloud, name: &str) -> Value {
     serde_json::from_str(&value).expect("JSON")
 }
 
+/// Whom the migration grants what the tasks need.
+fn granted_to(cloud: &Cloud) -> Value {
+    let family = ["--task-definition", "fusebox-staging-orders-migrate"];
+    let asked = [&["ecs", "describe-task-definition"][..], &family].concat();
+    let container = &cloud.ask(&asked)["taskDefinition"]["containerDefinitions"][0];
+    assert_eq!(container["environment"][0]["name"], "FUSEBOX_GRANT_TO");
+    container["environment"][0]["value"].clone()
+}
+
 /// The policies that the tasks' role has.
 fn policies(cloud: &Cloud) -> Value {
     let asked = ["iam", "list-role-policies", "--role-name", "fusebox-staging-task"];
@@ -155,9 +164,16 @@ fn a_service_is_deployed_again_changed_rolled_back_and_removed() {
     assert_eq!((other.code, other.stdout.len()), (Some(3), 0), "{}", other.stderr);
     assert!(other.stderr.contains("carries the service orders already"), "{}", other.stderr);
 
-    let router = ["--task-definition", "ecs-task-definitions/fargate-both-firelens.json"];
+    let router = [
+        "--task-definition",
+        "ecs-task-definitions/fargate-both-firelens.json",
+        "--database-role",
+        "fusebox_run",
+    ];
+    assert_eq!(granted_to(&cloud), "");
     let third = deploy(&cloud, &network, ["fusebox:1", "orders:2"], &router).text();
     assert!(third.contains("migration: done\n"), "{third}");
+    assert_eq!(granted_to(&cloud), "fusebox_run");
     assert_eq!(running(&cloud), "fusebox-staging-orders:2");
     assert_eq!(policies(&cloud), json!(["logs"]));
     assert_eq!(told(&cloud), [json!([TOPIC]), json!([TOPIC])], "what is not given stays");

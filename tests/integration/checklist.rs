@@ -18,7 +18,7 @@ fn breakers_are_listed_in_an_envelope() {
 fn failing_checks_open_the_breaker_without_traffic_and_succeeding_ones_close_it() {
     let database = Database::new();
     let mut upstream = ScriptedUpstream::start();
-    let check = "health_check: { path: /health, every: 300ms, timeout: 200ms }";
+    let check = "health_check: { path: /health, every: 300ms, timeout: 300ms }";
     let fusebox = Setup::payments(&upstream.url(), &[check, "breaker: { ramp: 0s }"])
         .database(&database.url)
         .start();
@@ -39,7 +39,8 @@ fn failing_checks_open_the_breaker_without_traffic_and_succeeding_ones_close_it(
 
     database.wait_for(
         "select count(*) >= 5 from task_history where domain = 'system-health' \
-         and action = 'monitor-services' and upstream = 'payments' and outcome = 'failure'",
+         and action = 'monitor-services' and upstream = 'payments' \
+         and outcome in ('failure', 'timeout')",
         "t",
     );
     let path = "/api/v1/tasks/history?domain=system-health&action=monitor-services";

@@ -13,7 +13,7 @@ use crate::{
 /// What is asked of each command. `{admin}` is the admin port of a Fusebox and `{config}` its file;
 /// `{stopped}` is the file of one that has ended and `{data}` its journal; `{broken}` is a file with
 /// a mistake and `{new}` one that is not there.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 28] = [
     "validate {config}",
     "validate {broken}",
     "init {new}",
@@ -36,6 +36,8 @@ const COMMANDS: [&str; 26] = [
     "stats --admin {admin}",
     "trace req-printed --admin {admin}",
     "why payments egress --admin {admin}",
+    "recommendations --admin {admin}",
+    "recommendations payments egress --admin {admin}",
     "healthcheck --admin {admin}",
     "reload --admin {admin}",
     "version",

@@ -36,19 +36,20 @@ fn open(store: &Store, namespace: &str) -> Arc<dyn LearningStore> {
 fn cell(day: Day, bpm: i64, tasks: u64) -> DayCell {
     let mut cell = Cell::default();
     for at in 0..tasks {
-        cell.record(&Observation {
+        let task = Observation {
             succeeded: at % 3 > 0,
             duration: Duration::from_millis(10 + at),
             impact: (at % 2 > 0).then_some(75.1),
             cost: Some(1e-6 * (at + 1) as f64),
-        });
+        };
+        cell.record_weighed(&task, if at == 1 { 2 } else { 1 });
     }
     let setting = Setting::new([
         ("bpm", Bin::integer(bpm)),
         ("genre", Bin::text("drum 'n' \"bass\"")),
         ("key", Bin::Absent),
     ]);
-    DayCell { day, stratum: "orders 06-12".into(), setting, cell }
+    DayCell { day, stratum: "orders 06-12".into(), setting, is_part: false, cell }
 }
 
 #[tokio::test]
@@ -65,12 +66,33 @@ async fn what_a_day_came_to_is_read_as_it_was_kept_to_the_last_bit() {
         assert_eq!(notes.cells(&beat(), DAY + 1).await.expect("the store answers").len(), 1);
         assert_eq!(
             notes.operations(DAY).await.expect("the store answers"),
-            [(beat(), 110)],
+            [(beat(), 113)],
             "{:?}",
             store.kind
         );
         let stranger = open(&store, "elsewhere");
         assert_eq!(stranger.cells(&beat(), DAY).await.expect("the store answers"), []);
+    }
+}
+
+#[tokio::test]
+async fn tasks_that_are_counted_for_each_parameter_are_as_many_as_they_are() {
+    for store in Store::both().await {
+        let notes = open(&store, "test");
+        let part = |setting| DayCell { setting, is_part: true, ..cell(DAY, 120, 40) };
+        let cells = [
+            cell(DAY, 120, 10),
+            part(Setting::default()),
+            part(Setting::new([("bpm", Bin::integer(90))])),
+            part(Setting::new([("genre", Bin::Other)])),
+        ];
+        notes.learn(&beat(), DAY, &cells).await.expect("the store answers");
+        let mut read = notes.cells(&beat(), DAY).await.expect("the store answers");
+        read.sort_by_key(|cell| (cell.is_part, cell.setting.clone()));
+        assert_eq!(read.len(), 4, "{:?}", store.kind);
+        assert!(cells.iter().all(|cell| read.contains(cell)), "{:?}", store.kind);
+        let operations = notes.operations(DAY).await.expect("the store answers");
+        assert_eq!(operations, [(beat(), 52)], "{:?}", store.kind);
     }
 }
 
@@ -110,7 +132,13 @@ async fn a_day_is_added_up_by_one_instance() {
         assert!(one.claim_day(DAY).await.expect("the store answers"));
         assert!(!other.claim_day(DAY).await.expect("the store answers"), "one is at it");
         assert!(other.claim_day(DAY + 1).await.expect("the store answers"));
+        assert_eq!(one.learned_at().await.expect("the store answers"), 0);
         one.day_is_learned(DAY, 5).await.expect("the store answers");
+        let first = other.learned_at().await.expect("the store answers");
+        assert!(clock::wall_us().abs_diff(first) < 600_000_000, "{first}");
+        assert_eq!(open(&store, "elsewhere").learned_at().await.expect("the store answers"), 0);
+        one.day_is_learned(DAY + 1, 5).await.expect("the store answers");
+        assert!(other.learned_at().await.expect("the store answers") >= first);
         assert!(!other.claim_day(DAY).await.expect("the store answers"), "it is done");
     }
 }
@@ -171,6 +199,25 @@ async fn lessons(store: &dyn LearningStore) -> Vec<i64> {
     }
     tempi.sort_unstable();
     tempi
+}
+
+#[tokio::test]
+async fn a_row_that_stands_for_many_is_a_lesson_that_says_so() {
+    for store in Store::both().await {
+        let stores = store.open("me");
+        stores.history.maintain(Duration::from_secs(14 * 86_400)).await.expect("it answers");
+        let rows = [CallRecord { weight: 7, ..beat_at(1, None) }, beat_at(2, None)];
+        put(&*stores.history, &rows, &[]).await.expect("the store answers");
+        let today = Day::try_from(clock::wall_us() / 86_400_000_000).expect("a day");
+        let mut weights = Vec::new();
+        for day in [today - 1, today] {
+            let query = LessonQuery { day, after: None, limit: 100 };
+            let lessons = stores.learning.lessons(&query).await.expect("the store answers");
+            weights.extend(lessons.iter().map(|lesson| lesson.weight));
+        }
+        weights.sort_unstable();
+        assert_eq!(weights, [1, 7], "{:?}", store.kind);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use fusebox::{
     domain::learn::rollup::deltas,
-    store::{Error, Kind, Stores, TaskQuery, migrate, open},
+    store::{Error, Kind, Stores, TaskQuery, examine, migrate, open},
 };
 
 use crate::{
@@ -174,10 +174,43 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     store.psql("create role runtime login password 'runtime'");
     let url = store.database.url.as_ref().unwrap().expose().to_owned();
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    for _ in 0..2 {
+        migrate::grant(&store.database, "runtime").await.unwrap();
+    }
+    let nobody = migrate::grant(&store.database, "nobody").await;
+    assert!(matches!(nobody, Err(Error::Refused(_))), "{nobody:?}");
+    // The same as by hand.
+    let by_hand = format!("by_hand_{name}");
+    store.psql(&format!("create role \"{by_hand}\""));
     let grants = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/grants.sql");
-    Server::shared().psql(&name, &["-v", "role=runtime", "-f", grants]);
-    let runtime =
-        connect(url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@")).unwrap();
+    Server::shared().psql(&name, &["-v", &format!("role={by_hand}"), "-f", grants]);
+    let rights = |role: &str| {
+        store.psql(&format!(
+            "select string_agg(it, ' ' order by it) from (
+                select 'table ' || table_name || ' ' || privilege_type
+                    from information_schema.role_table_grants where grantee = '{role}'
+                union all select 'column ' || table_name || column_name || ' ' || privilege_type
+                    from information_schema.role_column_grants where grantee = '{role}'
+                union all select 'routine ' || routine_name || ' ' || privilege_type
+                    from information_schema.role_routine_grants where grantee = '{role}') as t (it)"
+        ))
+    };
+    assert!(rights("runtime").contains("task_history INSERT"));
+    assert_eq!(rights("runtime"), rights(&by_hand));
+    store.psql(&format!("drop owned by \"{by_hand}\"; drop role \"{by_hand}\""));
+    let as_runtime = url.replace(&format!("postgres:{PASSWORD}@"), "runtime:runtime@");
+    let lacks = async || {
+        let mut database = store.database.clone();
+        database.url = Some(fusebox::config::Secret::new(as_runtime.clone()));
+        examine(&database).await.unwrap().unwrap().forbidden
+    };
+    assert!(lacks().await.is_empty());
+    store.psql(
+        "revoke delete on prediction from runtime; revoke insert on task_history from runtime",
+    );
+    assert_eq!(lacks().await, ["prediction", "task_history"]);
+    migrate::grant(&store.database, "runtime").await.unwrap();
+    let runtime = connect(as_runtime.clone()).unwrap();
     runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();
     put(&*runtime.history, &[call(0), call(3 * 86_400)], &[]).await.unwrap();
     runtime.state.heartbeat(&presence(NOW)).await.unwrap();

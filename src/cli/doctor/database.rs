@@ -73,7 +73,7 @@ fn privileges(config: &Config, found: &Findings) -> Finding {
     match found.forbidden.as_slice() {
         [] => Finding::good(subject::PRIVILEGES, format!("{} in schema {schema}", found.user)),
         tables => {
-            let detail = format!("{} may not read and write {}", found.user, tables.join(", "));
+            let detail = format!("{} may not use as it must: {}", found.user, tables.join(", "));
             Finding::bad(subject::PRIVILEGES, detail)
         }
     }

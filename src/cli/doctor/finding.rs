@@ -79,7 +79,7 @@ pub(super) mod subject {
         SCHEMA: "FB502", "the tables are up to date",
             "run `fusebox migrate up`, or set database.migrate to true";
         PRIVILEGES: "FB503", "the role may do what it must",
-            "run migrations/grants.sql as the owner of the tables";
+            "run `fusebox migrate up --grant ROLE` as the owner of the tables";
         LISTEN: "FB504", "notifications of the database come through",
             "connect without a pooler in transaction mode, or accept that breakers are shared by polling";
         CLOCK: "FB505", "the clocks of this machine and of the database agree",

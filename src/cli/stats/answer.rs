@@ -172,7 +172,8 @@ impl Statistics {
             from.as_deref().unwrap_or(NONE),
             to.as_deref().unwrap_or(NONE)
         );
-        let mut text = format!("{} tasks {window}", self.figures.total);
+        let total = self.figures.total;
+        let mut text = format!("{total} task{} {window}", if total == 1 { "" } else { "s" });
         if let Some(Interval { low, high }) = &self.figures.success_rate_interval {
             let (rate, low, high) =
                 (percent(self.figures.success_rate), percent(Some(*low)), percent(Some(*high)));

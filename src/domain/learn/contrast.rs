@@ -71,18 +71,39 @@ impl Goal {
     pub fn contrast(self, one: &Cell, rest: &Cell) -> Option<Contrast> {
         match self {
             Self::Success => of_shares(one, rest),
-            Self::Impact => of_impacts(&one.impact, &rest.impact),
-            Self::Duration => of_means(&one.ln_duration, &rest.ln_duration),
+            Self::Impact => of_impacts(&one.impact.effective(), &rest.impact.effective()),
+            Self::Duration => of_means(&one.ln_duration.effective(), &rest.ln_duration.effective()),
             Self::Cost => of_costs(one, rest),
         }
     }
 
-    /// The same within one stratum.
-    pub fn within(self, one: &Cell, rest: &Cell) -> Option<Within> {
+    /// The same within one stratum. Where either group has too few observations to be compared, all
+    /// that there are count for the rest, so that it is known how many could not be.
+    pub fn within(self, one: &Cell, rest: &Cell) -> Within {
+        self.comparison(one, rest).unwrap_or_else(|| {
+            let observed = self.observations(one) + self.observations(rest);
+            Within { one: 0, rest: observed, difference: 0.0, variance: 0.0 }
+        })
+    }
+
+    fn observations(self, of: &Cell) -> u64 {
+        match self {
+            Self::Success => of.effective_tasks(),
+            Self::Impact => of.impact.effective().count,
+            Self::Duration => of.ln_duration.effective().count,
+            Self::Cost => of.cost.each.effective().count,
+        }
+    }
+
+    fn comparison(self, one: &Cell, rest: &Cell) -> Option<Within> {
         let [a, b] = match self {
-            Self::Success => return Some(Within::of_shares(one.share(), rest.share())),
-            Self::Impact => means(&one.impact, &rest.impact)?,
-            Self::Duration => means(&one.ln_duration, &rest.ln_duration)?,
+            Self::Success => {
+                let within = Within::of_shares(one.effective_share(), rest.effective_share());
+                let difference = one.share().rate() - rest.share().rate();
+                return Some(Within { difference, ..within });
+            }
+            Self::Impact => means(&one.impact.effective(), &rest.impact.effective())?,
+            Self::Duration => means(&one.ln_duration.effective(), &rest.ln_duration.effective())?,
             Self::Cost => costs(one, rest)?,
         };
         Some(Within {
@@ -96,10 +117,11 @@ impl Goal {
     /// How likely equal groups look at least this different in pairs (group, rest) of strata.
     pub fn stratified_p_value(self, pairs: &[(Cell, Cell)]) -> f64 {
         if self == Self::Success {
-            let shares: Vec<_> = pairs.iter().map(|(a, b)| (a.share(), b.share())).collect();
+            let shares = pairs.iter().map(|(a, b)| (a.effective_share(), b.effective_share()));
+            let shares: Vec<_> = shares.collect();
             return strata::p_value(&shares);
         }
-        let within: Vec<_> = pairs.iter().filter_map(|(a, b)| self.within(a, b)).collect();
+        let within: Vec<_> = pairs.iter().map(|(a, b)| self.within(a, b)).collect();
         strata::adjusted(&within)
             .filter(|adjusted| adjusted.error > 0.0)
             .map_or(1.0, |adjusted| tail::normal_two_sided(adjusted.difference / adjusted.error))
@@ -107,13 +129,19 @@ impl Goal {
 }
 
 fn of_shares(one: &Cell, rest: &Cell) -> Option<Contrast> {
-    let (a, b) = (one.share(), rest.share());
-    (a.trials > 0 && b.trials > 0).then(|| Contrast {
-        difference: a.rate() - b.rate(),
-        interval: share::difference(a, b, Z_95),
-        p_value: share::p_value(a, b),
-        one: (a.trials, smoothed_variance(a)),
-        rest: (b.trials, smoothed_variance(b)),
+    let (a, b) = (one.effective_share(), rest.effective_share());
+    (a.trials > 0 && b.trials > 0).then(|| {
+        let difference = one.share().rate() - rest.share().rate();
+        // Effective shares are of whole numbers, and so not quite those that were seen.
+        let shift = difference - (a.rate() - b.rate());
+        let interval = share::difference(a, b, Z_95);
+        Contrast {
+            difference,
+            interval: Interval { low: interval.low + shift, high: interval.high + shift },
+            p_value: share::p_value(a, b),
+            one: (a.trials, smoothed_variance(a)),
+            rest: (b.trials, smoothed_variance(b)),
+        }
     })
 }
 
@@ -190,7 +218,7 @@ fn costs(one: &Cell, rest: &Cell) -> Option<[Group; 2]> {
     let least = all.cost.ln_variance()?;
     let group = |of: &Cell| {
         let (mean, variance) = (of.cost.per_success()?.ln(), of.cost.ln_variance()?.max(least));
-        Some(Group { count: of.cost.each.count, mean, variance })
+        Some(Group { count: of.cost.each.effective().count, mean, variance })
     };
     Some([group(one)?, group(rest)?])
 }

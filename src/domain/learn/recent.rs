@@ -43,6 +43,9 @@ pub struct Counts {
     pub refused: u64,
     /// The durations of those that were.
     pub durations: Histogram,
+    /// How many seconds they are of: the oldest are forgotten five at a time, and before the start
+    /// there was nothing.
+    pub seconds: u64,
 }
 
 impl Slot {
@@ -87,7 +90,8 @@ impl Recent {
     pub fn counts(&self, second: u64) -> Counts {
         let newest = second / SLOT_SECONDS;
         let within = |slot: &&Slot| slot.number <= newest && newest - slot.number < SLOTS;
-        let mut counts = Counts::default();
+        let reach = WINDOW_SECONDS - SLOT_SECONDS + second % SLOT_SECONDS;
+        let mut counts = Counts { seconds: reach.min(second) + 1, ..Counts::default() };
         for slot in self.slots.iter().filter(within) {
             counts.calls += slot.calls;
             counts.failures += slot.failures;
@@ -131,6 +135,16 @@ mod tests {
         assert_eq!(calls_at(&recent, 100), 1);
         assert_eq!(calls_at(&recent, 100 + WINDOW_SECONDS - 1), 1);
         assert_eq!(calls_at(&recent, 100 + WINDOW_SECONDS), 0);
+    }
+
+    #[test]
+    fn it_is_told_of_how_many_seconds_the_calls_are() {
+        let mut recent = Recent::default();
+        for second in 0..200 {
+            recent.record(second, Outcome::Success, 1_000, 2);
+            let counts = recent.counts(second);
+            assert_eq!(counts.calls, 2 * counts.seconds, "second {second}");
+        }
     }
 
     #[test]

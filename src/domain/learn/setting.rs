@@ -172,10 +172,15 @@ impl Setting {
         self.iter().all(|(name, bin)| other.bin(name).is_some_and(|theirs| bin.holds(theirs)))
     }
 
+    /// Each of its parameters by itself.
+    pub fn singles(&self) -> impl Iterator<Item = Self> {
+        self.0.iter().map(|one| Self(vec![one.clone()]))
+    }
+
     /// Every setting under which a task with these parameters is counted: none, each one, and all.
     pub fn counted(&self) -> Vec<Self> {
         let mut counted = vec![Self::default()];
-        counted.extend(self.0.iter().map(|one| Self(vec![one.clone()])));
+        counted.extend(self.singles());
         if self.len() > 1 {
             counted.push(self.clone());
         }

@@ -12,6 +12,7 @@ use super::{
         discovery::benjamini_hochberg,
         ratio::{attributable, risk_ratio},
         share::{self, Share},
+        weighed::Weighed,
     },
     interval::{Interval, Z_95},
 };
@@ -22,7 +23,7 @@ const SMOOTHING: f64 = 1e-3;
 /// Failures by attribute and value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failures {
-    attributes: BTreeMap<Box<str>, BTreeMap<Box<str>, Share>>,
+    attributes: BTreeMap<Box<str>, BTreeMap<Box<str>, Weighed>>,
 }
 
 /// An attribute and its values.
@@ -91,10 +92,10 @@ impl Value {
 impl Failures {
     /// Adds the failures among calls with this value. Every call is to be added once under every
     /// attribute.
-    pub fn add(&mut self, attribute: &str, value: &str, failures: Share) {
+    pub fn add(&mut self, attribute: &str, value: &str, failures: impl Into<Weighed>) {
         let values = self.attributes.entry(attribute.into()).or_default();
         let sum = values.entry(value.into()).or_default();
-        *sum = sum.plus(failures);
+        *sum = sum.plus(failures.into());
     }
 
     /// What sets failures apart: all attributes with more than one value, the most telling first.
@@ -103,7 +104,7 @@ impl Failures {
         let mut explained: Vec<Attribute> = telling
             .map(|(name, values)| Attribute {
                 name: name.clone(),
-                divergence: divergence(values),
+                divergence: divergence(&shares(values)),
                 values: compare(values),
             })
             .collect();
@@ -117,21 +118,31 @@ impl Failures {
     }
 }
 
+/// What each stands for.
+fn shares(values: &BTreeMap<Box<str>, Weighed>) -> BTreeMap<Box<str>, Share> {
+    values.iter().map(|(value, of)| (value.clone(), of.share)).collect()
+}
+
 /// Each value beside the others; its p-value still stands where the q-value is to be.
-fn compare(values: &BTreeMap<Box<str>, Share>) -> Vec<Value> {
-    let all = values.values().copied().fold(Share::default(), Share::plus);
+fn compare(values: &BTreeMap<Box<str>, Weighed>) -> Vec<Value> {
+    let all = values.values().copied().fold(Weighed::default(), Weighed::plus);
     let mut compared: Vec<Value> = values
         .iter()
         .map(|(value, &failures)| {
-            let rest = Share::new(all.hits - failures.hits, all.trials - failures.trials);
-            let (risk_ratio, interval) = risk_ratio(failures, rest, Z_95);
+            let rest = all.without(failures);
+            let (seen, others) = (failures.share, rest.share);
+            let (told, of_others) = (failures.effective(), rest.effective());
+            let (ratio, _) = risk_ratio(seen, others, Z_95);
+            let (of_told, interval) = risk_ratio(told, of_others, Z_95);
+            // What is told is of whole numbers, and so not quite what was seen.
+            let part = if of_told > 0.0 { ratio / of_told } else { 1.0 };
             Value {
                 value: value.clone(),
-                failures,
-                risk_ratio,
-                interval,
-                explains: attributable(failures, rest).unwrap_or_default(),
-                q_value: share::p_value(failures, rest),
+                failures: seen,
+                risk_ratio: ratio,
+                interval: Interval { low: part * interval.low, high: part * interval.high },
+                explains: attributable(seen, others).unwrap_or_default(),
+                q_value: share::p_value(told, of_others),
             }
         })
         .collect();
@@ -162,7 +173,7 @@ pub fn divergence(values: &BTreeMap<Box<str>, Share>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{Failures, Significance};
-    use crate::domain::learn::formula::share::Share;
+    use crate::domain::learn::formula::{share::Share, weighed::Weighed};
 
     /// Three instances, of which one fails often; two versions that do not matter.
     fn sample() -> Failures {
@@ -192,6 +203,25 @@ mod tests {
         assert!((guilty.explains - 107.0 / 140.0).abs() < 1e-9, "{}", guilty.explains);
         let others = explained.iter().flat_map(|attribute| &attribute.values).skip(1);
         assert!(others.into_iter().all(|value| value.significance().is_none()));
+    }
+
+    #[test]
+    fn rows_that_stand_for_many_are_no_more_evidence_than_they_are() {
+        let explained = |weight| {
+            let mut failures = Failures::default();
+            for (instance, rows, failed) in [("i-1", 16, 400), ("i-2", 8, 400)] {
+                for _ in 0..rows {
+                    failures.add("instance", instance, Weighed::one(false, weight));
+                }
+                failures.add("instance", instance, Share::new(failed, failed));
+            }
+            failures.explain()[0].values[0].clone()
+        };
+        let (by_rows, thinned) = (explained(1), explained(100));
+        assert_eq!((thinned.failures.hits, thinned.failures.trials), (400, 1_200));
+        assert_eq!((by_rows.significance(), thinned.significance()), (None, None), "{thinned:?}");
+        assert!((thinned.q_value / by_rows.q_value - 1.0).abs() < 0.5, "{by_rows:?} {thinned:?}");
+        assert!(thinned.interval.holds(1.0) && thinned.interval.holds(thinned.risk_ratio));
     }
 
     #[test]

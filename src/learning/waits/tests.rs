@@ -136,3 +136,15 @@ fn a_wait_that_was_long_for_want_of_calls_is_not_what_calls_have_taught() {
     let [known] = &*waits.known() else { panic!("one upstream") };
     assert_eq!((known.learned, known.in_force), (Policy::default().floor, Duration::from_secs(30)));
 }
+
+#[test]
+fn a_day_takes_no_more_room_than_its_hours_and_is_forgotten_by_the_hour() {
+    let waits = waits(Duration::from_secs(30));
+    pass(&waits, 3 * 1_440, &[call(80, None)]);
+    assert_eq!(waits.lock()["music"].day.len(), super::DAY);
+    assert_eq!(waits.known()[0].calls, 1_440);
+    pass(&waits, 1, &[]);
+    assert_eq!(waits.known()[0].calls, 1_440 - 60);
+    pass(&waits, 1_440, &[]);
+    assert_eq!(waits.known()[0].calls, 0);
+}

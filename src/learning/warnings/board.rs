@@ -10,8 +10,9 @@ use crate::{
     store::{Error, Merit, Prediction, WarningStore, Which},
 };
 
-/// Active warnings that are shown at most.
-const SHOWN: u32 = 200;
+/// Active warnings that are shown at most, the newest: more than those who watch 500 operations make
+/// in an outage of everything.
+const SHOWN: u32 = 1_000;
 
 /// Beginnings and ends that a slow listener may be behind before it misses some.
 const BACKLOG: usize = 256;
@@ -38,6 +39,8 @@ pub struct Board {
 #[derive(Default)]
 struct Shown {
     active: Vec<Arc<Prediction>>,
+    /// There are more.
+    is_cut: bool,
     scores: Vec<Merit>,
 }
 
@@ -58,6 +61,11 @@ impl Board {
         self.shown().active.clone()
     }
 
+    /// Whether there are more active ones, older than these.
+    pub fn is_cut(&self) -> bool {
+        self.shown().is_cut
+    }
+
     /// Warnings that began and ended, from now on.
     pub fn listen(&self) -> broadcast::Receiver<Moment> {
         self.heard.subscribe()
@@ -68,6 +76,14 @@ impl Board {
         let shown = self.shown();
         let found = shown.scores.iter().find(|(of, _)| *of == signal);
         found.map(|(_, score)| *score).unwrap_or_default()
+    }
+
+    /// Warnings that are active, newest first, also those of silent signals.
+    ///
+    /// # Errors
+    /// The store is away or refuses.
+    pub async fn said(&self, limit: u32) -> Result<Vec<Prediction>, Error> {
+        self.store.predictions(Which::Active, limit).await
     }
 
     /// Warnings that were made at this time or later, newest first.
@@ -91,17 +107,25 @@ impl Board {
     /// # Errors
     /// The store is away or refuses, and then what is shown stays.
     pub async fn refresh(&self, now_us: i64) -> Result<(), Error> {
-        let active = self.store.predictions(Which::Active, SHOWN).await?;
-        let active = active.into_iter().filter(|it| !it.notice.is_muted).map(Arc::new);
-        let active: Vec<Arc<Prediction>> = active.collect();
+        let active = self.store.predictions(Which::Shown, SHOWN).await?;
+        let is_cut = active.len() >= SHOWN as usize;
+        let active: Vec<Arc<Prediction>> = active.into_iter().map(Arc::new).collect();
+        let oldest_us = active.iter().map(|it| it.made_at_us).min().filter(|_| is_cut);
         let scores = self.store.scores().await?;
-        let before =
-            std::mem::replace(&mut *self.shown(), Shown { active: active.clone(), scores });
+        let shown = Shown { active: active.clone(), is_cut, scores };
+        let before = std::mem::replace(&mut *self.shown(), shown);
+        if is_cut && !before.is_cut {
+            warn!(shown = SHOWN, "there are more early warnings than are shown");
+        }
         let is_in = |all: &[Arc<Prediction>], id| all.iter().any(|it| it.id == id);
         for new in active.iter().filter(|it| !is_in(&before.active, it.id)) {
             self.tell(new, now_us, true);
         }
-        for old in before.active.iter().filter(|it| !is_in(&active, it.id)) {
+        // What is older than all that is shown may go on.
+        let is_known =
+            |it: &&Arc<Prediction>| oldest_us.is_none_or(|oldest| it.made_at_us > oldest);
+        let gone = before.active.iter().filter(|it| !is_in(&active, it.id));
+        for old in gone.filter(is_known) {
             self.tell(old, now_us, false);
         }
         Ok(())

@@ -55,13 +55,13 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Reads what it needs to remember, at this time.
+    /// Reads what it needs to remember, at this time; none where another took over meanwhile.
     pub(super) async fn load(
         history: &dyn HistoryStore,
         store: &dyn WarningStore,
         upstreams: &[Upstream],
         (objective, now_us): (f64, i64),
-    ) -> Result<Self, Error> {
+    ) -> Result<Option<Self>, Error> {
         let end = complete(now_us);
         let begins = (end - MINUTES).div_euclid(60) * 60 + 60;
         let timeouts = upstreams.iter().map(|it| (Arc::clone(&it.name), it.timeout)).collect();
@@ -70,9 +70,10 @@ impl Fleet {
         for subject in busiest(history, store, end).await? {
             fleet.operations.insert(subject, Operation::before(begins));
         }
-        let hours = hours_of(history, begins.div_euclid(60) - HOURS + 7, begins.div_euclid(60));
-        hours.each(|subject, hour, failures| fleet.add_hour(subject, hour, failures)).await?;
-        Ok(fleet)
+        let hour = begins.div_euclid(60);
+        let hours = hours_of(history, store, (hour - HOURS + 7, hour));
+        let add = |subject: &Subject, hour, failures| fleet.add_hour(subject, hour, failures);
+        Ok(hours.each(add).await?.then_some(fleet))
     }
 
     /// Whether so much was missed that it is better to begin anew.

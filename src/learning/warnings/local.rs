@@ -26,6 +26,9 @@ use crate::{
 /// Samples that are kept, each of half a minute: a quarter of an hour.
 const SAMPLES: usize = 30;
 
+/// Seconds after the start before which no average says anything of limits.
+const LEAST_SECONDS: u64 = WINDOW_SECONDS - 5;
+
 /// Calls whose p99 exceeds the timeout so far are not what it bounds: bodies that take their time.
 const UNBOUND: f64 = 1.1;
 
@@ -95,9 +98,12 @@ impl Watched {
     /// is there for.
     fn saturation(&self) -> Option<Claim> {
         let limit = self.upstream.concurrency?.get();
-        let durations = &self.samples.back()?.durations;
+        let Counts { durations, seconds, .. } = self.samples.back()?;
+        if *seconds < LEAST_SECONDS {
+            return None;
+        }
         let mean = Duration::from_secs_f64(durations.mean()? / 1e6);
-        let a_second = durations.count() as f64 / WINDOW_SECONDS as f64;
+        let a_second = durations.count() as f64 / *seconds as f64;
         let used = saturation(a_second, mean, limit)?;
         let in_flight = used * f64::from(limit);
         (used >= FULL).then_some(Claim::Saturation { in_flight, limit })
@@ -115,16 +121,16 @@ mod tests {
         telemetry::traffic::Traffic,
     };
 
-    /// The signals that so many calls in half a minute make, which take so long, against a timeout of
-    /// a second and a limit of ten.
-    fn signals(calls: u64, duration_ms: u64) -> Vec<Signal> {
+    /// The signals that so many calls in so many seconds make, which take so long, against a timeout
+    /// of a second and a limit of ten.
+    fn signals(calls: u64, duration_ms: u64, seconds: u64) -> Vec<Signal> {
         let traffic = Arc::new(Traffic::new(clock::now()));
         let (timeout, concurrency) = (Duration::from_secs(1), NonZeroU32::new(10));
         let upstream = Upstream { name: "pay".into(), timeout, concurrency, traffic };
         let mut local = Local::new(vec![upstream]);
         for _ in 0..40 {
             local.sample(clock::now());
-            let mut counts = Counts { calls, ..Counts::default() };
+            let mut counts = Counts { calls, seconds, ..Counts::default() };
             counts.durations.record_many(1_000 * duration_ms, calls);
             *local.0[0].samples.back_mut().unwrap() = counts;
         }
@@ -134,15 +140,20 @@ mod tests {
 
     #[test]
     fn calls_close_to_their_timeout_and_full_limits_are_told() {
-        for (calls, duration_ms, expected) in [
-            (290, 100, &[][..]),
-            (290, 900, &[Signal::Headroom]),
-            (2_900, 100, &[Signal::Saturation]),
-            (320, 900, &[Signal::Headroom, Signal::Saturation]),
-            (5, 900, &[]),
-            (290, 1_500, &[Signal::Saturation]),
+        for (calls, duration_ms, seconds, expected) in [
+            (290, 100, 30, &[][..]),
+            (290, 900, 30, &[Signal::Headroom]),
+            (2_900, 100, 30, &[Signal::Saturation]),
+            (320, 900, 30, &[Signal::Headroom, Signal::Saturation]),
+            (5, 900, 30, &[]),
+            (290, 1_500, 30, &[Signal::Saturation]),
+            // As full, though the window has just forgotten some of it.
+            (2_520, 100, 26, &[Signal::Saturation]),
+            // What has just begun.
+            (1_000, 100, 5, &[]),
         ] {
-            assert_eq!(signals(calls, duration_ms), expected, "{calls} of {duration_ms} ms");
+            let signals = signals(calls, duration_ms, seconds);
+            assert_eq!(signals, expected, "{calls} of {duration_ms} ms in {seconds} s");
         }
     }
 }

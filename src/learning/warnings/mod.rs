@@ -132,10 +132,17 @@ impl Watching {
         let mut fleet = match self.fleet.take() {
             Some(fleet) if !fleet.is_behind(now_us) => fleet,
             _ => {
-                Fleet::load(&**history, &**store, upstreams, (objective.as_ratio(), now_us)).await?
+                let terms = (objective.as_ratio(), now_us);
+                let loaded = Fleet::load(&**history, &**store, upstreams, terms).await?;
+                let Some(loaded) = loaded else { return Ok(()) };
+                loaded
             }
         };
         fleet.look(&**history, now_us).await?;
+        // Hours of minutes take a while as well, and who speaks for all is one.
+        if !store.claim_watch(LEASE).await? {
+            return Ok(());
+        }
         fates::settle(&**store, &fleet, now_us).await?;
         claims.extend(fleet.claims().map(|(subject, claim)| (subject.clone(), *claim)));
         self.fleet = Some(fleet);

@@ -4,13 +4,16 @@ mod world;
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast::error::TryRecvError;
+
 use super::Watching;
 use crate::{
     domain::learn::warn::{
         Signal,
+        claim::Claim,
         score::{Fate, Score},
     },
-    store::{Prediction, Which},
+    store::{Prediction, Subject, Which},
 };
 use world::World;
 
@@ -168,4 +171,47 @@ async fn an_outage_of_the_store_is_no_more_than_that() {
     world.go_away(false);
     pass(&world, &mut instances, 1).await;
     assert_eq!(shown(&instances[0])[0].notice.signal, Signal::Failures);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_reads_for_long_goes_on_watching_for_all() {
+    let world = World::at(NOON);
+    let mut instances = [world.instance("one"), world.instance("other")];
+    world.be_slow(1_000_000);
+    let began = world.now_us();
+    instances[0].round(world.now_us()).await.unwrap();
+    assert!(world.now_us() - began > 300_000_000, "it read for longer than the lease");
+    assert!(world.is_watched());
+    instances[1].round(world.now_us()).await.unwrap();
+    assert!(instances[0].fleet.is_some() && instances[1].fleet.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_warnings_than_are_shown_are_told_to_be_more_and_do_not_seem_to_end() {
+    let world = World::at(NOON);
+    let mut instances = [world.instance("one")];
+    let notice = |at: usize| {
+        let claim = Claim::Saturation { in_flight: 47.0, limit: 50 };
+        let name = format!("upstream-{at}");
+        instances[0].notice(&Subject::upstream(&name), &claim)
+    };
+    let all: Vec<_> = (0..1_200).map(notice).collect();
+    let store = instances[0].watch.store.clone();
+    store.warn(&all[..900], super::LASTS).await.unwrap();
+    pass(&world, &mut instances, 1).await;
+    assert!(!instances[0].watch.board.is_cut());
+    let mut heard = instances[0].watch.board.listen();
+    store.warn(&all, super::LASTS).await.unwrap();
+    pass(&world, &mut instances, 1).await;
+    assert!(instances[0].watch.board.is_cut());
+    assert_eq!(shown(&instances[0]).len(), 1_000);
+    let mut ended = 0;
+    loop {
+        match heard.try_recv() {
+            Ok(moment) => ended += usize::from(!moment.begins),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(_) => break,
+        }
+    }
+    assert_eq!(ended, 0, "they all go on");
 }

@@ -25,15 +25,25 @@ const FACTS: &str = "
 /// The server's clock, in microseconds since the Unix epoch.
 const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::int8";
 
-/// Tables that must be read and written, and may not be.
+/// Tables that are there and on which the role lacks a right, of those in `migrations/grants.sql`.
 const FORBIDDEN: &str = "
-    select c.relname::text
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = $1 and c.relkind in ('r', 'p')
-      and c.relname in ('circuit_breaker_state', 'circuit_breaker_vote', 'circuit_breaker_event',
-                        'sidecar_instance', 'task_history', 'task_rollup')
-      and not (has_table_privilege(c.oid, 'select') and has_table_privilege(c.oid, 'insert'))
-    order by c.relname";
+    select distinct c.relname::text as name
+    from (values
+            (array['fusebox_migration', 'task_total'], array['select']),
+            (array['circuit_breaker_state', 'circuit_breaker_vote', 'sidecar_instance',
+                   'sidecar_roll', 'journal_cursor'], array['select', 'insert', 'update']),
+            (array['circuit_breaker_vote'], array['delete']),
+            (array['task_parameter_day', 'task_learning_day', 'prediction', 'prediction_score',
+                   'sidecar_duty'], array['select', 'insert', 'update', 'delete']),
+            (array['circuit_breaker_event', 'task_history', 'task_rollup'],
+                array['select', 'insert'])
+        ) as needed (tables, rights)
+        cross join unnest(tables) as wanted
+        cross join unnest(rights) as privilege
+        join pg_class c on c.relname = wanted
+        join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = $1 and not has_table_privilege(c.oid, privilege)
+    order by name";
 
 pub(in crate::store) async fn examine(
     url: &str,

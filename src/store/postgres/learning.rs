@@ -1,6 +1,6 @@
 //! What is learned from, in Postgres.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan, civil::Date};
@@ -20,8 +20,10 @@ use crate::{
     },
     store::{
         Counted, DayCell, Error, LearningStore, Lesson, LessonQuery, OperationName, WhyQuery,
-        learning::{CLAIM, COUNTS, SUMS, Sums, cells_json, lessons_only, setting_of, span_of},
-        rows::{column_list, unsigned},
+        learning::{
+            CLAIM, Sums, cell_columns, cells_json, lessons_only, setting_of, span_of, weight_of,
+        },
+        rows::unsigned,
     },
 };
 
@@ -33,7 +35,7 @@ impl LearningStore for Postgres {
     async fn lessons(&self, query: &LessonQuery) -> Result<Vec<Lesson>, Error> {
         let statement = self.tables.name(format!(
             "select started_at, id, domain, action, service, outcome, duration_us, params,
-                impact_score::float8, cost
+                impact_score::float8, cost, weight
             from @task_history t
             where namespace = $1 and started_at >= $2 and started_at < $3 and {}
                 and ($4::uuid is null or (started_at, id) > ($2, $4))
@@ -71,12 +73,20 @@ impl LearningStore for Postgres {
             on conflict (namespace, day) do update set claimed_at = clock_timestamp()
                 where d.claimed_at < clock_timestamp() - $3 * interval '1 microsecond'
                     and (d.added_at is null or (d.added_at < clock_timestamp() - interval '1 day'
-                        and d.added_at < (d.day + 3)::timestamp at time zone 'UTC'))
+                        and d.added_at < (d.day + 3)::timestamp at time zone 'UTC'
+                        and (d.day + 1)::timestamp at time zone 'UTC'
+                            > clock_timestamp() - $4 * interval '1 second' + interval '1 hour'))
             returning 1",
         );
         let (day, claim) = (date_of(day)?, micros(CLAIM));
-        let params: [Param<'_>; 3] =
-            [(&self.identity.namespace, Type::TEXT), (&day, Type::DATE), (&claim, Type::INT8)];
+        // A day whose rows are about to go is not added up again.
+        let retention = self.retention_s.load(Ordering::Relaxed);
+        let params: [Param<'_>; 4] = [
+            (&self.identity.namespace, Type::TEXT),
+            (&day, Type::DATE),
+            (&claim, Type::INT8),
+            (&retention, Type::INT8),
+        ];
         Ok(!self.reads.query(&statement, &params).await?.is_empty())
     }
 
@@ -119,12 +129,21 @@ impl LearningStore for Postgres {
         Ok(())
     }
 
+    async fn learned_at(&self) -> Result<i64, Error> {
+        let statement = self.tables.name(
+            "select coalesce((1000000 * extract(epoch from max(added_at)))::bigint, 0)
+            from @task_learning_day where namespace = $1",
+        );
+        let params: [Param<'_>; 1] = [(&self.identity.namespace, Type::TEXT)];
+        let rows = self.reads.query(&statement, &params).await?;
+        rows.first().map_or(Ok(0), |row| row.try_get(0)).map_err(Error::from)
+    }
+
     async fn cells(&self, operation: &OperationName, from: Day) -> Result<Vec<DayCell>, Error> {
         let statement = self.tables.name(format!(
-            "select day, stratum, parameters, {}, {} from @task_parameter_day
+            "select day, stratum, parameters, {}, is_part from @task_parameter_day
             where namespace = $1 and domain = $2 and action = $3 and day >= $4",
-            column_list(COUNTS),
-            column_list(SUMS)
+            cell_columns()
         ));
         let from = date_of(from)?;
         let params: [Param<'_>; 4] = [
@@ -140,7 +159,8 @@ impl LearningStore for Postgres {
     async fn operations(&self, from: Day) -> Result<Vec<(OperationName, u64)>, Error> {
         let statement = self.tables.name(
             "select domain, action, sum(tasks)::bigint from @task_parameter_day
-            where namespace = $1 and day >= $2 group by domain, action order by domain, action",
+            where namespace = $1 and day >= $2 and (not is_part or parameters = '{}')
+            group by domain, action order by domain, action",
         );
         let from = date_of(from)?;
         let params: [Param<'_>; 2] = [(&self.identity.namespace, Type::TEXT), (&from, Type::DATE)];
@@ -182,21 +202,23 @@ fn lesson(row: &Row) -> Result<Lesson, tokio_postgres::Error> {
         parameters: row.try_get(7)?,
         impact: row.try_get(8)?,
         cost: row.try_get(9)?,
+        weight: weight_of(row.try_get(10)?),
     })
 }
 
 fn day_cell(row: &Row) -> Result<DayCell, tokio_postgres::Error> {
-    let mut sums = Sums { counts: [0; 6], sums: [0.0; 7] };
-    for (at, count) in (3..).zip(&mut sums.counts) {
+    let mut sums = Sums { counts: [0; 6], weights: [0; 4], sums: [0.0; 7] };
+    for (at, count) in (3..).zip(sums.counts.iter_mut().chain(&mut sums.weights)) {
         *count = row.try_get(at)?;
     }
-    for (at, sum) in (9..).zip(&mut sums.sums) {
+    for (at, sum) in (13..).zip(&mut sums.sums) {
         *sum = row.try_get(at)?;
     }
     Ok(DayCell {
         day: day_of(row.try_get(0)?),
         stratum: row.try_get(1)?,
         setting: setting_of(&row.try_get(2)?),
+        is_part: row.try_get(20)?,
         cell: sums.into(),
     })
 }

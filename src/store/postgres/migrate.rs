@@ -9,7 +9,7 @@ use super::{connection::Connector, state::Param, tables::Tables};
 use crate::{
     config::Database,
     store::{
-        Error,
+        Error, grants,
         migrate::{
             Applied, Migration, Onlooker, Record, Status, TOOL_VERSION, compare, migrations,
             pending, sql, told, warn_of_newer,
@@ -27,6 +27,14 @@ pub(in crate::store) async fn up(
     let link = Connector::new(url, &of.aws)?.connect().await?;
     let applying = timeout(LIMIT, apply(&link.client, &tables, &known, &onlooker));
     applying.await.map_err(|_| Error::too_slow())?
+}
+
+pub(in crate::store) async fn grant(url: &str, of: &Database, role: &str) -> Result<(), Error> {
+    let tables = Tables::new(&of.schema)?;
+    let link = Connector::new(url, &of.aws)?.connect().await?;
+    let statements = format!("begin; {}commit", grants::statements(tables.schema(), role));
+    let granting = timeout(LIMIT, link.client.batch_execute(&statements));
+    Ok(granting.await.map_err(|_| Error::too_slow())??)
 }
 
 pub(in crate::store) async fn status(url: &str, of: &Database) -> Result<Vec<Status>, Error> {

@@ -6,7 +6,9 @@
 
 use std::{pin::pin, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, QueueMode, RecyclingMethod, Runtime, Timeouts,
+};
 use futures_util::{
     TryStreamExt,
     future::{BoxFuture, join},
@@ -37,6 +39,8 @@ impl Pool {
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(MAX_READERS)
             .timeouts(timeouts)
+            // The one that was used last goes first: taken in turn, none would ever be idle for long.
+            .queue_mode(QueueMode::Lifo)
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Error::Refused(error.into()))?;

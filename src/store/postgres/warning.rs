@@ -63,6 +63,10 @@ impl WarningStore for Postgres {
             Which::Active => {
                 ("active_until > clock_timestamp() and $3::timestamptz is not null", 0)
             }
+            Which::Shown => (
+                "active_until > clock_timestamp() and not is_muted and $3::timestamptz is not null",
+                0,
+            ),
             Which::Pending => ("resolved_at is null and $3::timestamptz is not null", 0),
             Which::Since(since_us) => ("made_at >= $3", since_us),
         };
@@ -80,7 +84,7 @@ impl WarningStore for Postgres {
             (&since, Type::TIMESTAMPTZ),
         ];
         let rows = match which {
-            Which::Active => self.ask_steadily(&statement, &params).await?,
+            Which::Active | Which::Shown => self.ask_steadily(&statement, &params).await?,
             Which::Pending | Which::Since(_) => self.reads.query(&statement, &params).await?,
         };
         rows.iter().filter_map(|row| prediction(row).transpose()).collect()

@@ -16,11 +16,12 @@ use crate::{
 };
 
 /// The files, name and text, in order.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("001_store.sql", include_str!("../../../migrations/sqlite/001_store.sql")),
     ("002_statistics.sql", include_str!("../../../migrations/sqlite/002_statistics.sql")),
     ("010_learning.sql", include_str!("../../../migrations/sqlite/010_learning.sql")),
     ("011_predictions.sql", include_str!("../../../migrations/sqlite/011_predictions.sql")),
+    ("014_evidence.sql", include_str!("../../../migrations/sqlite/014_evidence.sql")),
 ];
 
 pub(in crate::store) async fn up(

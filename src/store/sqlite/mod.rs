@@ -23,7 +23,10 @@ use std::{
     fs::{DirBuilder, OpenOptions},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -54,6 +57,8 @@ pub(super) struct Sqlite {
     state: Shared,
     reader: Shared,
     entries: Arc<state::Entries>,
+    /// For how long rows are kept, in microseconds, as far as that was said.
+    retention_us: AtomicI64,
 }
 
 /// A connection that jobs take turns at. A mutex of tokio's: whoever waits for it waits without a
@@ -72,6 +77,7 @@ impl Sqlite {
             state: shared(connect(data_dir)?),
             reader: shared(connect(data_dir)?),
             entries: Arc::default(),
+            retention_us: AtomicI64::new(i64::MAX),
         })
     }
 }
@@ -210,6 +216,8 @@ impl HistoryStore for Sqlite {
 
     async fn maintain(&self, retention: Duration) -> Result<(), Error> {
         let now_us = clock::wall_us();
+        let kept_us = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+        self.retention_us.store(kept_us, Ordering::Relaxed);
         // Rows go in small lots, so that a batch never waits long for the writer's turn.
         while on(&self.writer, move |db| history::expire(db, retention, now_us)).await? {}
         let me = Arc::clone(&self.identity);

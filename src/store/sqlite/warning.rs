@@ -46,6 +46,7 @@ impl WarningStore for Sqlite {
         on(&self.reader, move |db| {
             let (filter, since_us) = match which {
                 Which::Active => ("active_until_us > :now and :since = 0", 0),
+                Which::Shown => ("active_until_us > :now and not is_muted and :since = 0", 0),
                 Which::Pending => ("resolved_at_us is null and :since = 0", 0),
                 Which::Since(since_us) => ("made_at_us >= :since", since_us),
             };

@@ -6,7 +6,7 @@
 //! bound or at one other value. Of these a mean is a share, and shares have an exact test.
 
 use super::{
-    moments::Moments,
+    moments::{Moments, whole},
     share::{self, Share},
 };
 
@@ -36,16 +36,6 @@ pub fn p_value(one: &Moments, rest: &Moments, (low, high): (f64, f64)) -> f64 {
         Share::new(whole(of.count as f64 * strayed, of.count), of.count)
     };
     share::p_value(share(one, a), share(rest, b))
-}
-
-/// The nearest whole number that is possible.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "it is between 0 and the count, which is exact below 2^53"
-)]
-fn whole(hits: f64, most: u64) -> u64 {
-    (hits.round().max(0.0) as u64).min(most)
 }
 
 #[cfg(test)]

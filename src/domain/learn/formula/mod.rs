@@ -15,3 +15,4 @@ pub mod strata;
 pub mod survival;
 pub mod tail;
 pub mod trend;
+pub mod weighed;

@@ -8,6 +8,8 @@ use crate::domain::learn::interval::Interval;
 pub struct Moments {
     /// How many.
     pub count: u64,
+    /// The sum of the squares of how many each stands for: as many, where each stands for itself.
+    pub weight_squares: u64,
     /// Their sum.
     pub sum: f64,
     /// The sum of their squares.
@@ -17,14 +19,22 @@ pub struct Moments {
 impl Moments {
     /// Adds one number.
     pub fn record(&mut self, x: f64) {
-        self.count += 1;
-        self.sum += x;
-        self.sum_of_squares += x * x;
+        self.record_weighed(x, 1);
+    }
+
+    /// Adds one number that stands for so many.
+    pub fn record_weighed(&mut self, x: f64, weight: u32) {
+        let times = f64::from(weight);
+        self.count += u64::from(weight);
+        self.weight_squares += u64::from(weight).pow(2);
+        self.sum += times * x;
+        self.sum_of_squares += times * x * x;
     }
 
     /// Adds those of another.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
+        self.weight_squares += other.weight_squares;
         self.sum += other.sum;
         self.sum_of_squares += other.sum_of_squares;
     }
@@ -34,8 +44,28 @@ impl Moments {
     pub fn without(&self, part: &Self) -> Self {
         Self {
             count: self.count.saturating_sub(part.count),
+            weight_squares: self.weight_squares.saturating_sub(part.weight_squares),
             sum: self.sum - part.sum,
             sum_of_squares: self.sum_of_squares - part.sum_of_squares,
+        }
+    }
+
+    /// As many numbers, each standing for itself, as would tell as much of the mean: (Σw)²/Σw².
+    ///
+    /// Source: L. Kish, *Survey Sampling* (1965), §8.2.
+    #[must_use]
+    pub fn effective(&self) -> Self {
+        if self.weight_squares == self.count {
+            return *self;
+        }
+        let count = self.count as f64;
+        let told = whole(count * count / self.weight_squares as f64, self.count);
+        let part = told as f64 / count;
+        Self {
+            count: told,
+            weight_squares: told,
+            sum: part * self.sum,
+            sum_of_squares: part * self.sum_of_squares,
         }
     }
 
@@ -50,6 +80,16 @@ impl Moments {
         let squares = self.sum_of_squares - self.sum * self.sum / n;
         (self.count > 1).then(|| (squares / (n - 1.0)).max(0.0))
     }
+}
+
+/// The nearest whole number up to `most`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is between 0 and a count, which is exact below 2^53"
+)]
+pub(in crate::domain::learn) fn whole(x: f64, most: u64) -> u64 {
+    (x.round().max(0.0) as u64).min(most)
 }
 
 /// Two means beside each other, whose variances may differ.

@@ -63,8 +63,8 @@ pub(super) fn choose(
     Some(Advice {
         status: chosen.iter().map(|finding| finding.status).min()?,
         findings: chosen.into_iter().cloned().collect(),
-        untested_combination: seen.tasks < policy.support,
-        expected_success: expected(findings, &setting, seen.share()),
+        untested_combination: seen.effective_tasks() < policy.support,
+        expected_success: expected(findings, &setting, seen.effective_share()),
         setting,
         seen,
     })
@@ -98,7 +98,7 @@ fn do_not_fit(
     let mut all = first.cell;
     all.merge(&first.rest);
     let contrast = policy.goal.contrast(&seen, &all.without(&seen));
-    seen.tasks >= policy.support
+    seen.effective_tasks() >= policy.support
         && !contrast.is_some_and(|contrast| policy.goal.improves(contrast.difference))
 }
 
@@ -115,7 +115,7 @@ fn expected(findings: &[Finding], setting: &Setting, seen: Share) -> f64 {
     let groups: Vec<Share> = findings
         .iter()
         .filter(|finding| same(&finding.setting))
-        .map(|finding| finding.cell.share())
+        .map(|finding| finding.cell.effective_share())
         .collect();
     Prior::of(&groups).map_or_else(|| seen.rate(), |prior| prior.shrink(seen))
 }

@@ -58,7 +58,7 @@ pub struct Adjustment {
 
 /// Compares pairs (group, rest) within strata; `raw` is the difference without them.
 pub(super) fn adjust(goal: Goal, pairs: &[(Cell, Cell)], raw: f64) -> Adjustment {
-    let within: Vec<_> = pairs.iter().filter_map(|(one, rest)| goal.within(one, rest)).collect();
+    let within: Vec<_> = pairs.iter().map(|(one, rest)| goal.within(one, rest)).collect();
     let Some(adjusted) = strata::adjusted(&within) else {
         return Adjustment {
             verdict: Confounding::NoOverlap,
@@ -81,5 +81,42 @@ pub(super) fn adjust(goal: Goal, pairs: &[(Cell, Cell)], raw: f64) -> Adjustment
         difference: adjusted.difference,
         p_value: goal.stratified_p_value(pairs),
         strata: adjusted.strata,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Confounding, adjust};
+    use crate::domain::learn::{
+        cell::{Cell, Observation},
+        contrast::Goal,
+    };
+
+    fn cell(tasks: u32) -> Cell {
+        let mut cell = Cell::default();
+        for at in 0..tasks {
+            cell.record(&Observation {
+                succeeded: at % 5 > 0,
+                duration: Duration::from_millis(900 + u64::from(at % 7)),
+                impact: Some(f64::from(at % 7)),
+                cost: Some(f64::from(1 + at % 3)),
+            });
+        }
+        cell
+    }
+
+    #[test]
+    fn whoever_is_hardly_used_beside_others_cannot_be_told_apart_from_who_uses_it() {
+        // One caller uses it always, another never, and a third now and then.
+        let pairs = [(cell(200), cell(0)), (cell(0), cell(200)), (cell(20), cell(20))];
+        for goal in Goal::ALL {
+            let verdict = adjust(goal, &pairs, 0.1).verdict;
+            assert_eq!(verdict, Confounding::NoOverlap, "{goal:?}");
+            let overlapping = [(cell(0), cell(1)), (cell(100), cell(100))];
+            let verdict = adjust(goal, &overlapping, 0.1).verdict;
+            assert_ne!(verdict, Confounding::NoOverlap, "{goal:?}");
+        }
     }
 }

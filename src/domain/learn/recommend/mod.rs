@@ -121,6 +121,9 @@ pub struct Report {
     pub goal: Goal,
     /// All tasks in the window.
     pub total: Cell,
+    /// Those of them whose combination was too rare to be compared, so that they count for each of
+    /// their parameters by itself.
+    pub uncombined: u64,
     /// Tasks that are needed before anything is said.
     pub needed: u64,
     /// Every setting that was compared with the rest, those with most behind them first.
@@ -135,6 +138,7 @@ impl Report {
         Self {
             goal: policy.goal,
             total: Cell::default(),
+            uncombined: 0,
             needed: policy.tasks,
             findings: Vec::new(),
             advice: None,
@@ -155,7 +159,7 @@ pub fn recommend(evidence: &Evidence, last: Day, policy: &Policy) -> Report {
     let table = plan.table(&days);
     let mut report = Report::none(policy);
     table.total.iter().for_each(|cell| report.total.merge(cell));
-    if report.total.tasks < policy.tasks {
+    if report.total.effective_tasks() < policy.tasks {
         return report;
     }
     report.findings = finding::look(&table, policy);
@@ -183,7 +187,9 @@ fn follow(findings: &mut [Finding], plan: &Plan<'_>, last: Day, policy: &Policy)
             .iter()
             .all(|look| look.iter().find(same).is_some_and(|was| was.effect == finding.effect));
         let row = fresh.rows.iter().find(|row| row.setting == finding.setting);
-        let recent: u64 = row.map_or(0, |row| row.strata.iter().map(|cell| cell.tasks).sum());
+        let mut recent = Cell::default();
+        row.iter().flat_map(|row| &row.strata).for_each(|cell| recent.merge(cell));
+        let recent = recent.effective_tasks();
         if held && recent >= policy.support {
             finding.status =
                 if finding.is_sure(policy, tests) { Status::Confirmed } else { Status::Hint };

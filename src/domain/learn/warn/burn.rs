@@ -38,13 +38,24 @@ pub fn burn(objective: f64, failures: impl Fn(u32) -> Share) -> Option<Burn> {
         failures(long).hits >= ENOUGH && burns && is_seen(long)
     });
     found.map(|(long, ..)| {
-        let spent = rate(BUDGET_MINUTES);
+        // Whoever has had calls for an hour has had an hour of the budget's time: what the rest of it
+        // allows is still there.
+        let spent = rate(BUDGET_MINUTES) * f64::from(age_hours(&failures)) / BUDGET_HOURS;
         Burn {
             rate: rate(long),
             window_minutes: long,
             hours_left: (1.0 - spent).max(0.0) * BUDGET_HOURS / rate(long),
         }
     })
+}
+
+/// For how many hours there have been calls.
+fn age_hours(failures: impl Fn(u32) -> Share) -> u32 {
+    let all = failures(BUDGET_MINUTES).trials;
+    let hours: Vec<u32> = (1..=BUDGET_MINUTES / 60).collect();
+    let younger = hours.partition_point(|&hours| failures(60 * hours).trials < all);
+    let last = hours.len().saturating_sub(1);
+    hours.get(younger.min(last)).copied().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -85,6 +96,21 @@ mod tests {
         assert_eq!(burn(0.999, begun(3)), None, "three minutes after the start");
         assert_eq!(burn(0.999, begun(30)), None);
         assert_eq!(burn(0.999, begun(31)).map(|it| it.window_minutes), Some(60));
+    }
+
+    #[test]
+    fn a_service_that_is_an_hour_old_has_not_spent_a_month() {
+        let failing = |per_hundred: u64| {
+            move |minutes: u32| {
+                let seen = u64::from(minutes.min(40));
+                Share::new(seen * per_hundred / 100, seen)
+            }
+        };
+        let left = |per_hundred| burn(0.999, failing(per_hundred)).unwrap().hours_left;
+        // At 250 times the rate of a month, that is gone in 2.88 hours, of which one has passed.
+        let of_a_month = left(25);
+        assert!((of_a_month - 1.88).abs() < 0.01, "{of_a_month}");
+        assert!(left(100) < 1e-9, "at a thousand times it is gone in 43 minutes");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::{
         },
         outcome::{Outcome, Reason},
     },
-    store::{Error, HistoryStore, RollupQuery, Subject},
+    learning::warnings::LEASE,
+    store::{Error, HistoryStore, RollupQuery, Subject, WarningStore},
 };
 
 /// Minutes that are read at a time.
@@ -119,23 +120,32 @@ const fn is_crowded(reason: Option<Reason>) -> bool {
 /// Hours that are to be read.
 pub(super) struct Hours<'a> {
     history: &'a dyn HistoryStore,
+    store: &'a dyn WarningStore,
     from: i64,
     to: i64,
 }
 
 /// The hours from the first to before the second, counted from the Unix epoch.
-pub(super) const fn hours_of(history: &dyn HistoryStore, from: i64, to: i64) -> Hours<'_> {
-    Hours { history, from, to }
+pub(super) const fn hours_of<'a>(
+    history: &'a dyn HistoryStore,
+    store: &'a dyn WarningStore,
+    (from, to): (i64, i64),
+) -> Hours<'a> {
+    Hours { history, store, from, to }
 }
 
 impl Hours<'_> {
     /// How many calls of each operation failed in each hour. A day without calls is not looked into.
+    /// Before each day the duty is claimed again; false where another has it.
     pub(super) async fn each(
         &self,
         mut take: impl FnMut(&Subject, i64, Share) + Send,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let mut from = self.from;
         while from < self.to {
+            if !self.store.claim_watch(LEASE).await? {
+                return Ok(false);
+            }
             let next = (from.div_euclid(24) * 24 + 24).min(self.to);
             if !self.totals(from, next).await?.is_empty() {
                 for hour in from..next {
@@ -148,7 +158,7 @@ impl Hours<'_> {
             }
             from = next;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn totals(&self, from: i64, to: i64) -> Result<Vec<(RollupKey, Rollup)>, Error> {

@@ -47,6 +47,8 @@ struct State {
     scores_are_frozen: bool,
     openings: Vec<(String, i64)>,
     lease: Option<(&'static str, i64)>,
+    /// How long each question to the history takes.
+    pause_us: i64,
     is_away: bool,
 }
 
@@ -60,6 +62,7 @@ impl World {
             scores_are_frozen: false,
             openings: Vec::new(),
             lease: None,
+            pause_us: 0,
             is_away: false,
         })))
     }
@@ -103,6 +106,17 @@ impl World {
 
     pub(super) fn go_away(&self, is_away: bool) {
         self.state().is_away = is_away;
+    }
+
+    /// Each question to the history takes so long from now on.
+    pub(super) fn be_slow(&self, pause_us: i64) {
+        self.state().pause_us = pause_us;
+    }
+
+    /// Whether somebody has the lease now.
+    pub(super) fn is_watched(&self) -> bool {
+        let state = self.state();
+        state.lease.is_some_and(|(_, until_us)| until_us >= state.now_us)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,11 +185,15 @@ impl HistoryStore for Handle {
 
     async fn rollups(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
         assert!(query.to_minute - query.from_minute <= 10, "little at a time");
-        Ok(self.world.reach()?.rollups(query, |minute| minute))
+        let mut state = self.world.reach()?;
+        state.now_us += state.pause_us;
+        Ok(state.rollups(query, |minute| minute))
     }
 
     async fn totals(&self, query: &RollupQuery) -> Result<Vec<(RollupKey, Rollup)>, Error> {
-        Ok(self.world.reach()?.rollups(query, |_| query.from_minute))
+        let mut state = self.world.reach()?;
+        state.now_us += state.pause_us;
+        Ok(state.rollups(query, |_| query.from_minute))
     }
 
     async fn sum_rows(&self, _: &RowSumsQuery) -> Result<RowSums, Error> {
@@ -274,6 +292,7 @@ impl World {
         let state = self.state();
         let asked = |it: &Prediction| match which {
             Which::Active => it.is_active,
+            Which::Shown => it.is_active && !it.notice.is_muted,
             Which::Pending => it.fate == Fate::Pending,
             Which::Since(since_us) => it.made_at_us >= since_us,
         };
