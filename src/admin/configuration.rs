@@ -140,8 +140,11 @@ fn listener(listener: &Listener) -> Value {
         "limits": {
             "head_bytes": listener.limits.head_bytes,
             "head_timeout": show_duration(listener.limits.head_timeout),
+            "idle_timeout": show_duration(listener.limits.idle_timeout),
+            "body_bytes": listener.limits.body_bytes,
             "connections": listener.limits.connections,
             "streams": listener.limits.streams,
+            "requests": listener.limits.requests,
         },
         "routes": listener.routes.iter().map(route).collect::<Vec<_>>(),
     })

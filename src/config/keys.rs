@@ -200,11 +200,16 @@ keys! {
     HEAD_BYTES: Bytes = key("listeners.*.limits.head_bytes")
         .default("64KiB").bounds("8KiB", "1MiB");
     HEAD_TIMEOUT: Duration = key("listeners.*.limits.head_timeout")
+        .default("10s").bounds("100ms", "1h");
+    IDLE_TIMEOUT: Duration = key("listeners.*.limits.idle_timeout")
         .default("60s").bounds("100ms", "1h");
+    BODY_BYTES: Bytes = key("listeners.*.limits.body_bytes").bounds("1KiB", "1024GiB");
     CONNECTIONS: NonZeroUsize = key("listeners.*.limits.connections")
         .default("10000").bounds("1", "1000000");
     STREAMS: NonZeroU32 = key("listeners.*.limits.streams")
         .default("100").bounds("1", "10000");
+    REQUESTS: NonZeroU32 = key("listeners.*.limits.requests")
+        .default("10000").bounds("1", "1000000000");
 
     ROUTES: List<Section> = section("listeners.*.routes").bounds("1", "1000");
     ROUTE_NAME: Title = key("listeners.*.routes[].name");

@@ -24,6 +24,7 @@ mod headers;
 mod instance;
 mod key;
 mod keys;
+mod limits;
 mod listen;
 mod mapping;
 mod origin;
@@ -82,6 +83,7 @@ pub use fallback::{Fallback, FixedAnswer, Instead};
 pub use flags::{Flags, from_flags};
 pub use guide::reference;
 pub use instance::Instance;
+pub use limits::Limits;
 pub use listen::Listen;
 pub use origin::Origin;
 pub use problem::{MAX_PROBLEMS, Place, Problem, Problems, Severity};
@@ -253,19 +255,6 @@ pub enum Forwarded {
     Replace,
     /// The peer is appended to what was received.
     Append,
-}
-
-/// Limits on what callers may send.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest request head, in bytes; longer ones get 431.
-    pub head_bytes: usize,
-    /// How long a head, or the wait for the next one, may take.
-    pub head_timeout: Duration,
-    /// Connections at a time; beyond, new ones wait to be accepted.
-    pub connections: NonZeroUsize,
-    /// Calls at a time on one connection of HTTP/2.
-    pub streams: NonZeroU32,
 }
 
 /// One route.

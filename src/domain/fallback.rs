@@ -100,6 +100,7 @@ mod tests {
             (Reason::BadRequest, None),
             (Reason::HeadTooLarge, None),
             (Reason::UriTooLong, None),
+            (Reason::BodyTooLarge, None),
             (Reason::ExpectationFailed, None),
             (Reason::LoopDetected, None),
             (Reason::CallerDeadline, None),

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    num::NonZeroU32,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -17,10 +18,13 @@ use super::{
     rules::{Rulebook, Rules},
     worker::Worker,
 };
-use crate::{clock, tls::ServerTls};
+use crate::{clock, config::Limits, tls::ServerTls};
 
 /// As many calls may be given up at once over one connection, if they are most of them.
 const MANY_GIVEN_UP: u32 = 500;
+
+/// Of a thousand calls that a connection may carry, as many may be left out.
+const MOST_LEFT_OUT: u32 = 100;
 
 /// What a listener gives to each of its connections.
 #[derive(Debug, Clone)]
@@ -58,30 +62,45 @@ pub(super) struct Connection {
     /// Bounds the wait for the caller's next head, and over HTTP/1.1, where there is one wait at a
     /// time, the one for the upstream too. Borrowed while it is polled only.
     alarm: Rc<RefCell<Alarm>>,
-    /// Calls under way.
+    /// Calls under way, and all that ever began.
     calls: Cell<usize>,
+    begun: Cell<u32>,
+    /// So many thousandths of the calls that it may carry are left out: connections that began
+    /// together are not to end together.
+    left_out: u32,
     /// Calls that are over, and those of them that the caller gave up at once.
     over: Cell<u32>,
     given_up: Cell<u32>,
-    /// Since when there is none.
-    free_since: Cell<Instant>,
+    awaited: Cell<Awaited>,
+}
+
+/// What is waited for while there is no call, and since when.
+#[derive(Debug, Clone, Copy)]
+enum Awaited {
+    /// The beginning of the next call.
+    Call(Instant),
+    /// The end of its head.
+    Head(Instant),
 }
 
 impl Connection {
     /// `pace` is there for HTTP/2 only.
     pub(super) fn new(terms: Terms, peer: Option<SocketAddr>, pace: Option<Pace>) -> Rc<Self> {
         let now = clock::now();
-        let alarm = Alarm::new(now + terms.rules().limits.head_timeout);
-        let alarm = Rc::new(RefCell::new(alarm));
+        // A caller of HTTP/2 has said something sensible already.
+        let awaited = if pace.is_some() { Awaited::Call(now) } else { Awaited::Head(now) };
+        let alarm = Rc::new(RefCell::new(Alarm::new(awaited.until(&terms.rules().limits))));
         Rc::new(Self {
             terms,
             peer,
             pace,
             alarm,
             calls: Cell::new(0),
+            begun: Cell::new(0),
+            left_out: fastrand::u32(..=MOST_LEFT_OUT),
             over: Cell::new(0),
             given_up: Cell::new(0),
-            free_since: Cell::new(now),
+            awaited: Cell::new(awaited),
         })
     }
 
@@ -101,12 +120,13 @@ impl Connection {
     /// Whether an answer asks the caller to close; one that is the last must.
     pub(super) fn asks_to_close(&self, is_last: bool) -> bool {
         let is_leaving = || self.terms.worker.is_leaving() || self.terms.rulebook.is_leaving();
-        self.pace.is_none() && (is_last || is_leaving())
+        self.pace.is_none() && (is_last || self.is_worn() || is_leaving())
     }
 
     /// A call began.
     pub(super) fn begin(&self) {
         self.calls.set(self.calls.get() + 1);
+        self.begun.set(self.begun.get().saturating_add(1));
     }
 
     /// A call ended, and perhaps with it begins the wait for the next. `given_up` says that its
@@ -115,7 +135,12 @@ impl Connection {
         self.calls.set(self.calls.get().saturating_sub(1));
         self.over.set(self.over.get().saturating_add(1));
         self.given_up.set(self.given_up.get().saturating_add(given_up.into()));
-        self.free_since.set(now);
+        self.awaited.set(Awaited::Call(now));
+    }
+
+    /// Whether it has carried as many calls as it may.
+    pub(super) fn is_worn(&self) -> bool {
+        self.begun.get() >= lifetime(self.terms.rules().limits.requests, self.left_out)
     }
 
     /// Whether the caller makes calls only to give them up: each costs an upstream more than it
@@ -125,23 +150,64 @@ impl Connection {
         given_up >= MANY_GIVEN_UP && given_up > over / 2
     }
 
-    /// Whether the next head has taken too long.
-    pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.poll_idle_for(self.terms.rules().limits.head_timeout, cx)
+    /// Whether the next call has taken too long to come. `has_begun` says that something of its head
+    /// is there: then no more is given for the rest, however it trickles in.
+    pub(super) fn poll_given_up(&self, has_begun: bool, cx: &mut Context<'_>) -> Poll<()> {
+        if has_begun && let Awaited::Call(_) = self.awaited.get() {
+            self.awaited.set(Awaited::Head(clock::now()));
+        }
+        self.poll_idle_until(self.awaited.get().until(&self.terms.rules().limits), cx)
     }
 
     /// The wait for the next call begins now.
     pub(super) fn waits_anew(&self) {
-        self.free_since.set(clock::now());
+        self.awaited.set(Awaited::Call(clock::now()));
     }
 
-    /// Whether there has been no call for so long. Calls under way end by themselves.
+    /// Whether there has been no call for so long.
     pub(super) fn poll_idle_for(&self, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let (Awaited::Call(since) | Awaited::Head(since)) = self.awaited.get();
+        self.poll_idle_until(since + limit, cx)
+    }
+
+    /// Whether there is no call at this moment. Calls under way end by themselves.
+    fn poll_idle_until(&self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if self.calls.get() > 0 {
             return Poll::Pending;
         }
         let mut alarm = self.alarm.borrow_mut();
-        alarm.set(self.free_since.get() + limit);
+        alarm.set(deadline);
         alarm.poll(cx)
+    }
+}
+
+impl Awaited {
+    fn until(self, limits: &Limits) -> Instant {
+        match self {
+            Self::Call(since) => since + limits.idle_timeout,
+            Self::Head(since) => since + limits.head_timeout,
+        }
+    }
+}
+
+/// How many calls a connection carries that may carry so many, less some thousandths. At least one.
+fn lifetime(limit: NonZeroU32, left_out: u32) -> u32 {
+    let left_out = u64::from(limit.get()) * u64::from(left_out) / 1_000;
+    limit.get() - u32::try_from(left_out).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_LEFT_OUT, lifetime};
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn a_connection_carries_as_many_calls_as_it_may_or_up_to_a_tenth_fewer() {
+        for (limit, least) in [(1, 1), (9, 9), (10, 9), (10_000, 9_000), (u32::MAX, 3_865_470_566)]
+        {
+            let limit = NonZeroU32::new(limit).unwrap();
+            assert_eq!(lifetime(limit, 0), limit.get());
+            assert_eq!(lifetime(limit, MOST_LEFT_OUT), least);
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use http::HeaderMap;
 
-use super::{headers, twins};
+use super::{h1::number, headers, twins};
 use crate::domain::grpc;
 
 /// A field that is expected once or not at all.
@@ -92,6 +92,11 @@ impl<'a> Fields<'a> {
             fields.add(name.as_str(), value.as_bytes());
         }
         fields
+    }
+
+    /// How long the body is, where that is told.
+    pub(super) fn declared_length(&self) -> Option<u64> {
+        self.content_length.only().and_then(number)
     }
 
     /// The length of a name comes first: most fields are told apart by it.

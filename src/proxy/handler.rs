@@ -78,6 +78,10 @@ fn prepare(
         Ok(found) => found,
         Err(problem) => return Err(refuse(exchange, problem, request)),
     };
+    let longest = connection.terms.rules().limits.body_bytes;
+    if fields.declared_length().zip(longest).is_some_and(|(length, longest)| length > longest) {
+        return Err(refuse(exchange, Problem::of(Reason::BodyTooLarge), request));
+    }
     if let Some(tasks) = &route.tasks {
         exchange.captures(tasks, &request);
     }

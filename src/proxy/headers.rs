@@ -53,6 +53,11 @@ const VIA_HTTP2: HeaderValue = HeaderValue::from_static("2 fusebox");
 /// than this is a loop.
 const MAX_PASSES: usize = 16;
 
+/// The most entries of an `X-Forwarded-For` that this hop adds itself to, its own included.
+const MAX_FORWARDED: usize = 10;
+/// The longest such value, in bytes.
+const MAX_FORWARDED_BYTES: usize = 1 << 10;
+
 /// Removes what belongs to one hop, and everything that `Connection` names.
 pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, present: Present) {
     if present.nominations {
@@ -158,12 +163,7 @@ pub(super) fn forward(
     }
     let mut chain = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.ip().to_string());
     if mode == Forwarded::Append {
-        let received =
-            headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        let received: Vec<&str> = received.collect();
-        if !received.is_empty() {
-            chain = format!("{}, {chain}", received.join(", "));
-        }
+        chain = appended(headers, &chain);
     }
     if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert(X_FORWARDED_FOR, chain);
@@ -188,6 +188,21 @@ pub(super) fn forward(
     if !keep {
         headers.remove(header::FORWARDED);
     }
+}
+
+/// The received `X-Forwarded-For` with the peer behind it. Where that is too long the first entries
+/// go: whoever is nearest said the last ones, and anybody can put others before them.
+fn appended(headers: &HeaderMap, peer: &str) -> String {
+    let received = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let entries = received.flat_map(|value| value.split(',')).map(str::trim);
+    let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).chain([peer]).collect();
+    let mut length = 0;
+    let fits = |entry: &&&str| {
+        length += entry.len() + ", ".len();
+        length - ", ".len() <= MAX_FORWARDED_BYTES
+    };
+    let kept = entries.iter().rev().take(MAX_FORWARDED).take_while(fits).count();
+    entries[entries.len() - kept..].join(", ")
 }
 
 /// Puts the key of a provider in place of whatever the caller sends to say who it is.
@@ -280,5 +295,24 @@ mod tests {
         assert_eq!(seen(Forwarded::Off), ("1.2.3.4".into(), "https".into(), None));
         assert_eq!(seen(Forwarded::Replace), ("10.0.0.9".into(), "http".into(), shop.clone()));
         assert_eq!(seen(Forwarded::Append), ("1.2.3.4, 10.0.0.9".into(), "https".into(), shop));
+    }
+
+    #[test]
+    fn of_a_chain_that_is_too_long_the_nearest_entries_are_kept() {
+        let appended = |received: &[&str]| {
+            let fields: Vec<_> = received.iter().map(|value| ("x-forwarded-for", *value)).collect();
+            super::appended(&map(&fields), "10.0.0.9")
+        };
+        assert_eq!(appended(&[]), "10.0.0.9");
+        assert_eq!(appended(&["a,b", " , c"]), "a, b, c, 10.0.0.9");
+        let hops: Vec<String> = (0..12).map(|hop| format!("10.1.1.{hop}")).collect();
+        let last = format!("{}, 10.0.0.9", hops[3..].join(", "));
+        assert_eq!(appended(&[&hops.join(",")]), last);
+        let rest = "x".repeat(1024 - "b, , 10.0.0.9".len());
+        let full = format!("b, {rest}, 10.0.0.9");
+        assert_eq!(full.len(), 1024);
+        assert_eq!(appended(&["a, b", &rest]), full);
+        assert_eq!(appended(&["a", &format!("bb, {rest}")]), full[3..]);
+        assert_eq!(appended(&["a", &"x".repeat(2_000)]), "10.0.0.9");
     }
 }

@@ -16,7 +16,7 @@ use super::{
     routes::Route,
     twins,
     upgrade::Upgrade,
-    upload::RequestBody,
+    upload::{Bounds, RequestBody},
 };
 
 /// What is to be done with a request.
@@ -44,7 +44,12 @@ pub(super) fn outgoing(
     connection: &Connection,
 ) -> Ask<RequestBody> {
     let Wish { present, route, prefix, kept, upgrade, has_ids } = wish;
-    let idle = route.upstream.timeouts.body_idle;
+    let rules = connection.terms.rules();
+    let bounds = Bounds {
+        idle: route.upstream.timeouts.body_idle,
+        bytes: rules.limits.body_bytes.unwrap_or(u64::MAX),
+        kept,
+    };
     let Ask { mut head, body } = request;
     let version = head.version();
     if version == Version::HTTP_2 {
@@ -64,7 +69,7 @@ pub(super) fn outgoing(
     let held = present.expect && headers.remove(header::EXPECT).is_some();
     exchange.upload().is_on_hold.set(held);
     headers::add_via(headers, version);
-    let (mode, port) = (connection.terms.rules().forwarded, connection.terms.local_port);
+    let (mode, port) = (rules.forwarded, connection.terms.local_port);
     headers::forward(headers, mode, connection.peer, port, connection.terms.scheme());
     if present.ids {
         own::remove_ids(headers);
@@ -79,7 +84,7 @@ pub(super) fn outgoing(
     headers::apply(headers, &route.request_headers);
     retarget(head.uri_mut(), prefix);
     *head.version_mut() = Version::HTTP_11;
-    let body = RequestBody::new(body, exchange.upload(), idle, kept, exchange.started());
+    let body = RequestBody::new(body, exchange.upload(), bounds, exchange.started());
     Ask { head, body }
 }
 

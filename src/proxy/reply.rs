@@ -90,6 +90,7 @@ impl Problem {
         matches!(
             self.reason,
             Reason::BadRequest
+                | Reason::BodyTooLarge
                 | Reason::ClientBodyError
                 | Reason::ClientBodyTimeout
                 | Reason::ExpectationFailed
@@ -217,6 +218,7 @@ const fn explanation(reason: Reason) -> &'static str {
         Reason::ProtocolError => "the upstream sent an answer that is not understood",
         Reason::ClientBodyError => "the request body is malformed or ended early",
         Reason::ClientBodyTimeout => "the request body stopped coming",
+        Reason::BodyTooLarge => "the request body is larger than this listener takes",
         Reason::Internal => "Fusebox itself could not make the call",
         other => other.as_str(),
     }
@@ -231,6 +233,7 @@ const fn title(reason: Reason) -> &'static str {
         Reason::BadRequest | Reason::ClientBodyError => "Bad request",
         Reason::ClientBodyTimeout => "The request body took too long",
         Reason::HeadTooLarge => "Request head too large",
+        Reason::BodyTooLarge => "Request body too large",
         Reason::UriTooLong => "Request target too long",
         Reason::ExpectationFailed => "Expectation failed",
         Reason::LoopDetected => "Loop detected",

@@ -147,10 +147,10 @@ async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut clo
             if is_going {
                 return connection.poll_idle_for(GOING_FOR, cx).map(Ok);
             }
-            let is_wanted = !connection.is_abused();
+            let is_wanted = !connection.is_abused() && !connection.is_worn();
             if is_wanted
                 && closing.poll(cx).is_pending()
-                && connection.poll_given_up(cx).is_pending()
+                && connection.poll_given_up(false, cx).is_pending()
             {
                 return Poll::Pending;
             }

@@ -73,6 +73,17 @@ impl Upload {
     }
 }
 
+/// What a body is held to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Between two frames.
+    pub(super) idle: Duration,
+    /// All of it, in bytes.
+    pub(super) bytes: u64,
+    /// As much of it is kept for another attempt.
+    pub(super) kept: usize,
+}
+
 /// The body of one attempt. Most calls have none, and it is moved about a lot before it is sent, so
 /// what there is of it is behind a pointer.
 #[derive(Debug)]
@@ -93,6 +104,8 @@ struct Source {
     incoming: Received,
     upload: Rc<Upload>,
     idle: Idle,
+    /// The most that is taken, in bytes.
+    limit: u64,
     /// What has come, for another attempt.
     replay: Replay,
     /// The number of the latest attempt, which alone may read on: were there two, each would get a
@@ -101,12 +114,11 @@ struct Source {
 }
 
 impl RequestBody {
-    /// `idle` bounds the time between two frames; up to `kept` bytes are kept for another attempt.
+    /// The body that comes in.
     pub(super) fn new(
         incoming: Received,
         upload: &Rc<Upload>,
-        idle: Duration,
-        kept: usize,
+        bounds: Bounds,
         now: Instant,
     ) -> Self {
         if incoming.is_end_stream() {
@@ -114,8 +126,10 @@ impl RequestBody {
             return Self(None);
         }
         let upload = Rc::clone(upload);
-        let (idle, replay) = (Idle::new(idle), Replay::new(kept));
-        let source = Rc::new(RefCell::new(Source { incoming, upload, idle, replay, turn: 0 }));
+        let (idle, replay) = (Idle::new(bounds.idle), Replay::new(bounds.kept));
+        let limit = bounds.bytes;
+        let source = Source { incoming, upload, idle, limit, replay, turn: 0 };
+        let source = Rc::new(RefCell::new(source));
         Self(Some(Box::new(Attempt { source, had: 0, turn: 0 })))
     }
 
@@ -208,11 +222,10 @@ impl Source {
             Err(TimedOut) => Some(Err(Reason::ClientBodyTimeout)),
             Ok(frame) => frame.map(|frame| frame.map_err(|Malformed| Reason::ClientBodyError)),
         };
+        let frame = frame.map(|frame| frame.and_then(|frame| self.fitting(frame)));
         Poll::Ready(match frame {
             Some(Ok(mut frame)) => {
                 frame.trailers_mut().map(headers::strip_trailers);
-                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.upload.bytes.set(self.upload.bytes.get() + length);
                 if is_last(&self.incoming, &frame) {
                     self.upload.done_at.set(Some(clock::now()));
                 }
@@ -233,6 +246,16 @@ impl Source {
                 None
             }
         })
+    }
+}
+
+impl Source {
+    /// Counts a frame; one with which the body becomes too long goes nowhere.
+    fn fitting(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Reason> {
+        let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+        let bytes = self.upload.bytes.get() + length;
+        self.upload.bytes.set(bytes);
+        if bytes > self.limit { Err(Reason::BodyTooLarge) } else { Ok(frame) }
     }
 }
 

@@ -100,8 +100,11 @@ fn listener(upstream: &Arc<str>) -> config::Listener {
         limits: config::Limits {
             head_bytes: 32_768,
             head_timeout: SECOND * 10,
+            idle_timeout: SECOND * 60,
+            body_bytes: None,
             connections: NonZeroUsize::MIN,
             streams: NonZeroU32::MIN.saturating_add(99),
+            requests: NonZeroU32::MIN.saturating_add(9_999),
         },
         routes: vec![config::Route {
             name: "payments".to_owned(),

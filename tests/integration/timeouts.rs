@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use crate::harness::{Database, Fusebox, Gate, ScriptedUpstream, Setup, Step, raw, stall};
+use crate::harness::{
+    Connection, Database, Fusebox, Gate, ScriptedUpstream, Setup, Step,
+    frames::{self, Frames},
+    raw, stall,
+};
 
 /// Far above the timeouts that are set here, far below their defaults.
 const SOON: Duration = Duration::from_secs(5);
@@ -134,26 +138,40 @@ fn a_caller_that_takes_the_total_time_for_its_body_is_told_so_and_nobody_else_is
 #[test]
 fn a_caller_that_never_finishes_its_head_is_let_go() {
     let upstream = ScriptedUpstream::start();
-    let fusebox = Setup::of(format!(
-        "listeners:
-  egress: {{ listen: \"{{proxy}}\", upstream: payments, limits: {{ head_timeout: 200ms }} }}
-upstreams:
-  payments: {{ endpoints: [\"{}\"] }}
-",
-        upstream.url()
-    ))
-    .start();
+    let fusebox = Setup::limited(&upstream.url(), "{ head_timeout: 200ms }").start();
     let mut idle = fusebox.connect();
     assert_eq!(idle.get("/", &[]).status, 200);
-    assert!(idle.is_closed(), "the wait for the next head counts");
-    for bytes in ["", "GET / HTTP/1.1\r\nhost: a\r\n"] {
-        let mut connection = fusebox.connect();
-        connection.send(bytes);
+    let is_let_go = |connection: &mut Connection| {
         // It may say 408 before it closes.
         if !connection.is_closed() {
             assert_eq!(connection.response("GET").status, 408);
             assert!(connection.is_closed());
         }
+    };
+    for bytes in ["", "GET / HTTP/1.1\r\nhost: a\r\n"] {
+        let mut connection = fusebox.connect();
+        connection.send(bytes);
+        is_let_go(&mut connection);
     }
-    assert_eq!(upstream.hits(), 1);
+    assert_eq!(idle.get("/", &[]).status, 200, "the wait for the next head is another");
+    idle.send("GET / HTTP/1.1\r\nhost: a\r\n");
+    is_let_go(&mut idle);
+    assert_eq!(upstream.hits(), 2);
+}
+
+#[test]
+fn a_connection_is_kept_without_a_call_for_as_long_as_configured() {
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::limited(&upstream.url(), "{ idle_timeout: 200ms }").start();
+    let mut slow = fusebox.connect();
+    slow.send("GET / HTTP/1.1\r\nhost: a\r\n");
+    let mut idle = fusebox.connect();
+    assert_eq!(idle.get("/", &[]).status, 200);
+    assert!(idle.is_closed());
+    let mut over_http2 = Frames::caller(fusebox.connect());
+    over_http2.get(1);
+    assert_eq!(over_http2.next_of(frames::HEADERS).stream, 1);
+    over_http2.next_of(frames::GOAWAY);
+    slow.send("\r\n");
+    assert_eq!(slow.response("GET").status, 200, "a head that has begun is another wait");
 }

@@ -15,8 +15,11 @@ pub(super) fn read(
     let limits = Limits {
         head_bytes: limits.get(&keys::HEAD_BYTES).0,
         head_timeout: limits.get(&keys::HEAD_TIMEOUT),
+        idle_timeout: limits.get(&keys::IDLE_TIMEOUT),
+        body_bytes: limits.optional(&keys::BODY_BYTES).map(|size| size.0 as u64),
         connections: limits.get(&keys::CONNECTIONS),
         streams: limits.get(&keys::STREAMS),
+        requests: limits.get(&keys::REQUESTS),
     };
     let tls = tls::of_listener(listener);
     let routes = routes(listener, upstreams);

@@ -112,7 +112,9 @@ impl Code {
         match reason {
             Reason::ConnectTimeout => Self::Unavailable,
             Reason::MethodNotAllowed => Self::Unimplemented,
-            Reason::HeadTooLarge | Reason::UriTooLong => Self::ResourceExhausted,
+            Reason::HeadTooLarge | Reason::UriTooLong | Reason::BodyTooLarge => {
+                Self::ResourceExhausted
+            }
             Reason::ClientBodyError
             | Reason::ExpectationFailed
             | Reason::LoopDetected
@@ -203,6 +205,7 @@ mod tests {
             (Reason::ClientGoneMidBody, Code::Cancelled),
             (Reason::HeadTooLarge, Code::ResourceExhausted),
             (Reason::UriTooLong, Code::ResourceExhausted),
+            (Reason::BodyTooLarge, Code::ResourceExhausted),
             (Reason::ExpectationFailed, Code::Internal),
             (Reason::Internal, Code::Internal),
         ] {

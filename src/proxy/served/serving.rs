@@ -130,7 +130,7 @@ impl Serving {
         if self.is_closing && caller.is_silent() {
             return Poll::Ready(Ok(None));
         }
-        self.connection.poll_given_up(cx).map(|()| Ok(None))
+        self.connection.poll_given_up(!caller.is_silent(), cx).map(|()| Ok(None))
     }
 
     /// Whether the caller went away while it is its turn to wait.
