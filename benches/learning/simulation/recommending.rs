@@ -64,7 +64,8 @@ pub(crate) fn month(
         if let Some(finding) =
             report.findings.iter().filter(stands).find(|f| is_first(world, &f.setting))
         {
-            assert!(finding.effect == Some(Effect::Better) || finding.contrast.difference < 0.0);
+            let improves = policy.goal.improves(finding.contrast.difference);
+            assert!(finding.effect == Some(Effect::Better) || !improves);
             month.found.get_or_insert(day);
             if finding.status == Status::Confirmed {
                 month.confirmed.get_or_insert(day);
