@@ -3,7 +3,8 @@
 -- combinations of parameters are counted for each by itself. And openings of breakers, against which
 -- warnings are held, are found by their time.
 --
--- Run by `fusebox migrate up`, or by hand after 013; see 001. Versions before this go on as they did.
+-- Run by `fusebox migrate up`, or by hand after 013; see 001. Versions before this go on, but count
+-- the tasks of rare combinations once more for each parameter when they read such a day.
 
 do $migration$
 declare

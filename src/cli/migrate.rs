@@ -169,14 +169,17 @@ async fn up(
     let (applied, ()) = tokio::join!(applying, telling);
     drop(progress);
     let applied = applied?;
-    if let Some(role) = role {
-        migrate::grant(database, role).await?;
-    }
+    // What is applied is told also where the role cannot be helped.
+    let granted = match role {
+        Some(role) => migrate::grant(database, role).await.map(|()| Some(role)),
+        None => Ok(None),
+    };
     if as_json {
         let named = |one: &Applied| json!({ "version": one.version, "name": one.name });
         let applied: Vec<Value> = applied.iter().map(named).collect();
+        let role = granted.as_ref().ok().copied().flatten();
         say(json!({ "applied": applied, "grantedTo": role }));
-        return Ok(());
+        return granted.map(drop);
     }
     for migration in &applied {
         say(format!("applied {:03} {}", migration.version, migration.name));
@@ -184,7 +187,7 @@ async fn up(
     if applied.is_empty() {
         say("nothing to apply");
     }
-    if let Some(role) = role {
+    if let Some(role) = granted? {
         say(format!("{role} may do what Fusebox does"));
     }
     Ok(())

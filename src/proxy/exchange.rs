@@ -248,6 +248,11 @@ impl Exchange {
         self.room = Some(room);
     }
 
+    /// It has no place there any more.
+    pub(super) fn leave(&mut self) {
+        self.room = None;
+    }
+
     /// Its route tells something of its task.
     pub(super) fn captures(&mut self, tasks: &Tasks, request: &Request<()>) {
         let path = normal(request.uri().path());

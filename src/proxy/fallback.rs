@@ -79,11 +79,13 @@ impl Fallback {
             let now = clock::now();
             let its = self.deadline(deadline, other, now);
             let is_over = its.expired(now).is_some();
-            if is_over || !self.takes(ended.reason) || !request.is_at_hand() {
+            let is_taken = self.takes_of(ended.reason, call.instead.is_some());
+            if is_over || !is_taken || !request.is_at_hand() {
                 break;
             }
-            // Before the next is asked: the connection and the share in limits are free by then.
+            // Before the next is asked: the connection and the place at the last one are free by then.
             drop(ended);
+            exchange.leave();
             call.instead = Some(Arc::clone(other.live.name()));
             call.deadline = its;
             ended = attempts(other, request, call, exchange, now).await;
@@ -91,19 +93,19 @@ impl Fallback {
         ended
     }
 
-    /// The answer that a call gets when it ended so. For gRPC there is none: it would not be
-    /// understood.
+    /// The answer that a call gets when it ended so, at a stand-in or at the route's own upstream. For
+    /// gRPC there is none: it would not be understood.
     pub(super) fn answer(
         &self,
         reason: Option<Reason>,
-        asks: Asks,
+        (asks, is_instead): (Asks, bool),
     ) -> Option<(&FixedAnswer, Reason)> {
         let answer = match &self.to {
             Instead::Upstream(_) => None,
             Instead::Upstreams(_, answer) => answer.as_ref(),
             Instead::Answer(answer) => Some(answer),
         };
-        let answer = answer.filter(|_| !asks.is_grpc && self.takes(reason))?;
+        let answer = answer.filter(|_| !asks.is_grpc && self.takes_of(reason, is_instead))?;
         Some((answer, reason?))
     }
 
@@ -113,6 +115,12 @@ impl Fallback {
             Instead::Upstreams(all, _) => all,
             Instead::Answer(_) => &[],
         }
+    }
+
+    /// The same for one that may stand in itself: one that refuses the call is passed over in any case.
+    fn takes_of(&self, reason: Option<Reason>, is_instead: bool) -> bool {
+        let has_refused = || reason.and_then(Occasion::of) == Some(Occasion::Refused);
+        self.takes(reason) || (is_instead && has_refused())
     }
 
     fn takes(&self, reason: Option<Reason>) -> bool {

@@ -144,7 +144,8 @@ impl Prepared {
     /// Answers the caller.
     fn answer(self, ended: Ended) -> Reply<Outgoing> {
         let Self { exchange, route, call, request } = self;
-        let fixed = route.fallback.as_ref().and_then(|it| it.answer(ended.reason, call.asks));
+        let asked = (call.asks, call.instead.is_some());
+        let fixed = route.fallback.as_ref().and_then(|it| it.answer(ended.reason, asked));
         if let Some((answer, reason)) = fixed {
             request.discard(exchange.upload());
             return exchange.answer_instead(answer, reason);

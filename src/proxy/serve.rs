@@ -54,12 +54,9 @@ pub(super) async fn serve(
     let mut closing = Closing::new(phase);
     let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
     let mut wire = Wire::new(stream);
-    let is_http2 = is_http2
-        || match speaks_http2(&mut wire, &terms, &mut closing).await {
-            Some(is_http2) => is_http2,
-            None => return,
-        };
-    if is_http2 {
+    // Also where TLS has settled it: whoever says nothing is waited for as long as for a head.
+    let Some(speaks_http2) = speaks_http2(&mut wire, &terms, &mut closing).await else { return };
+    if is_http2 || speaks_http2 {
         // In a box because it is large: every connection would have room for it.
         Box::pin(serve_http2(terms, wire, peer, closing)).await;
     } else {

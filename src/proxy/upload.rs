@@ -147,7 +147,10 @@ pub(super) struct Again(Option<Rc<RefCell<Source>>>);
 impl Again {
     /// Whether all that has come of it is still there.
     pub(super) fn is_whole(&self) -> bool {
-        self.0.as_ref().is_none_or(|source| source.borrow().replay.is_whole())
+        self.0.as_ref().is_none_or(|source| {
+            let source = source.borrow();
+            source.replay.is_whole() && source.upload.fault.get().is_none()
+        })
     }
 
     /// The body, from its beginning. Attempts before this one get no more of it.
@@ -174,6 +177,10 @@ impl Body for RequestBody {
         if source.turn != *turn || source.upload.is_given_up.get() {
             return Poll::Ready(Some(Err(Aborted(Reason::ClientBodyError))));
         }
+        // What is kept of a body that broke off is not all of it.
+        if let Some(reason) = source.upload.fault.get() {
+            return Poll::Ready(Some(Err(Aborted(reason))));
+        }
         if let Some(frame) = source.replay.frame(*had) {
             *had += 1;
             return Poll::Ready(Some(Ok(frame)));
@@ -187,7 +194,7 @@ impl Body for RequestBody {
         self.0.as_ref().is_none_or(|attempt| {
             let source = attempt.source.borrow();
             let has_all = attempt.had >= source.replay.len() && source.turn == attempt.turn;
-            has_all && source.incoming.is_end_stream()
+            has_all && source.upload.fault.get().is_none() && source.incoming.is_end_stream()
         })
     }
 

@@ -121,6 +121,10 @@ pub async fn up_telling(
 /// The store is away or refuses: there is no such role, the tables are not up to date, or they are
 /// another's. The embedded store knows no roles.
 pub async fn grant(database: &config::Database, role: &str) -> Result<(), Error> {
+    // To the server that means everybody, and a longer name is cut.
+    if role.is_empty() || role.len() > 63 || role == "public" {
+        return Err(Error::Refused(format!("`{role}` is no role that can be granted to").into()));
+    }
     match &database.url {
         Some(url) => postgres::migrate::grant(url.expose(), database, role).await,
         None => Err(Error::Refused("the embedded store knows no roles".into())),

@@ -1,6 +1,6 @@
 //! Fallbacks of several upstreams, which are asked in turn.
 
-use std::array;
+use std::{array, thread};
 
 use crate::{
     harness::{
@@ -127,6 +127,40 @@ fn one_whose_circuit_is_open_is_passed_over() {
     assert_eq!((response.status, response.text()), (201, "gemini"));
     assert_eq!(chain.asked("req-over"), ["openai", "gemini"]);
     assert_eq!(chain.hits(), [before[0] + 1, before[1], before[2] + 1]);
+}
+
+#[test]
+fn one_that_refuses_is_passed_over_also_where_the_chain_is_for_failures() {
+    let only_failures =
+        "{ upstreams: [anthropic, gemini], on: [failed], status: 203, body: later }";
+    let chain = Chain::start(only_failures, PLAIN);
+    chain.open(1, "/anthropic");
+    chain.answer([status(503), status(200), body("201 Created", "gemini")]);
+    let response = chain.fusebox.get("/", &[("x-correlation-id", "req-over")]);
+    assert_eq!((response.status, response.text()), (201, "gemini"));
+    assert_eq!(chain.asked("req-over"), ["openai", "gemini"]);
+    chain.open(2, "/gemini");
+    let response = chain.fusebox.get("/", &[]);
+    assert_eq!((response.status, response.text()), (203, "later"));
+}
+
+#[test]
+fn who_waits_for_a_place_at_the_next_has_none_at_the_one_before() {
+    let limited = [
+        ", limits: { concurrency: 1, queue: 0 }, timeouts: { total: 4s, first_byte: 1s }",
+        ", limits: { concurrency: 1, queue: 9, queue_timeout: 3s }, timeouts: { first_byte: 3s }",
+        "",
+    ];
+    let chain = Chain::start(IN_TURN, limited);
+    chain.answer([status(503), stall(), status(200)]);
+    thread::scope(|calls| {
+        for sent in 1..=3 {
+            calls.spawn(|| chain.fusebox.get("/", &[]));
+            wait_until("it was sent to the first", PATIENCE, || {
+                (chain.upstreams[0].hits() == sent).then_some(())
+            });
+        }
+    });
 }
 
 #[test]

@@ -177,8 +177,10 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     for _ in 0..2 {
         migrate::grant(&store.database, "runtime").await.unwrap();
     }
-    let nobody = migrate::grant(&store.database, "nobody").await;
-    assert!(matches!(nobody, Err(Error::Refused(_))), "{nobody:?}");
+    for odd in ["nobody", "public", "", &"x".repeat(64)] {
+        let granted = migrate::grant(&store.database, odd).await;
+        assert!(matches!(granted, Err(Error::Refused(_))), "{odd}: {granted:?}");
+    }
     // The same as by hand.
     let by_hand = format!("by_hand_{name}");
     store.psql(&format!("create role \"{by_hand}\""));

@@ -204,8 +204,9 @@ impl Serving {
             }
             return Next::Call;
         }
+        let is_cut_off = !is_in_step || (is_last && !self.caller.borrow().is_silent());
         self.shut_down().await;
-        if !is_in_step {
+        if is_cut_off {
             self.linger().await;
         }
         Next::Nothing

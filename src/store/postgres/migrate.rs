@@ -32,7 +32,12 @@ pub(in crate::store) async fn up(
 pub(in crate::store) async fn grant(url: &str, of: &Database, role: &str) -> Result<(), Error> {
     let tables = Tables::new(&of.schema)?;
     let link = Connector::new(url, &of.aws)?.connect().await?;
-    let statements = format!("begin; {}commit", grants::statements(tables.schema(), role));
+    // One after the other, as migrations: the server refuses to change a table's rights twice at once.
+    let statements = format!(
+        "begin; set local statement_timeout = '{STATEMENT_LIMIT_S}s';
+        select pg_advisory_xact_lock({LOCK}); {}commit",
+        grants::statements(tables.schema(), role)
+    );
     let granting = timeout(LIMIT, link.client.batch_execute(&statements));
     Ok(granting.await.map_err(|_| Error::too_slow())??)
 }
