@@ -159,7 +159,7 @@ pub(crate) fn fusebox(lab: &Lab, listen: SocketAddr, speech: Speech, database: &
     };
     format!(
         "{frame}listeners:
-  egress: {{ listen: \"{listen}\", upstream: backend{tls} }}
+  egress: {{ listen: \"{listen}\", upstream: backend{tls}, limits: {{ requests: 1000000000 }} }}
 upstreams:
   backend:
     endpoints: [\"{backend}\"]
@@ -173,7 +173,7 @@ pub(crate) fn refusing(lab: &Lab, listen: SocketAddr, database: &str) -> String 
     let (frame, nobody) = (frame(lab, database), free_address());
     format!(
         "{frame}listeners:
-  egress: {{ listen: \"{listen}\", upstream: backend }}
+  egress: {{ listen: \"{listen}\", upstream: backend, limits: {{ requests: 1000000000 }} }}
 upstreams:
   backend:
     endpoints: [\"http://{nobody}\"]
@@ -202,6 +202,7 @@ pub(crate) fn many(
         "{frame}listeners:
   egress:
     listen: \"{listen}\"
+    limits: {{ requests: 1000000000 }}
     routes:
 {routes}upstreams:
 {upstreams}"

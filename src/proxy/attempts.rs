@@ -112,7 +112,7 @@ pub(super) async fn attempts(
         }
     };
     match room {
-        Ok(room) => exchange.enter(room),
+        Ok(room) => exchange.enter(Some(room)),
         Err(reason) => {
             let reason = call.deadline.waited(reason, clock::now());
             return Ended::without(Problem::of(reason));

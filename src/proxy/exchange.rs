@@ -243,14 +243,9 @@ impl Exchange {
         });
     }
 
-    /// Its upstream has room for it.
-    pub(super) fn enter(&mut self, room: Room) {
-        self.room = Some(room);
-    }
-
-    /// It has no place there any more.
-    pub(super) fn leave(&mut self) {
-        self.room = None;
+    /// Its upstream has room for it; none when it leaves.
+    pub(super) fn enter(&mut self, room: Option<Room>) {
+        self.room = room;
     }
 
     /// Its route tells something of its task.

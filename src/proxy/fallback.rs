@@ -85,7 +85,7 @@ impl Fallback {
             }
             // Before the next is asked: the connection and the place at the last one are free by then.
             drop(ended);
-            exchange.leave();
+            exchange.enter(None);
             call.instead = Some(Arc::clone(other.live.name()));
             call.deadline = its;
             ended = attempts(other, request, call, exchange, now).await;

@@ -103,7 +103,13 @@ fn h2load_gets_an_answer_to_every_call() {
     let nginx = Nginx::start(
         "server { listen {listen}; keepalive_requests 1000000; location / { return 200 ok; } }",
     );
-    let fusebox = Setup::payments(&nginx.url(), &[]).start();
+    // It does not go on over another connection when one has carried as many as it may.
+    let unlimited = "{ listen: \"{proxy}\", upstream: payments, limits: { requests: 1000000 } }";
+    let fusebox = Setup::of(format!(
+        "listeners: {{ egress: {unlimited} }}\nupstreams: {{ payments: {{ endpoints: [\"{}\"] }} }}\n",
+        nginx.url()
+    ))
+    .start();
     for (clients, streams) in [("1", "1"), ("1", "100"), ("10", "20")] {
         let mut command = Command::new("h2load");
         command.args(["--requests", "20000", "--clients", clients]);

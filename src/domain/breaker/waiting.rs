@@ -15,6 +15,10 @@ use super::{
 };
 use crate::domain::outcome::Verdict;
 
+/// So long at least a probe may wait where errors opened the circuit: one lease of the fleet's prober,
+/// so that half-open is left within two.
+const PROBE_WAITS: Duration = Duration::from_secs(10);
+
 impl Policy {
     /// After how long a wait for an answer is worth a look; none when no rule asks for that.
     pub fn first_look(&self) -> Option<Duration> {
@@ -44,14 +48,15 @@ impl Machine {
         }
         let hangs_after = self.hangs_after();
         if hangs_after.is_some_and(|after| waited >= after) && wait.hangs_in.is_none() {
-            if let Some(reopened) = self.probe_hangs(permit.ticket, now) {
+            if let Some(reopened) = self.probe_hangs((permit.ticket, waited), now) {
                 return (None, Some(reopened));
             }
             self.hangs(wait, now);
         }
         let moved = self.trip_if_a_rule_is_broken(now);
         let slower_than = self.policy.slow_calls.map(|rule| rule.slower_than);
-        let next = [hangs_after, slower_than.map(just_beyond)].into_iter().flatten();
+        let probes = matches!(self.phase, Phase::HalfOpen(_)).then_some(PROBE_WAITS);
+        let next = [hangs_after, slower_than.map(just_beyond), probes].into_iter().flatten();
         (next.filter(|after| *after > waited).min(), moved)
     }
 
@@ -115,10 +120,15 @@ impl Machine {
 
     /// The probe hangs, if it is this one, as those calls did that opened the circuit: it has failed,
     /// and its answer makes good for that should it come. Where errors opened it, slow is better than
-    /// before, as the first answers after an outage are: the probe keeps its time.
-    fn probe_hangs(&mut self, ticket: u64, now: Instant) -> Option<Transition> {
+    /// before, as the first answers after an outage are: the probe has more time.
+    fn probe_hangs(
+        &mut self,
+        (ticket, waited): (u64, Duration),
+        now: Instant,
+    ) -> Option<Transition> {
         let Phase::HalfOpen(trial) = &mut self.phase else { return None };
-        if !trial.outage.by_silence || !trial.take_back(ticket, now) {
+        let is_too_long = trial.outage.by_silence || waited >= PROBE_WAITS;
+        if !is_too_long || !trial.take_back(ticket, now) {
             return None;
         }
         let outage = Outage { by_connection: false, ..trial.outage };

@@ -143,10 +143,13 @@ fn a_probe_that_hangs_as_others_did_has_failed_and_its_answer_makes_good_for_it(
 }
 
 #[test]
-fn a_probe_that_is_slow_where_errors_opened_it_keeps_its_time() {
+fn a_probe_that_is_slow_where_errors_opened_it_has_ten_seconds() {
     let mut bench = known();
-    assert_eq!(bench.run("-----60 ? 2h 9h s"), "CCCCOHHHH");
+    assert_eq!(bench.run("-----60 ? 2h 7h s"), "CCCCOHHHH");
     assert_eq!(bench.run("? 9h s"), "HHR", "however much slower than before");
+    let mut bench = known();
+    assert_eq!(bench.run("-----60 ? 2h 8h"), "CCCCOHHO");
+    assert_eq!(bench.transitions.last().map(|moved| moved.cause), Some(Cause::ProbeFailed));
     let mut bench = known();
     assert_eq!(bench.run("-----60 ? 9h f"), "CCCCOHHO", "a failure is one");
 }
