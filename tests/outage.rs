@@ -90,7 +90,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
             looks.tick().await;
         }
     };
-    timeout(Duration::from_secs(20), reached).await.expect(what);
+    timeout(Duration::from_secs(120), reached).await.expect(what);
 }
 
 #[tokio::test(flavor = "multi_thread")]
