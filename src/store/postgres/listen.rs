@@ -33,11 +33,11 @@ pub(super) async fn subscribe(store: &Postgres) -> Result<Option<Hints>, Error> 
     // On a connection that nobody else uses until the word is there. A pooler hands a word on to whoever
     // has the server's connection just then, so one that is in use may get its own by chance; and who
     // looks at the breakers is not to wait for a word that may never come.
-    let link = store.sync.another().await?;
-    let Some(mut notices) = link.notices() else {
+    let lease = store.sync.another().await?;
+    let Some(mut notices) = lease.link()?.notices() else {
         return Err(Error::too_slow());
     };
-    timeout(LIMIT, link.client.batch_execute(&listen)).await.map_err(|_| Error::too_slow())??;
+    lease.within(LIMIT, |db| db.batch_execute(&listen)).await?;
     let nonce = format!("{TEST}{}-{:016x}", store.identity.instance, fastrand::u64(..));
     let params: [Param<'_>; 2] = [(&channel, Type::TEXT), (&nonce, Type::TEXT)];
     store.reads.query("select pg_notify($1, $2)", &params).await?;
@@ -50,7 +50,7 @@ pub(super) async fn subscribe(store: &Postgres) -> Result<Option<Hints>, Error> 
         }
         return Ok(None);
     }
-    store.sync.replace(link).await;
+    store.sync.replace(lease).await;
     let (hint, hints) = mpsc::channel(1);
     tokio::spawn(forward(notices, hint));
     Ok(Some(hints))

@@ -26,7 +26,8 @@ pub(super) struct Session {
 /// in the middle of a statement, the server is told to stop and the connection is closed.
 pub(super) struct Lease<'a> {
     connector: &'a Connector,
-    place: MutexGuard<'a, Option<Link>>,
+    /// Where it goes back to; one that is nobody else's yet has no place.
+    place: Option<MutexGuard<'a, Option<Link>>>,
     /// None only while it is being dropped.
     link: Option<Link>,
     busy: AtomicBool,
@@ -45,23 +46,28 @@ impl Session {
             Some(link) if !link.client.is_closed() => link,
             _ => self.connector.connect().await?,
         };
-        let busy = AtomicBool::new(false);
-        Ok(Lease { connector: &self.connector, place, link: Some(link), busy })
+        Ok(self.lent(Some(place), link))
     }
 
     /// Makes another connection, which nobody else has until it takes the place of the one there.
-    pub(super) async fn another(&self) -> Result<Link, Error> {
-        self.connector.connect().await
+    pub(super) async fn another(&self) -> Result<Lease<'_>, Error> {
+        Ok(self.lent(None, self.connector.connect().await?))
     }
 
     /// Puts this connection in the place, once who has the one there gave it back.
-    pub(super) async fn replace(&self, link: Link) {
-        *self.place.lock().await = Some(link);
+    pub(super) async fn replace<'a>(&'a self, mut by: Lease<'a>) {
+        by.place = Some(self.place.lock().await);
+    }
+
+    fn lent<'a>(&'a self, place: Option<MutexGuard<'a, Option<Link>>>, link: Link) -> Lease<'a> {
+        let busy = AtomicBool::new(false);
+        Lease { connector: &self.connector, place, link: Some(link), busy }
     }
 }
 
 impl Lease<'_> {
-    fn link(&self) -> Result<&Link, Error> {
+    /// The connection itself.
+    pub(super) fn link(&self) -> Result<&Link, Error> {
         self.link.as_ref().ok_or_else(Error::too_slow)
     }
 
@@ -91,8 +97,8 @@ impl Drop for Lease<'_> {
         let link = self.link.take().filter(|link| !link.client.is_closed());
         if self.busy.load(Ordering::Relaxed) {
             link.iter().for_each(|link| self.connector.cancel(&link.client));
-        } else {
-            *self.place = link;
+        } else if let Some(place) = &mut self.place {
+            **place = link;
         }
     }
 }
