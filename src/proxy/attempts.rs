@@ -155,6 +155,9 @@ async fn others(
     let mut tried = Vec::new();
     loop {
         let Again { last, counted, wait, within_budget } = *again;
+        if !last.is_unsent() {
+            request.hold();
+        }
         sleep(wait).await;
         let now = clock::now();
         // Not while the circuit is open.

@@ -85,6 +85,7 @@ impl Fallback {
             }
             // Before the next is asked: the connection and the place at the last one are free by then.
             drop(ended);
+            request.hold();
             exchange.enter(None);
             call.instead = Some(Arc::clone(other.live.name()));
             call.deadline = its;
@@ -117,14 +118,14 @@ impl Fallback {
         }
     }
 
+    fn takes(&self, reason: Option<Reason>) -> bool {
+        reason.is_some_and(|reason| self.on.take(reason, false))
+    }
+
     /// The same for one that may stand in itself: one that refuses the call is passed over in any case.
     fn takes_of(&self, reason: Option<Reason>, is_instead: bool) -> bool {
         let has_refused = || reason.and_then(Occasion::of) == Some(Occasion::Refused);
         self.takes(reason) || (is_instead && has_refused())
-    }
-
-    fn takes(&self, reason: Option<Reason>) -> bool {
-        reason.is_some_and(|reason| self.on.take(reason, false))
     }
 
     /// When one of the others that is asked now has to have answered. `first` is the deadline at the

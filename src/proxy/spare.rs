@@ -38,6 +38,12 @@ impl Sendable {
         self.request.is_some() || self.spare.as_ref().is_some_and(|spare| spare.body.is_whole())
     }
 
+    /// Another attempt is to be made, after a wait. The one before, which may still be sending, gets no
+    /// more of the body: it could become too long to be kept in that time.
+    pub(super) fn hold(&mut self) {
+        self.request = self.take();
+    }
+
     /// The request, for an attempt; none if too much of it is gone.
     pub(super) fn take(&mut self) -> Option<Ask<RequestBody>> {
         match (self.request.take(), &self.spare) {

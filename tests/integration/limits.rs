@@ -128,6 +128,43 @@ fn a_body_that_grows_too_long_behind_an_answer_takes_that_with_it() {
 }
 
 #[test]
+fn a_body_that_grew_too_long_reaches_no_other_upstream_as_if_it_were_whole() {
+    let (first, other) = (ScriptedUpstream::start(), ScriptedUpstream::start());
+    let fusebox = Setup::of(format!(
+        "listeners:
+  egress:
+    listen: \"{{proxy}}\"
+    limits: {{ body_bytes: 1KiB }}
+    routes:
+      - {{ name: other, match: {{ path_prefix: /other }}, upstream: other }}
+      - {{ name: first, upstream: first, fallback: {{ upstream: other }} }}
+upstreams:
+  first: {{ endpoints: [\"{}\"], retry: {{ attempts: 1 }} }}
+  other: {{ endpoints: [\"{}\"], limits: {{ concurrency: 1, queue: 9, queue_timeout: 60s }} }}
+",
+        first.url(),
+        other.url()
+    ))
+    .start();
+    let gate = Gate::new();
+    let answer = raw("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+    other.answer(vec![Step::ReadBody, Step::WaitFor(gate.clone()), answer]);
+    let mut busy = fusebox.connect();
+    busy.send("GET /other HTTP/1.1\r\nhost: a\r\n\r\n");
+    wait_until("the only place is taken", PATIENCE, || (other.hits() == 1).then_some(()));
+    first.answer(vec![raw("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"), Step::ReadBody]);
+    let mut connection = fusebox.connect();
+    connection.send(post("grown", "transfer-encoding: chunked"));
+    connection.send(format!("200\r\n{}\r\n", "x".repeat(512)));
+    wait_until("the first has failed it", PATIENCE, || (first.hits() == 1).then_some(()));
+    connection.send(format!("401\r\n{}\r\n0\r\n\r\n", "x".repeat(1025)));
+    gate.open();
+    let answer = connection.response("POST");
+    assert_eq!(answer.status, 413, "{} {}", answer.text(), fusebox.row("grown"));
+    assert!(other.received().iter().all(|call| call.line.starts_with("GET ")), "none is whole");
+}
+
+#[test]
 fn a_connection_ends_in_order_with_the_last_call_that_it_may_carry() {
     let (upstream, fusebox) = start("{ requests: 3 }");
     let mut connection = fusebox.connect();
