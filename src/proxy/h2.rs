@@ -1,7 +1,8 @@
 //! HTTP/2 towards upstreams: connections that many calls share.
 //!
 //! hyper drives each connection in a task of its own; a call is a stream of it. An endpoint has one
-//! connection until its streams are used up, as the upstream counts them, then another.
+//! connection until its streams are used up, as the upstream counts them, or it is too old; then
+//! another.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +23,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
-use super::{local::Local, message::Ask, transport::Transport, upload::RequestBody};
+use super::{age::Age, local::Local, message::Ask, transport::Transport, upload::RequestBody};
 use crate::{
     clock,
     upstreams::{ConnectionPermit, Live},
@@ -68,6 +69,7 @@ pub(super) struct Line {
 /// How a connection is made use of.
 #[derive(Debug)]
 struct Used {
+    age: Age,
     /// Calls under way.
     calls: Cell<usize>,
     /// When the last of them ended.
@@ -92,10 +94,15 @@ impl Lines {
     }
 
     /// A connection with room for another call. Those that are gone are let go of.
-    pub(super) fn take(&self) -> Option<Line> {
+    pub(super) fn take(&self, now: Instant) -> Option<Line> {
         let mut open = self.open.lines.borrow_mut();
-        open.retain(|line| !line.sender.is_closed());
-        open.iter().find(|line| line.has_room()).cloned()
+        open.retain(|line| !line.sender.is_closed() && !line.used.is_worn_out(now));
+        open.iter().find(|line| !line.used.age.is_over(now) && line.has_room()).cloned()
+    }
+
+    /// One that has room, however old: for where there is to be no other.
+    pub(super) fn take_old(&self) -> Option<Line> {
+        self.open.lines.borrow().iter().find(|line| line.has_room()).cloned()
     }
 
     /// Adds a connection.
@@ -109,10 +116,11 @@ impl Lines {
         (line.sender, Streaming { used: line.used, open: Rc::clone(&self.open) })
     }
 
-    /// Lets go of connections that are gone, and of those that carried no call for so long: they
-    /// keep others from theirs, and nobody looks whether they still stand.
-    pub(super) fn sweep(&self, max_age: Duration, now: Instant) {
-        let is_kept = |line: &mut Line| !line.sender.is_closed() && !line.used.rests(max_age, now);
+    /// Lets go of connections that are gone or too old, and of those that carried no call for so
+    /// long: they keep others from theirs, and nobody looks whether they still stand.
+    pub(super) fn sweep(&self, idle_timeout: Duration, now: Instant) {
+        let is_used = |used: &Used| !used.rests(idle_timeout, now) && !used.is_worn_out(now);
+        let is_kept = |line: &mut Line| !line.sender.is_closed() && is_used(&line.used);
         self.open.lines.borrow_mut().retain_mut(is_kept);
     }
 
@@ -132,9 +140,14 @@ impl Open {
 
 impl Used {
     /// Whether there was no call for so long.
-    fn rests(&self, max_age: Duration, now: Instant) -> bool {
+    fn rests(&self, idle_timeout: Duration, now: Instant) -> bool {
         let rest = now.saturating_duration_since(self.free_since.get());
-        self.calls.get() == 0 && rest > max_age
+        self.calls.get() == 0 && rest > idle_timeout
+    }
+
+    /// Whether it takes no more calls, and the last has ended.
+    fn is_worn_out(&self, now: Instant) -> bool {
+        self.calls.get() == 0 && self.age.is_over(now)
     }
 }
 
@@ -143,7 +156,11 @@ impl Line {
     ///
     /// # Errors
     /// The stream broke.
-    pub(super) async fn open(stream: Transport, permit: ConnectionPermit) -> hyper::Result<Self> {
+    pub(super) async fn open(
+        stream: Transport,
+        age: Age,
+        permit: ConnectionPermit,
+    ) -> hyper::Result<Self> {
         let (sender, connection) = http2::Builder::new(Local)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -161,7 +178,7 @@ impl Line {
             driving.await;
             drop(permit);
         });
-        let used = Used { calls: Cell::new(0), free_since: Cell::new(clock::now()) };
+        let used = Used { age, calls: Cell::new(0), free_since: Cell::new(clock::now()) };
         Ok(Self { sender, used: Rc::new(used), driven })
     }
 
@@ -228,7 +245,11 @@ impl fmt::Debug for Line {
 impl Drop for Streaming {
     fn drop(&mut self) {
         self.used.calls.set(self.used.calls.get().saturating_sub(1));
-        self.used.free_since.set(clock::now());
+        let now = clock::now();
+        self.used.free_since.set(now);
+        if self.used.is_worn_out(now) {
+            self.open.lines.borrow_mut().retain(|line| !Rc::ptr_eq(&line.used, &self.used));
+        }
         // Who waits for a connection was told of those that were idle then.
         if self.used.calls.get() == 0 && self.open.live.is_hungry() {
             self.open.close_one();

@@ -13,6 +13,7 @@
 
 mod acceptor;
 mod advice;
+mod age;
 mod alarm;
 mod answer;
 mod answer_fields;

@@ -147,6 +147,7 @@ impl Body for Arriving {
 mod tests {
     use super::Arriving;
     use crate::proxy::{
+        age::Age,
         h1::{
             Framing,
             connection::{Outbound, Source},
@@ -189,7 +190,8 @@ mod tests {
         let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
-        let (source, writing) = Source::split(*Outbound::new(Transport::Tcp(stream), None));
+        let (source, writing) =
+            Source::split(*Outbound::new(Transport::Tcp(stream), Age::default(), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }
