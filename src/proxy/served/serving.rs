@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use http::{HeaderMap, StatusCode};
@@ -45,12 +45,12 @@ const KEPT_ROOM: usize = 16 << 10;
 pub(in crate::proxy) async fn serve(
     terms: Terms,
     wire: Wire,
-    peer: Option<SocketAddr>,
+    (peer, began): (Option<SocketAddr>, Instant),
     closing: Closing,
 ) {
     let (stream, ahead) = wire.into_parts();
     let mut serving = Serving {
-        connection: Connection::new(terms, peer, None),
+        connection: Connection::new(terms, peer, None, began),
         caller: Rc::new(RefCell::new(Caller::new(stream, ahead))),
         closing,
         is_closing: false,
