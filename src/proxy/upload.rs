@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{capture::Copied, clock, domain::outcome::Reason};
 
-/// For so long the rest of a request is taken that is not sent on.
-const DISCARD_FOR: Duration = Duration::from_secs(5);
+/// For so long the rest of a request is taken that is not sent on; and after the last answer of a
+/// connection, whatever its caller still sends.
+pub(super) const DISCARD_FOR: Duration = Duration::from_secs(5);
 /// As much of it is taken.
 const DISCARD_BYTES: usize = 8 << 20;
 
