@@ -258,7 +258,7 @@ impl Endpoint {
         upload: &Upload,
         patience: &Patience<'_>,
     ) -> Answered {
-        let (mut sender, streaming) = self.lines.begin(line);
+        let (mut sender, streaming) = self.lines.begin(line, &mut request.body);
         own.put(request.headers_mut());
         let request = h2::named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));

@@ -23,7 +23,13 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
-use super::{age::Age, local::Local, message::Ask, transport::Transport, upload::RequestBody};
+use super::{
+    age::Age,
+    message::Ask,
+    sends::{Asked, Sends},
+    transport::Transport,
+    upload::RequestBody,
+};
 use crate::{
     clock,
     upstreams::{ConnectionPermit, Live},
@@ -62,6 +68,7 @@ struct Open {
 #[derive(Clone)]
 pub(super) struct Line {
     sender: SendRequest<RequestBody>,
+    asked: Asked,
     used: Rc<Used>,
     driven: Rc<RefCell<Driven>>,
 }
@@ -78,7 +85,7 @@ struct Used {
 
 /// What moves a connection's bytes: borrowed while it is polled, or asked, only; gone at its end, by
 /// which the senders know that it is over.
-type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Local>>;
+type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Sends>>;
 
 /// A call's share in a connection, until it is dropped.
 #[derive(Debug)]
@@ -110,8 +117,13 @@ impl Lines {
         self.open.lines.borrow_mut().push(line.clone());
     }
 
-    /// Counts a call on one, and gives the way to send it.
-    pub(super) fn begin(&self, line: Line) -> (SendRequest<RequestBody>, Streaming) {
+    /// Counts a call on one, and gives the way to send it, with this body.
+    pub(super) fn begin(
+        &self,
+        line: Line,
+        body: &mut RequestBody,
+    ) -> (SendRequest<RequestBody>, Streaming) {
+        body.goes_over(line.asked);
         line.used.calls.set(line.used.calls.get() + 1);
         (line.sender, Streaming { used: line.used, open: Rc::clone(&self.open) })
     }
@@ -161,7 +173,9 @@ impl Line {
         age: Age,
         permit: ConnectionPermit,
     ) -> hyper::Result<Self> {
-        let (sender, connection) = http2::Builder::new(Local)
+        let sends = Sends::default();
+        let asked = sends.asked().clone();
+        let (sender, connection) = http2::Builder::new(sends)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -179,7 +193,7 @@ impl Line {
             drop(permit);
         });
         let used = Used { age, calls: Cell::new(0), free_since: Cell::new(clock::now()) };
-        Ok(Self { sender, used: Rc::new(used), driven })
+        Ok(Self { sender, asked, used: Rc::new(used), driven })
     }
 
     /// Whether the upstream takes another call. It may say at any time how many it takes.

@@ -131,12 +131,16 @@ async fn serve_http2(
     let rules = terms.rules();
     let limits = &rules.limits;
     let streams = Streams::default();
-    let connection = Connection::new(terms, peer, Some(streams.pace().clone()), began);
+    let pace = streams.pace().clone();
+    let connection = Connection::new(terms, peer, Some(pace.clone()), began);
     let service = service_fn(|request: Request<Incoming>| {
         // hyper has held the head against the limit.
         let request = Ask::of(request).map(Received::Http2);
-        let answer = handle(&connection, request, Facts::default());
-        answer.map(|answer| Ok::<_, Infallible>(answer.whole()))
+        let (answer, pace) = (handle(&connection, request, Facts::default()), pace.clone());
+        answer.map(move |answer| {
+            pace.begins(&answer.body);
+            Ok::<_, Infallible>(answer.whole())
+        })
     });
     let mut serving = pin!(
         http2::Builder::new(streams)

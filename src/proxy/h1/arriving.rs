@@ -4,7 +4,6 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,10 +15,7 @@ use super::{
     connection::{Outbound, Source, Switched, Writing},
     sending::Sending,
 };
-
-/// For so long an upstream that has answered may leave the rest of the request unread, before it is
-/// given up.
-const UNREAD_FOR: Duration = Duration::from_secs(30);
+use crate::proxy::sends::UNREAD_FOR;
 
 /// A body on its way in.
 #[derive(Debug)]
