@@ -31,7 +31,8 @@ const FORBIDDEN: &str = "
     from (values
             (array['fusebox_migration', 'task_total'], array['select']),
             (array['circuit_breaker_state', 'circuit_breaker_vote', 'sidecar_instance',
-                   'sidecar_roll', 'journal_cursor'], array['select', 'insert', 'update']),
+                   'sidecar_identity', 'sidecar_roll', 'journal_cursor'],
+                array['select', 'insert', 'update']),
             (array['circuit_breaker_vote'], array['delete']),
             (array['task_parameter_day', 'task_learning_day', 'prediction', 'prediction_score',
                    'sidecar_duty'], array['select', 'insert', 'update', 'delete']),
