@@ -65,16 +65,17 @@ async fn an_answer_that_is_no_fusebox_is_a_runtime_error() {
 
 /// What becomes of a question that gets this answer.
 async fn answered(answer: &'static str) -> Error {
-    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = Address::of(other.local_addr().unwrap());
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = Address::of(other.local_addr().expect("a bound port"));
     let served = tokio::spawn(async move {
-        let (mut stream, _) = other.accept().await.unwrap();
+        let (mut stream, _) = other.accept().await.expect("asked");
         let mut request = [0; 1024];
-        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
-        stream.write_all(answer.as_bytes()).await.unwrap();
+        assert_ne!(stream.read(&mut request).await.expect("a request"), 0);
+        stream.write_all(answer.as_bytes()).await.expect("answered");
     });
-    let error = status::run(&client(address, None), false, &mut Vec::new()).await.unwrap_err();
-    served.await.unwrap();
+    let error =
+        status::run(&client(address, None), false, &mut Vec::new()).await.expect_err("no Fusebox");
+    served.await.expect("answered");
     error
 }
 
