@@ -67,6 +67,7 @@ fn table() -> Result<(), Box<dyn Error>> {
             scrape.len() >> 10
         );
     }
+    println!("\nwanted: 10,000 series or more, in less than 50 ms");
     fs::remove_dir_all(&home)?;
     Ok(())
 }

@@ -32,7 +32,8 @@ with sync_playwright() as playwright:
     browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
     light = browser.new_page(viewport={"width": 1280, "height": 712}, color_scheme="light")
     light.wait_for_timeout(PAST_MS)
-    take(light, "", "upstreams", "tr.up[data-state=OPEN]")
+    # What is open comes first, as soon as rows may change places.
+    take(light, "", "upstreams", "tr.up:first-child[data-state=OPEN]")
     dark = browser.new_page(viewport={"width": 1280, "height": 760}, color_scheme="dark")
     take(dark, "breaker/payments", "breaker", ".badge.large[data-state=OPEN]")
     take_top(browser.new_page(viewport={"width": 1280, "height": 760}, device_scale_factor=2))

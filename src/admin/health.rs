@@ -5,17 +5,16 @@
 //! outage to the outage. `/health` tells what the upstreams answered last. It is a report, not a
 //! verdict on this process, so its status is always 200 and what it found is in the body.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::{
-    Admin,
+    Admin, SCRAPES,
     reply::{self, Answer, Fault},
     tasks::ms,
     view::{ServiceView, StoreView},
@@ -25,6 +24,9 @@ use crate::{clock, domain::breaker::State as Circuit, telemetry::exposition::For
 
 /// What is wrong with it is not for everybody: the status tells.
 const REFUSED: &str = "the configuration was changed and cannot be used: the last good one counts";
+
+/// How long a scrape waits for those before it to be read.
+const SCRAPE_WAIT: Duration = Duration::from_secs(2);
 
 /// What `/health` says.
 #[derive(Serialize)]
@@ -143,20 +145,24 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Answer {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(
-    State(admin): State<Arc<Admin>>,
-    headers: HeaderMap,
-) -> impl IntoResponse {
+pub(super) async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Answer {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = Format::accepted(accept.unwrap_or_default());
-    reply::typed(StatusCode::OK, format.content_type(), admin.sources.view.metrics(format))
+    let place = timeout(SCRAPE_WAIT, Arc::clone(&admin.scrapes).acquire_owned()).await;
+    let Ok(Ok(place)) = place else { return Err(Fault::TooManyScrapes(SCRAPES)) };
+    let text = Bytes::from(admin.sources.view.metrics(format));
+    let length = text.len();
+    let body = reply::placed(text, place);
+    let mut response = reply::typed(StatusCode::OK, format.content_type(), body);
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    Ok(response)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::sync::Arc;
 
-    use super::{ServiceJson, ServiceView};
+    use super::{Duration, ServiceJson, ServiceView};
     use crate::{admin::view::LastResult, domain::breaker::State};
 
     fn shown(state: State, failed: Option<Option<&str>>) -> (&'static str, String, f64) {

@@ -97,6 +97,10 @@ use crate::{
 /// never keep a probe out.
 const STREAMS: usize = 16;
 
+/// Scrapes at a time. Of many upstreams each has megabytes and needs no token, so that sixty callers
+/// who ask and do not read would cost more memory than all that this process does.
+const SCRAPES: usize = 4;
+
 /// Where the answers come from.
 #[derive(Clone)]
 pub struct Sources {
@@ -136,6 +140,7 @@ pub async fn serve(
         sources,
         turns,
         streams: Arc::new(Semaphore::new(STREAMS)),
+        scrapes: Arc::new(Semaphore::new(SCRAPES)),
         reported: reports::Sites::default(),
         scores: Semaphore::new(feedback::WAITING),
         pulse: Pulse::default(),
@@ -158,6 +163,7 @@ struct Admin {
     questions: Questions,
     turns: Arc<Turns>,
     streams: Arc<Semaphore>,
+    scrapes: Arc<Semaphore>,
     /// Operations that were reported, and late scores that wait for their rows.
     reported: reports::Sites,
     scores: Semaphore,

@@ -4,14 +4,17 @@
 //! `{"success": false, "error": {"code", "message"}}`. A message never repeats a token, a header or
 //! what the store said; the store's own words go to the log.
 
-use std::fmt::Display;
+use std::{convert::Infallible, fmt::Display};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{breakers::KillSwitch, store};
 
@@ -48,6 +51,16 @@ pub(super) fn typed(
     response
 }
 
+/// A body that goes out in pieces, each when the one before was taken; its place is given back after
+/// the last.
+pub(super) fn placed(bytes: Bytes, place: OwnedSemaphorePermit) -> Body {
+    const PIECE: usize = 64 * 1024;
+    Body::from_stream(stream::unfold((bytes, place), async |(mut rest, place)| {
+        let piece = rest.split_to(rest.len().min(PIECE));
+        (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, place)))
+    }))
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -81,6 +94,8 @@ pub(super) enum Fault {
     NotYet,
     #[error("{0} streams are open, which is all that there may be")]
     TooManyStreams(usize),
+    #[error("{0} scrapes are being read, which is all that may")]
+    TooManyScrapes(usize),
     #[error("not ready: {0}")]
     NotReady(String),
     #[error("the store does not answer; breakers and calls go on without it")]
@@ -111,6 +126,7 @@ impl Fault {
             }
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::TooManyStreams(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams"),
+            Self::TooManyScrapes(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_scrapes"),
             Self::TooManyScores(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_many_scores"),
             Self::NotYet => (StatusCode::SERVICE_UNAVAILABLE, "not_yet"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
@@ -129,9 +145,10 @@ impl Fault {
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {
             Self::Unauthorized => (header::WWW_AUTHENTICATE, "Bearer realm=\"fusebox\""),
-            Self::TooManyAttempts | Self::TooManyScores(_) | Self::NotYet => {
-                (header::RETRY_AFTER, "1")
-            }
+            Self::TooManyAttempts
+            | Self::TooManyScores(_)
+            | Self::TooManyScrapes(_)
+            | Self::NotYet => (header::RETRY_AFTER, "1"),
             _ => return None,
         };
         Some((name, HeaderValue::from_static(value)))

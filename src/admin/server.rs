@@ -10,7 +10,7 @@ use axum::{
     Router,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -146,16 +146,21 @@ async fn answer(app: App, ends: Ends, request: Request<Incoming>) -> Result<Resp
     Ok(response)
 }
 
-/// Headers of every answer: not stored, not guessed at, and a page may load from here only.
+/// Headers of every answer: not stored, not guessed at, a page may load from here only, and none from
+/// elsewhere may load it or hold on to its window.
 fn harden(headers: &mut HeaderMap) {
     const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; \
         style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; \
         form-action 'none'; frame-ancestors 'none'";
+    const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+    const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (RESOURCE_POLICY, "same-origin"),
+        (OPENER_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

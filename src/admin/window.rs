@@ -65,15 +65,17 @@ impl Window {
     }
 }
 
-/// Reads a time: RFC 3339, an age, or milliseconds since the Unix epoch.
+/// Reads a time: RFC 3339, an age, or milliseconds since the Unix epoch. What is before the epoch
+/// stands for it, since nothing is older; a time that no calendar has is none.
 pub fn time_us(text: &str, now_us: i64) -> Option<i64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return text.parse::<i64>().ok()?.checked_mul(1_000);
-    }
-    if let Ok(age) = parse_duration(text.strip_prefix('-').unwrap_or(text)) {
-        return now_us.checked_sub(i64::try_from(age.as_micros()).ok()?);
-    }
-    text.parse::<Timestamp>().ok().map(Timestamp::as_microsecond)
+    let at_us = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse::<i64>().ok()?.checked_mul(1_000)?
+    } else if let Ok(age) = parse_duration(text.strip_prefix('-').unwrap_or(text)) {
+        now_us.checked_sub(i64::try_from(age.as_micros()).ok()?)?
+    } else {
+        text.parse::<Timestamp>().ok()?.as_microsecond()
+    };
+    if at_us < 0 { Some(0) } else { show_time(at_us).map(|_| at_us) }
 }
 
 /// Writes a time as RFC 3339; null for one that no calendar has.
@@ -117,6 +119,9 @@ mod tests {
         let whole = Reach::whole(Duration::from_secs(90 * 86_400));
         assert_eq!(window("", whole), Ok((NOW_US + 1 - 90 * DAY_US, NOW_US + 1)));
         assert_eq!(window("from=0&to=1800000000000", whole), Ok((0, NOW_US)));
+        for old in ["-008000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "30000d", "9000000d"] {
+            assert_eq!(window(&format!("from={old}"), whole), Ok((0, NOW_US + 1)), "{old}");
+        }
     }
 
     #[test]
@@ -129,6 +134,7 @@ mod tests {
             ("to=-5", "`to`: expected a time"),
             ("to=99999999999999999999", "`to`: expected a time"),
             ("from=99999999999999d", "`from`: expected a time"),
+            ("to=9007199254740992", "`to`: expected a time"),
             ("from=2000&to=1000", "`from` must be before `to`"),
             ("from=-1m&to=-1m", "`from` must be before `to`"),
             ("from=0&to=1800000000000", "`from` and `to` may be 31d apart at most"),

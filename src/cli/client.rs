@@ -81,8 +81,13 @@ pub enum Error {
     #[error("unhealthy: {0}")]
     Unhealthy(String),
     /// It answers with an error.
-    #[error("the admin port answered {0}: {1}")]
+    #[error("{1}")]
     Refused(StatusCode, String),
+    /// Something else answers there.
+    #[error(
+        "what answers at {0}, with {1}, is no admin port of a Fusebox; `--admin` says where that is"
+    )]
+    Foreign(Address, StatusCode),
     /// It answers with something else: probably no Fusebox.
     #[error("the answer of {0} cannot be understood; is that a Fusebox of this version?")]
     Malformed(Address, #[source] BoxError),
@@ -111,7 +116,9 @@ impl Error {
                 StatusCode::SERVICE_UNAVAILABLE => Exit::Unreachable,
                 _ => Exit::Runtime,
             },
-            Self::Malformed(..) | Self::Nothing(_) | Self::Output(_) => Exit::Runtime,
+            Self::Foreign(..) | Self::Malformed(..) | Self::Nothing(_) | Self::Output(_) => {
+                Exit::Runtime
+            }
         }
     }
 }
@@ -156,7 +163,7 @@ impl Client {
     /// # Errors
     /// There is no answer, or it is an error, or no text.
     pub async fn text(&self, path: &str) -> Result<String, Error> {
-        let body = Self::succeeded(self.get(path).await?)?;
+        let body = self.succeeded(self.get(path).await?)?;
         String::from_utf8(body.into()).map_err(|error| self.malformed(error))
     }
 
@@ -166,22 +173,30 @@ impl Client {
         struct Envelope<T> {
             data: T,
         }
-        let body = Self::succeeded(answer)?;
+        let body = self.succeeded(answer)?;
         let envelope: Envelope<T> =
             serde_json::from_slice(&body).map_err(|error| self.malformed(error))?;
         Ok(envelope.data)
     }
 
     /// The body, unless it tells an error.
-    fn succeeded((status, body): (StatusCode, Bytes)) -> Result<Bytes, Error> {
-        if status == StatusCode::UNAUTHORIZED {
-            let hint = "set FUSEBOX_ADMIN_TOKEN to the token of that Fusebox";
-            return Err(Error::Refused(status, format!("{}; {hint}", message(&body))));
+    fn succeeded(&self, (status, body): (StatusCode, Bytes)) -> Result<Bytes, Error> {
+        if status.is_success() {
+            return Ok(body);
         }
-        if !status.is_success() {
-            return Err(Error::Refused(status, message(&body)));
-        }
-        Ok(body)
+        let Some(message) = told(&body) else {
+            return Err(Error::Foreign(self.address.clone(), status));
+        };
+        let message = match (status, &self.token) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                "this Fusebox wants a token: set FUSEBOX_ADMIN_TOKEN to it".to_owned()
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => {
+                "the token in FUSEBOX_ADMIN_TOKEN is not that of this Fusebox".to_owned()
+            }
+            _ => message,
+        };
+        Err(Error::Refused(status, message))
     }
 
     /// An answer that is not of the shape that was expected.
@@ -267,9 +282,13 @@ pub(super) fn segment(name: &str) -> String {
 
 /// The message of an error's envelope, or the beginning of whatever came instead.
 pub(super) fn message(body: &[u8]) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    let message = json.as_ref().and_then(|json| json.pointer("/error/message")?.as_str());
-    message.map_or_else(|| String::from_utf8_lossy(body).chars().take(200).collect(), str::to_owned)
+    told(body).unwrap_or_else(|| String::from_utf8_lossy(body).chars().take(200).collect())
+}
+
+/// The message of an error's envelope.
+fn told(body: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(body).ok()?;
+    json.pointer("/error/message")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The commands that ask a running Fusebox to do something as a whole: `drain`, `reload`.
 
 use clap::Args;
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,6 +12,9 @@ use super::{
     output::say,
     settings,
 };
+
+/// Before the problems of a configuration that is not taken.
+const REFUSED: &str = "the configuration cannot be used, the last good one counts";
 
 /// `fusebox drain` and `fusebox reload`.
 #[derive(Debug, Args)]
@@ -48,7 +51,13 @@ pub(super) fn reload(arguments: &Arguments) -> Exit {
     }
     let client = arguments.target.client(&settings::environment());
     finish(async move {
-        let answer: Value = post(&client, "/api/v1/config/reload").await?;
+        let answer = post(&client, "/api/v1/config/reload").await.map_err(|error| match error {
+            Error::Refused(status @ StatusCode::UNPROCESSABLE_ENTITY, report) => {
+                Error::Refused(status, format!("{REFUSED}\n\n{report}"))
+            }
+            other => other,
+        });
+        let answer: Value = answer?;
         if arguments.json {
             say(answer);
             return Ok(());

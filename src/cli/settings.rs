@@ -16,6 +16,12 @@ use crate::config::{
 const NO_CONFIGURATION: &str = "fusebox: no configuration: give --config FILE (`fusebox init` writes one), or --upstream NAME=URL, \
     or the YAML itself in FUSEBOX_CONFIG";
 
+/// What `fusebox init` writes.
+const USUAL_FILE: &str = "fusebox.yaml";
+
+const NOT_NAMED: &str =
+    "fusebox: no configuration is named; there is a fusebox.yaml here: give --config fusebox.yaml";
+
 const NOT_A_FILE_NAME: &str = "fusebox: FUSEBOX_CONFIG holds the YAML itself, not the name of a file; for that give --config FILE";
 
 /// The flags of every command that needs the configuration.
@@ -146,6 +152,7 @@ impl Settings {
             }
             Some(path) => Source::from_file(path).map_err(problem),
             None => match Source::from_environment(environment) {
+                None if Path::new(USUAL_FILE).is_file() => Err(complain(Exit::Usage, NOT_NAMED)),
                 None => Err(complain(Exit::Usage, NO_CONFIGURATION)),
                 Some(source) if is_file_name(&source.text) => {
                     Err(complain(Exit::Configuration, NOT_A_FILE_NAME))

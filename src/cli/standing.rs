@@ -149,7 +149,7 @@ pub(super) fn why(breaker: &Breaker) -> String {
 pub(super) fn cause(breaker: &Breaker) -> String {
     let mut text = String::new();
     if breaker.mode != "auto" {
-        text.push_str(&breaker.mode);
+        text.push_str(&breaker.mode.replace('_', " "));
         // Writing to a string cannot fail.
         if let Some(order) = &breaker.order {
             write!(text, " by {}", who(&order.by)).ok();

@@ -259,10 +259,10 @@ impl Order {
 
 /// A text that can be shown on one line.
 fn text(part: Part, text: &str, most: usize) -> Result<Arc<str>, OrderError> {
-    let text = text.trim();
     if text.chars().count() > most {
         return Err(OrderError::TooLong(part, most));
     }
+    let text = text.trim();
     if text.chars().any(is_unprintable) {
         return Err(OrderError::Unprintable(part));
     }
@@ -327,11 +327,13 @@ mod tests {
     fn what_is_no_order_is_told_in_words() {
         let now = clock::now();
         let long = "x".repeat(MAX_REASON + 1);
+        let padded = format!(" {}", "x".repeat(MAX_REASON));
         let good = wish(Mode::ForcedOpen, None);
         for (wish, says) in [
             (Wish { reason: "", ..good }, "a reason is required"),
             (Wish { reason: " \t", ..good }, "a reason is required"),
             (Wish { reason: &long, ..good }, "the reason has at most 500 characters"),
+            (Wish { reason: &padded, ..good }, "the reason has at most 500 characters"),
             (Wish { reason: "a\nb", ..good }, "the reason has a character that cannot be printed"),
             (Wish { reason: "a\u{202e}b", ..good }, "cannot be printed"),
             (Wish { by: Some(&long), ..good }, "the name of who orders has at most 100"),

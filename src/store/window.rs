@@ -11,7 +11,9 @@ impl TaskQuery {
             to = to.min(at.saturating_add(1));
         }
         let Some(id) = self.id else { return (from, to) };
+        // Anybody may ask for an id that is made up, with a time that no store knows.
         let at = i64::try_from(id.started_at_ms()).unwrap_or(0).saturating_mul(1_000);
+        let at = at.min(END_OF_TIME_US);
         let end = at.saturating_add(MILLISECOND_US + SLACK_US);
         (from.max(at.saturating_sub(SLACK_US)), to.min(end))
     }
@@ -79,11 +81,19 @@ const END_OF_TIME_US: i64 = 221_845_392_000_000_000;
 mod tests {
     use proptest::prelude::proptest;
 
-    use super::{Cover, DAY_US, HOUR_US, MINUTE_US};
+    use super::{Cover, DAY_US, END_OF_TIME_US, HOUR_US, MINUTE_US, TaskQuery};
+    use crate::domain::task::TaskId;
 
     fn cut(from: i64, to: i64) -> [i64; 6] {
         let Cover { from, hours, days, days_end, hours_end, to } = Cover::of((from, to));
         [from, hours, days, days_end, hours_end, to]
+    }
+
+    #[test]
+    fn an_id_with_a_time_that_no_store_knows_is_looked_for_in_one_that_it_does() {
+        let query = TaskQuery { id: Some(TaskId::from_u128(u128::MAX)), ..TaskQuery::default() };
+        let (from, to) = query.window();
+        assert!(from <= to && to <= END_OF_TIME_US, "{from} to {to}");
     }
 
     #[test]

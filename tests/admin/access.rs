@@ -139,6 +139,8 @@ async fn every_answer_is_kept_out_of_caches_and_frames() {
             "cache-control: no-store",
             "x-content-type-options: nosniff",
             "referrer-policy: no-referrer",
+            "cross-origin-resource-policy: same-origin",
+            "cross-origin-opener-policy: same-origin",
             "content-security-policy: default-src 'none'; script-src 'self'; ",
             "frame-ancestors 'none'",
         ] {

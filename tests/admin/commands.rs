@@ -53,18 +53,30 @@ async fn a_silent_port_is_unreachable_after_the_timeout() {
 
 #[tokio::test]
 async fn an_answer_that_is_no_fusebox_is_a_runtime_error() {
-    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = Address::of(other.local_addr().unwrap());
+    for (answer, says) in [
+        ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", "cannot be understood"),
+        ("HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", "is no admin port of a Fusebox"),
+    ] {
+        let error = answered(answer).await;
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(error.exit(), Exit::Runtime);
+    }
+}
+
+/// What becomes of a question that gets this answer.
+async fn answered(answer: &'static str) -> Error {
+    let other = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = Address::of(other.local_addr().expect("a bound port"));
     let served = tokio::spawn(async move {
-        let (mut stream, _) = other.accept().await.unwrap();
+        let (mut stream, _) = other.accept().await.expect("asked");
         let mut request = [0; 1024];
-        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
-        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+        assert_ne!(stream.read(&mut request).await.expect("a request"), 0);
+        stream.write_all(answer.as_bytes()).await.expect("answered");
     });
-    let error = status::run(&client(address, None), false, &mut Vec::new()).await.unwrap_err();
-    assert!(matches!(error, Error::Malformed(..)), "{error}");
-    assert_eq!(error.exit(), Exit::Runtime);
-    served.await.unwrap();
+    let error =
+        status::run(&client(address, None), false, &mut Vec::new()).await.expect_err("no Fusebox");
+    served.await.expect("answered");
+    error
 }
 
 #[tokio::test]
@@ -102,6 +114,9 @@ async fn a_refused_token_is_named() {
     let client = client(Address::of(port.address), Some("wrong"));
     let error = status::run(&client, false, &mut Vec::new()).await.unwrap_err();
     assert_eq!(error.exit(), Exit::Runtime);
-    assert!(error.to_string().contains("401") && error.to_string().contains("bearer token"));
+    assert_eq!(error.to_string(), "the token in FUSEBOX_ADMIN_TOKEN is not that of this Fusebox");
+    let client = self::client(Address::of(port.address), None);
+    let error = status::run(&client, false, &mut Vec::new()).await.unwrap_err();
+    assert!(error.to_string().contains("wants a token: set FUSEBOX_ADMIN_TOKEN"), "{error}");
     port.finish().await;
 }

@@ -2,7 +2,10 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{Port, read_until};
+use crate::{
+    harness::{Port, read_until},
+    sample::Sample,
+};
 
 #[tokio::test]
 async fn an_oversized_request_is_refused_by_what_is_too_large() {
@@ -74,6 +77,28 @@ async fn streams_are_few_so_that_probes_always_find_room() {
         stream.read_to_end(&mut rest).await.expect("ended, not cut");
         assert!(rest.ends_with(b"0\r\n\r\n"), "the last chunk says that the stream is over");
     }
+}
+
+/// Each would hold megabytes, and nobody had to show a token.
+#[tokio::test]
+async fn scrapes_that_nobody_reads_are_few_and_leave_room_for_everything_else() {
+    let sample = Sample { padding: 32 << 20, ..Sample::default() };
+    let port = Port::start(sample, None, "127.0.0.1:0").await;
+    let mut lazy = Vec::new();
+    for _ in 0..4 {
+        let mut stream = port.connect().await;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        read_until(&mut stream, "# EOF").await;
+        lazy.push(stream);
+    }
+    let refused = port.get("/metrics").await;
+    assert_eq!(refused.error(), (503, "too_many_scrapes".to_owned()));
+    assert_eq!(port.get("/live").await.status, 200);
+    let mut one = lazy.pop().unwrap();
+    one.shutdown().await.unwrap();
+    drop((one, lazy));
+    assert_eq!(port.get("/metrics").await.status, 200, "places are given back");
+    port.finish().await;
 }
 
 /// The kernel gives the connection up some ten seconds after it could send no more.

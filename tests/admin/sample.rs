@@ -58,6 +58,8 @@ pub(crate) struct Sample {
     pub(crate) task_queries: Mutex<Vec<TaskQuery>>,
     pub(crate) rollup_queries: Mutex<Vec<RollupQuery>>,
     pub(crate) waiting: u64,
+    /// By how many bytes a scrape is longer than it need be.
+    pub(crate) padding: usize,
     pub(crate) scores: Mutex<Vec<LateScore>>,
     pub(crate) reported: Mutex<Vec<CallRecord>>,
 }
@@ -292,7 +294,8 @@ impl View for Sample {
     }
 
     fn metrics(&self, _: Format) -> String {
-        "# TYPE fusebox_build info\nfusebox_build_info{version=\"0.1.0\"} 1\n# EOF\n".to_owned()
+        let info = "# TYPE fusebox_build info\nfusebox_build_info{version=\"0.1.0\"} 1\n# EOF\n";
+        info.to_owned() + &" ".repeat(self.padding)
     }
 
     fn config(&self) -> Arc<Config> {

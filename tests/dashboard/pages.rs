@@ -29,6 +29,11 @@ fn a_change_is_seen_soon() {
 }
 
 #[test]
+fn what_is_drawn_anew_leaves_people_where_they_are() {
+    Scene::new().look("staying.py", &[]);
+}
+
+#[test]
 fn a_token_is_asked_for_and_a_wrong_one_is_told() {
     let fusebox = Setup::payments("http://127.0.0.1:9", &[]).env("FUSEBOX_ADMIN_TOKEN", TOKEN);
     let fusebox = fusebox.start();

@@ -185,6 +185,8 @@ async fn a_late_score_changes_its_row_and_the_sums_once() {
         assert_eq!(column("impact_score").1, 0.0);
         let unknown = LateScore { id: TaskId::mint(task.started_at_us, 1), ..first };
         assert_eq!(history.score(&unknown).await.unwrap(), Scored::Unknown);
+        let made_up = LateScore { id: TaskId::from_u128(u128::MAX), ..unknown };
+        assert_eq!(history.score(&made_up).await.unwrap(), Scored::Unknown);
         let elsewhere = store.open_in("elsewhere", "me").history;
         assert_eq!(elsewhere.score(&other).await.unwrap(), Scored::Unknown);
     }

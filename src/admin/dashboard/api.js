@@ -4,6 +4,8 @@ import { byId, put } from "./dom.js";
 
 const KEY = "fusebox-token";
 let asking = null;
+// Whoever closed the dialog is not asked again by each question that the page repeats.
+let isDeclined = false;
 
 export class ApiError extends Error {
   constructor(status, code, message) {
@@ -23,6 +25,7 @@ export function ask(path, options = {}) {
 
 // The `data` of an answer. Asks for the token when one is needed.
 export async function read(path, options = {}) {
+  const tried = sessionStorage.getItem(KEY);
   let response;
   try {
     response = await ask(path, options);
@@ -30,7 +33,10 @@ export async function read(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "away", "Fusebox does not answer.");
   }
-  if (response.status === 401 && await askForToken()) return read(path, options);
+  if (response.status === 401) {
+    const isOther = sessionStorage.getItem(KEY) !== tried;
+    if (isOther || (!isDeclined && await askForToken())) return read(path, options);
+  }
   const answer = await response.json().catch(() => null);
   if (!answer?.success) {
     const { code = "unreadable", message = `an answer with status ${response.status}` } = answer?.error || {};
@@ -69,5 +75,5 @@ function show() {
     sessionStorage.setItem(KEY, input.value.trim());
   };
   dialog.showModal();
-  return new Promise((resolve) => { dialog.onclose = () => resolve(given); });
+  return new Promise((resolve) => { dialog.onclose = () => { isDeclined = !given; resolve(given); }; });
 }

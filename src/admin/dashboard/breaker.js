@@ -1,7 +1,7 @@
 // One breaker: what it is like, why, what the fleet says, and the handles to steer it.
 
 import { breakerPath, query, read } from "./api.js";
-import { empty, facts, failed, make, panel, put } from "./dom.js";
+import { empty, facts, failed, make, panel, put, refill } from "./dom.js";
 import { moment, ms, number, plural, rate, share, span, when } from "./format.js";
 import { badge, causeOf, instance, move, MODES, rank, reasonOf, showBadge, voteBar, votesOf, words } from "./words.js";
 import { errors, latency, points, traffic } from "./spark.js";
@@ -21,7 +21,8 @@ class Breaker {
   constructor(main, heading, name) {
     Object.assign(this, { name, upstream: name.split("/")[0], over: false, rank: null });
     heading.textContent = name;
-    this.badge = badge("CLOSED", "large");
+    this.badge = badge("", "large");
+    this.badge.hidden = true;
     this.why = make("p", { class: "lead" });
     const act = (what) => ({ click: () => what(name, () => this.load()) });
     this.lift = make("button", { type: "button", class: "button", hidden: true, on: act(lift) }, "Lift the order");
@@ -57,9 +58,10 @@ class Breaker {
   }
 
   state({ now, status, breakers, health }) {
-    const breaker = breakers[this.name];
+    const breaker = Object.hasOwn(breakers, this.name) ? breakers[this.name] : null;
     this.own = status.instance;
-    if (!breaker) return;
+    this.badge.hidden = !breaker;
+    if (!breaker) return put(this.why, "This Fusebox has no such circuit.");
     const traffic = status.upstreams[this.name] || status.upstreams[this.upstream];
     const service = health.services[this.name] || health.services[this.upstream];
     if (this.rank !== null && rank(breaker) !== this.rank) this.load();
@@ -90,15 +92,15 @@ class Breaker {
     const part = async (element, path, show) => {
       try {
         const found = await read(path);
-        if (!isOver()) element.replaceChildren(...[show(found)].flat());
+        if (!isOver()) refill(element, ...[show(found)].flat());
       } catch (error) {
-        if (!isOver()) element.replaceChildren(failed(error));
+        if (!isOver()) refill(element, failed(error));
       }
     };
     await Promise.all([
       part(this.told, breakerPath(this.name), (found) => {
         put(this.rules, Object.entries(found.rules).map(([key, value]) => `${key}: ${shown(value)}`).join("\n"));
-        this.fleet.replaceChildren(...fleetSays(found));
+        refill(this.fleet, ...fleetSays(found));
         return [...found.explanation.map((text) => make("p", {}, text)), taskLinks("Calls behind it", found.taskIds)].filter(Boolean);
       }),
       part(this.past, breakerPath(this.name, "/events?limit=12"), (found) => transitions(found, this.own)),

@@ -1,7 +1,7 @@
 // The live tail of calls, and the way to one of them.
 
 import { query, read } from "./api.js";
-import { empty, failed, make, put } from "./dom.js";
+import { empty, failed, make, put, refill } from "./dom.js";
 import { clock, ms, number, plural } from "./format.js";
 import { outcome } from "./words.js";
 
@@ -42,7 +42,7 @@ export function open(main, heading, { search }) {
         const found = await read(`/api/v1/tasks${query({ upstream: upstream.value.trim(), outcome: ends.value, limit: SHOWN })}`);
         if (!page.over && (page.live || now)) show(found);
       } catch (error) {
-        if (!page.over) body.replaceChildren(failed(error));
+        if (!page.over) refill(body, failed(error));
         page.stamp = "";
       }
     }
@@ -54,9 +54,7 @@ export function open(main, heading, { search }) {
     const stamp = `${upstream.value}|${ends.value}|${tasks[0]?.id}|${tasks.length}`;
     if (stamp === page.stamp) return;
     page.stamp = stamp;
-    const scrolled = body.firstChild?.scrollLeft || 0;
-    body.replaceChildren(callTable(tasks, {}));
-    body.firstChild.scrollLeft = scrolled;
+    refill(body, callTable(tasks, {}));
   }
   load(true);
   return {

@@ -1,13 +1,13 @@
 // The configuration in force, with its problems.
 
 import { read } from "./api.js";
-import { empty, failed, make, panel } from "./dom.js";
+import { empty, failed, make, panel, refill } from "./dom.js";
 import { plural } from "./format.js";
 import { showNotes } from "./upstreams.js";
 
 export function open(main, heading) {
   heading.textContent = "Configuration";
-  const page = { over: false, text: "", config: null };
+  const page = { over: false, text: "", config: null, generation: null };
   const notes = make("ul", { class: "notes" });
   const fine = make("p", { class: "note" }, "Nothing is odd about it.");
   const body = make("div");
@@ -19,13 +19,23 @@ export function open(main, heading) {
   function show() {
     if (!page.config) return;
     const sections = Object.entries(page.config).map(([key, value]) => section(key, value, page.text)).filter(Boolean);
-    body.replaceChildren(...(sections.length ? sections : [empty("Nothing has that in it", "Look for a part of a key, such as open_for, or of a value.")]));
+    refill(body, ...(sections.length ? sections : [empty("Nothing has that in it", "Look for a part of a key, such as open_for, or of a value.")]));
   }
-  read("/api/v1/config").then((config) => { page.config = config; if (!page.over) show(); }, (error) => body.replaceChildren(failed(error)));
+  async function load() {
+    try {
+      page.config = await read("/api/v1/config");
+      if (!page.over) show();
+    } catch (error) {
+      if (!page.over) refill(body, failed(error));
+    }
+  }
   return {
     state({ status }) {
       showNotes(notes, status);
       fine.hidden = !notes.hidden;
+      if (page.generation === status.configuration.generation) return;
+      page.generation = status.configuration.generation;
+      load();
     },
     close() { page.over = true; },
   };

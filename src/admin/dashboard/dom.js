@@ -28,6 +28,20 @@ export function put(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// Puts others in the place of an element's children. Who stands on one of them with the keyboard stays
+// on the one that is like it, where there is one.
+export function refill(element, ...children) {
+  const held = element.contains(document.activeElement) && document.activeElement;
+  const scrolled = [...element.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
+  element.replaceChildren(...children);
+  element.querySelectorAll(".scroll").forEach((one, at) => { one.scrollLeft = scrolled[at] || 0; });
+  if (!held) return;
+  const alike = [...element.querySelectorAll(held.tagName)].filter((one) => traits(one) === traits(held));
+  alike[0]?.focus({ preventScroll: true });
+}
+
+const traits = (one) => ["href", "aria-label"].map((name) => one.getAttribute(name)).concat(one.matches("a, button, summary") ? one.textContent : "").join("\n");
+
 export const byId = (id) => document.getElementById(id);
 
 // A list of terms and what they are; a value is a text or an element.

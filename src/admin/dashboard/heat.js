@@ -1,6 +1,6 @@
 // The latency heat map: time to the right, duration upwards, colour for how many.
 
-import { choice, empty, failed, make, svg } from "./dom.js";
+import { choice, empty, failed, make, refill, svg } from "./dom.js";
 import { query, read } from "./api.js";
 import { clock, ms, plural, share } from "./format.js";
 
@@ -18,9 +18,9 @@ export function heat(title, upstream) {
     const mine = round;
     try {
       const found = await read(`/api/v1/latency${query({ upstream, over })}`);
-      if (mine === round) body.replaceChildren(...drawn(found));
+      if (mine === round) refill(body, ...drawn(found));
     } catch (error) {
-      if (mine === round) body.replaceChildren(failed(error));
+      if (mine === round) refill(body, failed(error));
     }
     if (mine === round) timer = setTimeout(show, EVERY_MS);
   }

@@ -5,6 +5,7 @@ import { askForToken } from "./api.js";
 import { byId, make, put } from "./dom.js";
 import { span } from "./format.js";
 import { words } from "./words.js";
+import { forgetOrders } from "./table.js";
 import * as upstreams from "./upstreams.js";
 import * as breaker from "./breaker.js";
 import * as timeline from "./timeline.js";
@@ -35,6 +36,7 @@ function route() {
   const [page, entry] = Object.hasOwn(PAGES, name) ? PAGES[name] : PAGES[""];
   const given = { name, rest: rest.map(decoded), search: new URLSearchParams(search) };
   current?.close?.();
+  forgetOrders();
   for (const link of document.querySelectorAll(".nav a")) {
     if (link.dataset.page === entry) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -121,5 +123,5 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 route();
 follow(hear, showLink, () => new Promise((resolve) => {
-  byId("sign-in").onclick = async () => { if (await askForToken()) resolve(); };
+  byId("sign-in").onclick = async () => { if (await askForToken()) { route(); resolve(); } };
 }));

@@ -1,7 +1,7 @@
 // One kind of task: its figures, what sets its failures apart, which parameters work best.
 
 import { query, read } from "./api.js";
-import { choice, empty, facts, failed, make, panel } from "./dom.js";
+import { choice, empty, facts, failed, make, panel, refill } from "./dom.js";
 import { dollars, ms, number, plural, share } from "./format.js";
 import { words } from "./words.js";
 import { table } from "./table.js";
@@ -22,9 +22,9 @@ export function open(main, heading, { rest: [domain = "", action = ""] }) {
     asked.set(element, path);
     try {
       const found = await read(path);
-      if (!page.over && asked.get(element) === path) element.replaceChildren(...[show(found)].flat().filter(Boolean));
+      if (!page.over && asked.get(element) === path) refill(element, ...[show(found)].flat().filter(Boolean));
     } catch (error) {
-      if (!page.over) element.replaceChildren(failed(error));
+      if (!page.over) refill(element, failed(error));
     }
   }
   function load() {

@@ -1,7 +1,7 @@
 // What each kind of task comes to.
 
 import { hasToken, query, read } from "./api.js";
-import { choice, empty, facts, failed, make, panel } from "./dom.js";
+import { choice, empty, facts, failed, make, panel, refill } from "./dom.js";
 import { dollars, ms, number, plural, share } from "./format.js";
 import { words } from "./words.js";
 import { table } from "./table.js";
@@ -26,9 +26,9 @@ export function open(main, heading) {
     csv.href = `/api/v1/tasks/history${query({ from: asked, format: "csv" })}`;
     try {
       const found = await read(`/api/v1/tasks/history${query({ from: asked })}`);
-      if (!page.over && asked === page.from) body.replaceChildren(...shown(found));
+      if (!page.over && asked === page.from) refill(body, ...shown(found));
     } catch (error) {
-      if (!page.over) body.replaceChildren(failed(error));
+      if (!page.over) refill(body, failed(error));
     }
     if (!page.over && asked === page.from) page.timer = setTimeout(load, EVERY_MS);
   }

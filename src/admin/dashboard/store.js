@@ -9,7 +9,7 @@ const KEPT = 120;
 const MEANINGS = [
   ["Waiting", "in the journal on this host's disk, not yet in the store. It grows while the store is away and drains when it is back."],
   ["Dropped", "lost, because the journal was full: history.spool_max_bytes is the limit."],
-  ["Rejected", "set aside on disk, because the store would not take them. They are in `set-aside.jsonl`, in its data directory."],
+  ["Rejected", "set aside on disk, because the store would not take them. They are in set-aside.jsonl, in its data directory."],
   ["Damaged", "records of the journal that could not be read after a crash."],
 ];
 

@@ -1,7 +1,7 @@
 // What happened to the breakers of the fleet, and how it was voted on.
 
 import { query, read } from "./api.js";
-import { choice, empty, failed, make, svg } from "./dom.js";
+import { choice, empty, failed, make, refill, svg } from "./dom.js";
 import { clock, day, plural, span, when } from "./format.js";
 import { causeOf, instance, move, voteBar, votesOf, words } from "./words.js";
 import { taskLinks } from "./breaker.js";
@@ -27,10 +27,10 @@ export function open(main, heading) {
   function show() {
     if (!page.found || page.over) return;
     const named = page.found.transitions.filter((one) => one.name.toLowerCase().includes(page.text));
-    lanes.replaceChildren(drawLanes(named, page.length));
+    refill(lanes, drawLanes(named, page.length));
     const wanted = named.filter((one) => page.kind === "all" || one.to === page.kind);
     const fault = page.found.storeFault ? failed({ message: `Only what this instance remembers of itself: ${page.found.storeFault}` }) : null;
-    list.replaceChildren(...[fault, wanted.length ? shown(wanted, page.own) : nothing(page)].filter(Boolean));
+    refill(list, ...[fault, wanted.length ? shown(wanted, page.own) : nothing(page)].filter(Boolean));
   }
   async function load() {
     clearTimeout(page.timer);
@@ -38,7 +38,7 @@ export function open(main, heading) {
       page.found = await read(`/api/v1/transitions${query({ limit: 300 })}`);
       show();
     } catch (error) {
-      if (!page.over) list.replaceChildren(failed(error));
+      if (!page.over) refill(list, failed(error));
     }
     if (!page.over) page.timer = setTimeout(load, EVERY_MS);
   }

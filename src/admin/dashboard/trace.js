@@ -1,7 +1,7 @@
 // The calls of one correlation id as a waterfall.
 
 import { read } from "./api.js";
-import { empty, failed, make } from "./dom.js";
+import { empty, failed, make, refill } from "./dom.js";
 import { ms, number, plural, when } from "./format.js";
 import { outcome, words } from "./words.js";
 
@@ -28,10 +28,10 @@ export function open(main, heading, { name, rest }) {
         [id, marked] = [task.correlationId, task.id];
       }
       const found = await read(`/api/v1/traces/${encodeURIComponent(id)}`);
-      if (!page.over) body.replaceChildren(...shown(found, marked));
+      if (!page.over) refill(body, ...shown(found, marked));
     } catch (error) {
       if (page.over) return;
-      body.replaceChildren(error.status === 404
+      refill(body, error.status === 404
         ? empty("No call is known by this id", "Rows are written a moment after a call ends, and dropped when the retention is over. The id is what callers send and get as x-correlation-id.")
         : failed(error));
     }

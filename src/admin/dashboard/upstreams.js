@@ -1,6 +1,6 @@
 // All upstreams at a glance.
 
-import { choice, empty, facts, make, put } from "./dom.js";
+import { choice, empty, facts, make, put, refill } from "./dom.js";
 import { number, plural, rate, share } from "./format.js";
 import { rank, words } from "./words.js";
 import { COLUMNS, Row } from "./row.js";
@@ -106,7 +106,7 @@ class Upstreams {
     this.sortedAt = performance.now();
     if (sorted.join("\n") === this.shown.join("\n")) return;
     this.shown = sorted;
-    this.body.replaceChildren(...sorted.map((name) => this.rows.get(name).element));
+    refill(this.body, ...sorted.map((name) => this.rows.get(name).element));
   }
 
   draw() {

@@ -1,7 +1,7 @@
 // What is about to go wrong, how good such warnings were, and how long waiting is worth it.
 
 import { read } from "./api.js";
-import { empty, failed, make, panel } from "./dom.js";
+import { empty, failed, make, panel, refill } from "./dom.js";
 import { ms, number, plural, share, span, when } from "./format.js";
 import { words } from "./words.js";
 import { table } from "./table.js";
@@ -17,9 +17,9 @@ export function open(main, heading) {
   async function part(element, path, show) {
     try {
       const found = await read(path);
-      if (!page.over) element.replaceChildren(...[show(found)].flat().filter(Boolean));
+      if (!page.over) refill(element, ...[show(found)].flat().filter(Boolean));
     } catch (error) {
-      if (!page.over) element.replaceChildren(failed(error));
+      if (!page.over) refill(element, failed(error));
     }
   }
   async function load() {

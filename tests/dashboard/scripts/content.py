@@ -76,6 +76,7 @@ with page(refused=[400, 404]) as page:
     for fragment, what, words in [
         ("trace/%E0%A4%A", "main", "expected 1 to 128 of"),
         ("constructor", "tr.up[data-name=payments] .badge", "open"),
+        ("breaker/constructor", ".lead", "no such circuit"),
     ]:
         page.goto("about:blank")
         visit(page, fragment)

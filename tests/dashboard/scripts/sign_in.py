@@ -13,6 +13,13 @@ with browser.browser() as running:
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Not now").click()
     see(page, "#link", "token needed")
+    # Who does not want to is asked no more, whatever the page asks for again and again.
+    page.goto(browser.ADMIN + "/#/calls")
+    see(page, ".failed", "a bearer token is required")
+    for _ in range(2):
+        page.wait_for_event("response", lambda answer: "/api/v1/tasks" in answer.url)
+    assert not dialog.is_visible()
+    page.goto(browser.ADMIN + "/#/")
     page.get_by_role("button", name="Enter the token").click()
     dialog.get_by_label("Token").fill("wrong")
     dialog.get_by_role("button", name="Connect").click()
