@@ -15,13 +15,16 @@
 //! And for people: [`hearing`], what the store can tell of a breaker; [`attribution`], where it fails
 //! when it fails for a few; [`rules`] and [`drift`], who is configured otherwise than the rest.
 
+pub mod alone;
 pub mod attribution;
+pub mod decree;
 pub mod drift;
 pub mod electorate;
 pub mod entry;
 pub mod hearing;
 pub mod memory;
 pub mod mind;
+pub mod orders;
 pub mod row;
 pub mod rules;
 mod terms;

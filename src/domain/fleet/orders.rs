@@ -6,18 +6,100 @@
 //! about it is in force: what is lifted is shown to everybody once. Whoever sees that says it again,
 //! under its number; it holds unless the store knows of a later one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::store::{Decree, Forgotten, StoredOrder};
+use super::decree::{Decree, Forgotten, StoredOrder};
+use crate::domain::order::Act;
 
-/// See the module's text.
+/// What was ordered here and what the store says of orders, about one breaker.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+pub struct Desk {
+    orders: Orders,
+    /// What was ordered here, when, and how far it has got.
+    given: Option<(Act, Instant, Way)>,
+}
+
+/// How far an order has got that was given here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The store is to be told,
+    Untold,
+    /// and was told when there had been so many. Until it has shown that it knows, it may go back to a
+    /// copy from before, and nobody else would know. Then it is told again, once: what it does not
+    /// show then it has refused, for there was a newer one.
+    Unseen { known: u64, is_again: bool },
+    /// It is to be told again.
+    Lost,
+}
+
+impl Desk {
+    /// Somebody did this here, for all.
+    pub fn given(&mut self, act: Act, now: Instant) {
+        self.given = Some((act, now, Way::Untold));
+        self.orders.is_outdone = true;
+    }
+
+    /// The store shows the order that is in force, and how many there have been, or no such breaker.
+    pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
+        let Some((act, given, way)) = self.given.take() else { return self.orders.hear(told, now) };
+        let Way::Unseen { known, is_again } = way else {
+            self.given = Some((act, given, way));
+            return Heed::Nothing;
+        };
+        let (order, number) =
+            told.as_ref().map_or((None, 0), |(order, number)| (order.as_ref(), *number));
+        let decree = Decree::of(&act, given, 0, now);
+        let is_over = decree.ttl.is_some_and(|left| left.is_zero());
+        // A store that has one user does not number orders.
+        let is_unnumbered = number == 0 && known == 0;
+        let is_done = number > known || (is_unnumbered && (is_over || decree.is_done_by(order)));
+        let is_lost = !is_done;
+        if is_lost && !is_again {
+            self.given = Some((act, given, Way::Lost));
+            return Heed::Nothing;
+        }
+        self.orders.hear(told, now)
+    }
+
+    /// What was ordered here and the store is to be told.
+    pub fn decree(&self, now: Instant) -> Option<Decree> {
+        let (act, given, way) = self.given.as_ref()?;
+        let is_untold = matches!(way, Way::Untold | Way::Lost);
+        is_untold.then(|| Decree::of(act, *given, self.orders.number, now))
+    }
+
+    /// What the store has forgotten, and is to be told again.
+    pub fn forgotten(&self, now: Instant) -> Option<Decree> {
+        self.orders.forgotten(now)
+    }
+
+    /// The store was told one of them. Returns whether it was one that was given here.
+    pub const fn told(&mut self) -> bool {
+        let known = self.orders.number;
+        if let Some((_, _, way)) = &mut self.given {
+            let is_again = matches!(way, Way::Lost);
+            if is_again || matches!(way, Way::Untold) {
+                *way = Way::Unseen { known, is_again };
+                return true;
+            }
+        }
+        self.orders.memory = Memory::Told;
+        false
+    }
+}
+
+/// What the store says of orders, as this instance has heard.
+#[derive(Debug, Default)]
+struct Orders {
     /// The order that was obeyed last, and when it was read; none where it was lifted.
     obeyed: Option<(StoredOrder, Instant)>,
     /// How many there had been by then.
     number: u64,
+    /// Since when it is known that there were so many.
+    since: Option<Instant>,
     memory: Memory,
+    /// Something else was ordered here since.
+    is_outdone: bool,
 }
 
 /// Whether the store knows what this instance knows.
@@ -33,7 +115,7 @@ enum Memory {
 
 /// What an instance is to do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heed {
+pub enum Heed {
     /// Go on as before.
     Nothing,
     /// Obey this.
@@ -44,7 +126,7 @@ pub(super) enum Heed {
 
 impl Orders {
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
-    pub(super) fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
+    fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
         let has_forgotten = match &told {
             Some((_, number)) => *number < self.number,
             None => self.left(now).is_some() && self.number > 0,
@@ -56,63 +138,45 @@ impl Orders {
         self.memory = Memory::Same;
         let (order, number) = told.unwrap_or((None, self.number));
         let known = std::mem::replace(&mut self.number, number);
+        self.since = self.since.filter(|_| known == number).or(Some(now));
         let before = self.obeyed.take().map(|(order, _)| order);
         self.obeyed = order.clone().map(|order| (order, now));
+        let is_outdone = std::mem::take(&mut self.is_outdone);
         match (before, order) {
             // One that was given here and lifted elsewhere was never shown.
-            (None, None) if number > known => Heed::Lift,
+            (None, None) if number > known || is_outdone => Heed::Lift,
             (None, None) => Heed::Nothing,
-            (Some(before), Some(order)) if is_same(&before, &order) => Heed::Nothing,
+            (Some(before), Some(order)) if before.is_same(&order) && !is_outdone => Heed::Nothing,
             (_, Some(order)) => Heed::Obey(order),
             (Some(_), None) => Heed::Lift,
         }
     }
 
-    /// How many orders there have been, as far as is known.
-    pub(super) const fn number(&self) -> u64 {
-        self.number
-    }
-
     /// What the store is to be told again.
-    pub(super) fn forgotten(&self, now: Instant) -> Option<Decree> {
+    fn forgotten(&self, now: Instant) -> Option<Decree> {
         if self.memory != Memory::Lost {
             return None;
         }
-        let lost = Forgotten { number: self.number, until_us: None };
         // Which breaker it is about, its seat knows.
-        let (key, upstream) = (String::new(), String::new());
-        let in_force = self.obeyed.as_ref().filter(|_| self.left(now).is_some());
-        Some(match in_force {
-            Some((StoredOrder { mode, by, reason, until_us, .. }, _)) => Decree {
-                key,
-                upstream,
-                mode: Some(*mode),
-                by: by.clone(),
-                reason: reason.clone(),
-                ttl: None,
-                length: None,
-                known: self.number,
-                is_reset: false,
-                forgotten: Some(Forgotten { until_us: *until_us, ..lost }),
-            },
-            None => Decree {
-                key,
-                upstream,
-                mode: None,
-                by: String::new(),
-                reason: "the store had forgotten that the order was lifted".to_owned(),
-                ttl: None,
-                length: None,
-                known: self.number,
-                is_reset: false,
-                forgotten: Some(lost),
-            },
+        let in_force = self.left(now);
+        let signature = in_force.map(|StoredOrder { by, reason, .. }| (by.clone(), reason.clone()));
+        let lifted =
+            || (String::new(), "the store had forgotten that the order was lifted".to_owned());
+        let (by, reason) = signature.unwrap_or_else(lifted);
+        let until_us = in_force.and_then(|order| order.until_us);
+        Some(Decree {
+            key: String::new(),
+            upstream: String::new(),
+            mode: in_force.map(|order| order.mode),
+            by,
+            reason,
+            ttl: None,
+            length: None,
+            age: self.since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)),
+            known: self.number,
+            is_reset: false,
+            forgotten: Some(Forgotten { number: self.number, until_us }),
         })
-    }
-
-    /// The store was told again.
-    pub(super) const fn told(&mut self) {
-        self.memory = Memory::Told;
     }
 
     /// The order, while it is in force.
@@ -121,9 +185,4 @@ impl Orders {
         let elapsed = now.saturating_duration_since(*at);
         order.left.is_none_or(|left| left > elapsed).then_some(order)
     }
-}
-
-/// Whether it is the one that is obeyed already.
-fn is_same(a: &StoredOrder, b: &StoredOrder) -> bool {
-    (a.mode, &a.by, &a.reason, a.until_us) == (b.mode, &b.by, &b.reason, b.until_us)
 }
