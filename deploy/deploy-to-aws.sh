@@ -8,6 +8,7 @@
 #   --service NAME           the service's name (orders)
 #   --prefix NAME            what everything is named after (fusebox)
 #   --task-definition FILE   one of ecs-task-definitions (fargate-both.json)
+#   --architecture A         x86_64, or arm64 for Graviton; the images must have it (as the file says)
 #   --desired-count N        tasks of a new service, 1 to 1000 (2)
 #   --retention-days N       how long logs are kept (30) *
 #   --scheme S               of the load balancer: internal, or internet-facing (internal) *
@@ -37,10 +38,10 @@ source "$here/rollout.sh"
 
 service=orders image='' service_image='' vpc='' subnets=''
 task_definition=$here/../ecs-task-definitions/fargate-both.json
-desired_count=2 database_role='' public_ip='' timeout=900 poll=5 dry_run=''
+desired_count=2 architecture='' database_role='' public_ip='' timeout=900 poll=5 dry_run=''
 # The stack keeps what is not given of these, or the template has a value.
 unset retention_days scheme callers certificate alarm_topic database_user
-read_words "service image service-image vpc subnets task-definition desired-count \
+read_words "service image service-image vpc subnets task-definition architecture desired-count \
   retention-days scheme callers certificate alarm-topic database-role database-user timeout poll" \
   "dry-run public-ip" "$@"
 
@@ -60,6 +61,11 @@ check_number --poll "$poll" 0 60
 case ${scheme-internal} in
   internal | internet-facing) ;;
   *) end "$INVALID" "--scheme is '$scheme': it is internal or internet-facing" ;;
+esac
+case $architecture in
+  '') architecture=$(jq -r '.runtimePlatform.cpuArchitecture // ""' "$task_definition" 2>/dev/null || true) ;;
+  x86_64 | arm64) architecture=${architecture^^} ;;
+  *) end "$INVALID" "--architecture is '$architecture': it is x86_64 or arm64" ;;
 esac
 jq -e .containerDefinitions "$task_definition" >/dev/null 2>&1 \
   || end "$INVALID" "$task_definition is no task definition in JSON"

@@ -82,9 +82,11 @@ fill_definitions() {
 
 fill() {
   local filled
-  filled=$(jq -Sc --argjson values "$2" '
+  filled=$(jq -Sc --argjson values "$2" --arg architecture "$architecture" '
     walk(if type == "string"
-      then reduce ($values | to_entries[]) as $it (.; gsub("@\($it.key)@"; $it.value)) else . end)' "$1")
+      then reduce ($values | to_entries[]) as $it (.; gsub("@\($it.key)@"; $it.value)) else . end)
+    # The migration runs the same image as the service.
+    | if $architecture == "" then . else .runtimePlatform.cpuArchitecture = $architecture end' "$1")
   [[ ! $filled =~ @[A-Z_]+@ ]] || end "$INVALID" "$1: nobody says what ${BASH_REMATCH[0]} stands for"
   printf '%s' "$filled"
 }

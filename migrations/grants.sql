@@ -25,7 +25,7 @@ grant usage on schema :"schema" to :"role";
 grant select on fusebox_migration, task_total, failing_calls, recent_totals, slowest_operations,
     service_map, hourly_sums, task_statistics_hourly, task_failures, task_costs_daily to :"role";
 grant select, insert, update on circuit_breaker_state, circuit_breaker_vote, sidecar_instance,
-    sidecar_roll, journal_cursor to :"role";
+    sidecar_identity, sidecar_roll, journal_cursor to :"role";
 grant delete on circuit_breaker_vote to :"role";
 grant select, insert, update, delete on task_parameter_day, task_learning_day, prediction,
     prediction_score, sidecar_duty to :"role";
@@ -39,7 +39,8 @@ grant usage on schema :"schema" to :"analyst";
 grant select on task_history, task_rollup, task_total, failing_calls, recent_totals,
     slowest_operations, service_map, hourly_sums, task_statistics_hourly, task_failures,
     task_costs_daily, circuit_breaker_state, circuit_breaker_event, sidecar_instance,
-    journal_cursor, task_parameter_day, prediction, prediction_score to :"analyst";
+    sidecar_identity, journal_cursor, task_parameter_day, prediction, prediction_score
+    to :"analyst";
 grant execute on function fusebox_concat(anycompatiblearray),
     fusebox_quantile_ms(smallint[], bigint[], numeric),
     fusebox_quantiles_ms(fusebox_histogram[], numeric[]) to :"analyst";

@@ -12,6 +12,7 @@
 
 mod admission;
 mod culprits;
+mod refusal;
 mod renewal;
 mod steering;
 
@@ -25,7 +26,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
     clock,
@@ -177,6 +178,8 @@ pub struct Circuit {
     /// [`Breaker::awaits_endings`] as of the last time that it may have changed, so that the end of
     /// an ordinary body costs no lock. A stale value costs one lock, or one ending.
     awaits_endings: AtomicBool,
+    /// Woken by every transition.
+    moved: Notify,
     /// Calls were refused since somebody asked.
     has_refused: AtomicBool,
     /// See [`Breakers::stop`].
@@ -212,6 +215,7 @@ impl Circuit {
             enabled,
             breaker,
             awaits_endings,
+            moved: Notify::new(),
             has_refused,
             is_stopping,
             culprits,
@@ -343,6 +347,7 @@ impl Circuit {
             let (circuit, task_ids) = (Arc::clone(self), self.culprits().of(&transition));
             // An error says that nobody listens, which is fine.
             self.changes.send(Change { circuit, transition, task_ids }).ok();
+            self.moved.notify_waiters();
         }
         result
     }

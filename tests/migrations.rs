@@ -67,7 +67,7 @@ async fn every_file_runs_by_psql_and_then_again() {
 }
 
 /// What the tables of each file may hold when the next one comes. A new file adds a line.
-const ROWS: [(&str, &str); 13] = [
+const ROWS: [(&str, &str); 14] = [
     (
         "001_circuit_breakers.sql",
         "insert into circuit_breaker_state (namespace, key, upstream, epoch, state, cause, changed_by)
@@ -119,6 +119,11 @@ const ROWS: [(&str, &str); 13] = [
         "select fusebox_learn('n', 'd', 'a', '2020-01-01', '[[\"s\", {}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0,
             0, 0, 0]]')",
     ),
+    (
+        "015_identity.sql",
+        "select fusebox_beat('n', 'i', 's', '1', 'j', 'h', 1, '{k}', 7, 'a', 'h', '{77ba481e}', 3,
+            'c', 't', 'd:1')",
+    ),
 ];
 
 #[tokio::test]
@@ -136,6 +141,7 @@ async fn each_migration_keeps_the_rows_of_those_before() {
         ("circuit_breaker_event", "epoch", "7"),
         ("circuit_breaker_vote", "vote", "bad"),
         ("sidecar_instance", "instance", "i"),
+        ("sidecar_identity", "cluster", "c"),
         ("task_history", "duration_us", "5"),
         ("task_rollup", "resolution", "day"),
         ("task_total", "calls", "1\n1"),
@@ -262,6 +268,29 @@ async fn from_schema_3_sums_are_made_and_days_get_their_indexes() {
         database.psql(&["-c", calls]),
         "-day|10000|9999|2\n-delta|110|108|2\n-hour|1000|999|2\n-minute|100|99|2\nday|11100|11097|2\nhour|1100|1098|2"
     );
+}
+
+#[tokio::test]
+async fn a_role_that_could_say_that_it_lives_can_after_identities_are_kept() {
+    let database = Fresh::new();
+    for (_, text) in sql().iter().filter(|(name, _)| version_of(name) < 15) {
+        database.psql(&["-c", text]);
+    }
+    database.psql(&[
+        "-c",
+        "create role lives; grant usage on schema public to lives;
+        grant select, insert, update on sidecar_instance, sidecar_roll to lives;
+        create role looks; grant select on sidecar_instance to looks",
+    ]);
+    // As the version before says it, while the tables are brought up to date.
+    let beat = "set role lives; select live, is_uniform
+        from fusebox_beat('n', 'i', 's', '1', 'j', 'h', 60000000, '{k}', 7, 'a', 'h', '{77ba481e}', 3)";
+    assert_eq!(database.psql(&["-c", beat]), "1|t");
+    database.up().await;
+    assert_eq!(database.psql(&["-c", beat]), "1|t");
+    let known =
+        "set role looks; select instance, display_name, zone, cluster from sidecar_identity";
+    assert_eq!(database.psql(&["-c", known]), "i|h|a|");
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! One proxy in one round: what it carried, and what that cost.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use crate::{
-    cost,
+    cost::{self, Cpu},
     lab::Lab,
     load::{Aim, Load, drive},
     proxies::Proxy,
@@ -15,7 +15,7 @@ use crate::{
 pub(crate) struct Round {
     pub(crate) load: Load,
     /// CPU time of the proxy for all calls of the round, the last row's commit included.
-    cpu: Duration,
+    cpu: Cpu,
     /// The most that was resident while the load lasted.
     pub(crate) anonymous_bytes: u64,
 }
@@ -34,12 +34,17 @@ impl Round {
         if let Some(rows) = &proxy.rows {
             rows.settle(committed + load.calls);
         }
-        Ok(Self { load, cpu: cpu().saturating_sub(cpu_before), anonymous_bytes })
+        Ok(Self { load, cpu: cpu().since(cpu_before), anonymous_bytes })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of seconds are far below 2^52")]
     pub(crate) fn cpu_us_per_call(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e6 / self.load.calls as f64
+        self.cpu.all().as_secs_f64() * 1e6 / self.load.calls as f64
+    }
+
+    /// The part of it that the kernel took, in percent.
+    pub(crate) fn kernel_percent(&self) -> f64 {
+        self.cpu.kernel.div_duration_f64(self.cpu.all()) * 100.0
     }
 
     #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]

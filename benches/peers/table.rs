@@ -21,10 +21,11 @@ impl Line {
 /// The whole table as text.
 pub(crate) fn render(lines: &[Line]) -> String {
     let mut text = format!(
-        "{:<12}{:>10}{:>13}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
+        "{:<12}{:>10}{:>13}{:>10}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
         "",
         "calls/s",
         "CPU us/call",
+        "kernel %",
         "p50 us",
         "p99 us",
         "added us",
@@ -47,10 +48,11 @@ fn row(line: &Line, lines: &[Line]) -> String {
         .collect();
     let each: Vec<String> = ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
     format!(
-        "{:<12}{:>10.0}{:>13}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
+        "{:<12}{:>10.0}{:>13}{:>10}{:>9}{:>9}{:>10}{:>13}{:>16}  {}\n",
         line.kind.name(),
         line.of(|round| round.load.calls_per_second),
         shown(line.of(Round::cpu_us_per_call), 1),
+        shown(line.of(Round::kernel_percent), 0),
         shown(line.of(Round::p50_us), 0),
         shown(line.of(Round::p99_us), 0),
         shown(line.of(Round::p50_us) - direct, 0),

@@ -171,7 +171,7 @@ fn upstream(endpoints: &[SocketAddr]) -> Upstream {
             tunnel_idle: second,
             learned: config::LearnedTimeout::default(),
         },
-        pool: config::Pool { idle: 0, idle_timeout: second },
+        pool: config::Pool { idle: 0, idle_timeout: second, max_age: None },
         credentials: None,
         tls: config::UpstreamTls::default(),
         limits: Default::default(),

@@ -322,6 +322,7 @@ keys! {
     POOL_IDLE: usize = key("upstreams.*.pool.idle").default("64").bounds("0", "10000");
     POOL_IDLE_TIMEOUT: Duration = key("upstreams.*.pool.idle_timeout")
         .default("4s").bounds("100ms", "1h");
+    POOL_MAX_AGE: Duration = key("upstreams.*.pool.max_age").bounds("1s", "1d");
 
     UPSTREAM_LIMITS: Section = section("upstreams.*.limits");
     UPSTREAM_CONNECTIONS: NonZeroU32 = key("upstreams.*.limits.connections")

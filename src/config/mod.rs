@@ -384,4 +384,6 @@ pub struct Pool {
     pub idle: usize,
     /// For this long; below the upstream's own keep-alive, so that it rarely closes first.
     pub idle_timeout: Duration,
+    /// A connection that is older takes no more calls; none for any age.
+    pub max_age: Option<Duration>,
 }

@@ -59,8 +59,10 @@ pub(super) struct Call {
     pub(super) alarm: Rc<RefCell<Alarm>>,
 }
 
+mod room;
 mod said;
 
+use room::{NotAdmitted, room};
 pub(super) use said::Said;
 
 /// How the attempts ended.
@@ -105,25 +107,16 @@ pub(super) async fn attempts(
     // What is rare is in boxes here: every call would carry its room about.
     let (room, now) = match upstream.live.try_admit() {
         Some(room) => (Ok(room), now),
-        None => {
-            let room = Box::pin(upstream.live.admit(call.deadline.at())).await;
-            // What was waited for room is no time of the upstream's.
-            (room, clock::now())
-        }
+        // What is waited for room is no time of the upstream's.
+        None => (Box::pin(room(upstream, call)).await, clock::now()),
     };
-    match room {
-        Ok(room) => exchange.enter(Some(room)),
-        Err(reason) => {
-            let reason = call.deadline.waited(reason, clock::now());
-            return Ended::without(Problem::of(reason));
-        }
-    }
-    let admission = match upstream.circuit.admit(call.is_safe_probe, now) {
+    let admitted = room.and_then(|room| {
+        exchange.enter(Some(room));
+        upstream.circuit.admit(call.is_safe_probe, now).map_err(NotAdmitted::Refused)
+    });
+    let admission = match admitted {
         Ok(admission) => admission.of(exchange.ids().task_id),
-        Err(refusal) => {
-            exchange.note(|record| record.breaker_state = refusal.state);
-            return Ended::without(Problem::circuit_open(upstream.circuit.name(), &refusal));
-        }
+        Err(reason) => return reason.ended(upstream, call, exchange),
     };
     exchange.note(|record| record.breaker_state = admission.state());
     let endpoint = match upstream.pick(&[], now) {

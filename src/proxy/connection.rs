@@ -84,11 +84,18 @@ enum Awaited {
 }
 
 impl Connection {
-    /// `pace` is there for HTTP/2 only.
-    pub(super) fn new(terms: Terms, peer: Option<SocketAddr>, pace: Option<Pace>) -> Rc<Self> {
-        let now = clock::now();
-        // A caller of HTTP/2 has said something sensible already.
-        let awaited = if pace.is_some() { Awaited::Call(now) } else { Awaited::Head(now) };
+    /// `pace` is there for HTTP/2 only. The first head is awaited since the connection `began`.
+    pub(super) fn new(
+        terms: Terms,
+        peer: Option<SocketAddr>,
+        pace: Option<Pace>,
+        began: Instant,
+    ) -> Rc<Self> {
+        let awaited = match pace {
+            // A caller of HTTP/2 has said something sensible already.
+            Some(_) => Awaited::Call(clock::now()),
+            None => Awaited::Head(began),
+        };
         let alarm = Rc::new(RefCell::new(Alarm::new(awaited.until(&terms.rules().limits))));
         Rc::new(Self {
             terms,

@@ -130,8 +130,12 @@ impl Endpoint {
         self.live.record(&self.host, verdict, now);
     }
 
-    /// Keeps a connection for the next call, unless somebody needs it, or the leave for it, now.
+    /// Keeps a connection for the next call, unless somebody needs it, or the leave for it, now, or it
+    /// is too old for another.
     pub(super) fn keep(&self, connection: Box<Outbound>, now: Instant) {
+        if connection.is_worn(now) {
+            return;
+        }
         if let Some(connection) = self.live.keep(&self.host, self.worker, connection, now) {
             self.pool.put(connection, now);
         }
@@ -254,7 +258,7 @@ impl Endpoint {
         upload: &Upload,
         patience: &Patience<'_>,
     ) -> Answered {
-        let (mut sender, streaming) = self.lines.begin(line);
+        let (mut sender, streaming) = self.lines.begin(line, &mut request.body);
         own.put(request.headers_mut());
         let request = h2::named(request, &self.scheme, self.name());
         let mut sending = Box::pin(sender.try_send_request(request));

@@ -318,8 +318,9 @@ impl Exchange {
         });
         self.turned(reason);
         if let Some(answered) = &mut self.answered {
-            if let Some(connection) = connection {
-                answered.endpoint().keep(connection, now);
+            match connection {
+                Some(connection) => answered.endpoint().keep(connection, now),
+                None => self.upload.answered(),
             }
             answered.ended(now);
         }

@@ -1,7 +1,8 @@
 //! HTTP/2 towards upstreams: connections that many calls share.
 //!
 //! hyper drives each connection in a task of its own; a call is a stream of it. An endpoint has one
-//! connection until its streams are used up, as the upstream counts them, then another.
+//! connection until its streams are used up, as the upstream counts them, or it is too old; then
+//! another.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,7 +23,13 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 
-use super::{local::Local, message::Ask, transport::Transport, upload::RequestBody};
+use super::{
+    age::Age,
+    message::Ask,
+    sends::{Asked, Sends},
+    transport::Transport,
+    upload::RequestBody,
+};
 use crate::{
     clock,
     upstreams::{ConnectionPermit, Live},
@@ -61,6 +68,7 @@ struct Open {
 #[derive(Clone)]
 pub(super) struct Line {
     sender: SendRequest<RequestBody>,
+    asked: Asked,
     used: Rc<Used>,
     driven: Rc<RefCell<Driven>>,
 }
@@ -68,6 +76,7 @@ pub(super) struct Line {
 /// How a connection is made use of.
 #[derive(Debug)]
 struct Used {
+    age: Age,
     /// Calls under way.
     calls: Cell<usize>,
     /// When the last of them ended.
@@ -76,7 +85,7 @@ struct Used {
 
 /// What moves a connection's bytes: borrowed while it is polled, or asked, only; gone at its end, by
 /// which the senders know that it is over.
-type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Local>>;
+type Driven = Option<http2::Connection<TokioIo<Transport>, RequestBody, Sends>>;
 
 /// A call's share in a connection, until it is dropped.
 #[derive(Debug)]
@@ -92,10 +101,15 @@ impl Lines {
     }
 
     /// A connection with room for another call. Those that are gone are let go of.
-    pub(super) fn take(&self) -> Option<Line> {
+    pub(super) fn take(&self, now: Instant) -> Option<Line> {
         let mut open = self.open.lines.borrow_mut();
-        open.retain(|line| !line.sender.is_closed());
-        open.iter().find(|line| line.has_room()).cloned()
+        open.retain(|line| !line.sender.is_closed() && !line.used.is_worn_out(now));
+        open.iter().find(|line| !line.used.age.is_over(now) && line.has_room()).cloned()
+    }
+
+    /// One that has room, however old: for where there is to be no other.
+    pub(super) fn take_old(&self) -> Option<Line> {
+        self.open.lines.borrow().iter().find(|line| line.has_room()).cloned()
     }
 
     /// Adds a connection.
@@ -103,16 +117,22 @@ impl Lines {
         self.open.lines.borrow_mut().push(line.clone());
     }
 
-    /// Counts a call on one, and gives the way to send it.
-    pub(super) fn begin(&self, line: Line) -> (SendRequest<RequestBody>, Streaming) {
+    /// Counts a call on one, and gives the way to send it, with this body.
+    pub(super) fn begin(
+        &self,
+        line: Line,
+        body: &mut RequestBody,
+    ) -> (SendRequest<RequestBody>, Streaming) {
+        body.goes_over(line.asked);
         line.used.calls.set(line.used.calls.get() + 1);
         (line.sender, Streaming { used: line.used, open: Rc::clone(&self.open) })
     }
 
-    /// Lets go of connections that are gone, and of those that carried no call for so long: they
-    /// keep others from theirs, and nobody looks whether they still stand.
-    pub(super) fn sweep(&self, max_age: Duration, now: Instant) {
-        let is_kept = |line: &mut Line| !line.sender.is_closed() && !line.used.rests(max_age, now);
+    /// Lets go of connections that are gone or too old, and of those that carried no call for so
+    /// long: they keep others from theirs, and nobody looks whether they still stand.
+    pub(super) fn sweep(&self, idle_timeout: Duration, now: Instant) {
+        let is_used = |used: &Used| !used.rests(idle_timeout, now) && !used.is_worn_out(now);
+        let is_kept = |line: &mut Line| !line.sender.is_closed() && is_used(&line.used);
         self.open.lines.borrow_mut().retain_mut(is_kept);
     }
 
@@ -132,9 +152,14 @@ impl Open {
 
 impl Used {
     /// Whether there was no call for so long.
-    fn rests(&self, max_age: Duration, now: Instant) -> bool {
+    fn rests(&self, idle_timeout: Duration, now: Instant) -> bool {
         let rest = now.saturating_duration_since(self.free_since.get());
-        self.calls.get() == 0 && rest > max_age
+        self.calls.get() == 0 && rest > idle_timeout
+    }
+
+    /// Whether it takes no more calls, and the last has ended.
+    fn is_worn_out(&self, now: Instant) -> bool {
+        self.calls.get() == 0 && self.age.is_over(now)
     }
 }
 
@@ -143,8 +168,14 @@ impl Line {
     ///
     /// # Errors
     /// The stream broke.
-    pub(super) async fn open(stream: Transport, permit: ConnectionPermit) -> hyper::Result<Self> {
-        let (sender, connection) = http2::Builder::new(Local)
+    pub(super) async fn open(
+        stream: Transport,
+        age: Age,
+        permit: ConnectionPermit,
+    ) -> hyper::Result<Self> {
+        let sends = Sends::default();
+        let asked = sends.asked().clone();
+        let (sender, connection) = http2::Builder::new(sends)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -161,8 +192,8 @@ impl Line {
             driving.await;
             drop(permit);
         });
-        let used = Used { calls: Cell::new(0), free_since: Cell::new(clock::now()) };
-        Ok(Self { sender, used: Rc::new(used), driven })
+        let used = Used { age, calls: Cell::new(0), free_since: Cell::new(clock::now()) };
+        Ok(Self { sender, asked, used: Rc::new(used), driven })
     }
 
     /// Whether the upstream takes another call. It may say at any time how many it takes.
@@ -228,7 +259,11 @@ impl fmt::Debug for Line {
 impl Drop for Streaming {
     fn drop(&mut self) {
         self.used.calls.set(self.used.calls.get().saturating_sub(1));
-        self.used.free_since.set(clock::now());
+        let now = clock::now();
+        self.used.free_since.set(now);
+        if self.used.is_worn_out(now) {
+            self.open.lines.borrow_mut().retain(|line| !Rc::ptr_eq(&line.used, &self.used));
+        }
         // Who waits for a connection was told of those that were idle then.
         if self.used.calls.get() == 0 && self.open.live.is_hungry() {
             self.open.close_one();

@@ -13,6 +13,7 @@
 
 mod acceptor;
 mod advice;
+mod age;
 mod alarm;
 mod answer;
 mod answer_fields;
@@ -36,7 +37,6 @@ mod handler;
 mod headers;
 mod idle;
 mod inbound;
-mod local;
 mod message;
 mod outgoing;
 mod own;
@@ -50,6 +50,7 @@ mod replay;
 mod reply;
 mod routes;
 mod rules;
+mod sends;
 mod serve;
 mod served;
 pub mod socket;

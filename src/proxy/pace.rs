@@ -9,9 +9,10 @@
 
 use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, task::Poll, time::Duration};
 
+use http_body::Body;
 use hyper::rt::Executor;
 
-use super::{alarm::Alarm, stream::STALL_LIMIT};
+use super::{alarm::Alarm, body::Outgoing, stream::STALL_LIMIT};
 use crate::clock;
 
 /// A caller that takes anything at all takes so many bytes in a second.
@@ -53,6 +54,14 @@ impl Pace {
     /// A body has nothing yet.
     pub(super) fn waits(&self) {
         self.0.set(Some(Told::Waits));
+    }
+
+    /// An answer begins. One that was made here is given at once, and waits for the caller.
+    pub(super) fn begins(&self, answer: &Outgoing) {
+        if let Outgoing::Reply(whole) = answer {
+            let bytes = whole.size_hint().exact().unwrap_or(0);
+            self.gave(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
     }
 
     /// A body has given so many bytes.
@@ -110,7 +119,7 @@ mod tests {
     use hyper_util::rt::TokioIo;
     use tokio::{task::LocalSet, time::timeout};
 
-    use super::{Pace, STALL_LIMIT, Streams};
+    use super::{Outgoing, Pace, STALL_LIMIT, Streams};
 
     const PIECE: usize = 1 << 10;
 
@@ -130,42 +139,71 @@ mod tests {
         }
     }
 
-    /// A caller whose window is as large as one piece, and the answer it gets.
-    async fn call() -> (h2::RecvStream, Weak<()>) {
+    /// A caller with a window of so many bytes, and the answer it gets.
+    async fn call<B>(window: usize, answer: impl Fn(&Pace) -> B + 'static) -> h2::RecvStream
+    where
+        B: Body<Data = Bytes, Error: std::error::Error + Send + Sync> + 'static,
+    {
         let (ours, callers) = tokio::io::duplex(1 << 16);
-        let (streams, body) = (Streams::default(), Rc::new(()));
-        let (pace, is_there) = (streams.pace().clone(), Rc::downgrade(&body));
+        let streams = Streams::default();
+        let (pace, answer) = (streams.pace().clone(), Rc::new(answer));
         tokio::task::spawn_local(async move {
             let service = service_fn(move |_| {
-                let answer = Response::new(Endless(pace.clone(), Rc::clone(&body)));
-                std::future::ready(Ok::<_, Infallible>(answer))
+                let (pace, answer) = (pace.clone(), Rc::clone(&answer));
+                async move { Ok::<_, Infallible>(Response::new(answer(&pace))) }
             });
             let serving =
                 http2::Builder::new(streams).serve_connection(TokioIo::new(ours), service);
             serving.await.unwrap();
         });
-        let window = u32::try_from(PIECE).unwrap();
+        let window = u32::try_from(window).unwrap();
         let mut caller = h2::client::Builder::new();
         let (mut sender, connection) =
             caller.initial_window_size(window).handshake::<_, Bytes>(callers).await.unwrap();
         tokio::task::spawn_local(async move { connection.await.unwrap() });
         let request = Request::get("http://a/").body(()).unwrap();
         let answer = sender.send_request(request, true).unwrap().0.await.unwrap();
-        (answer.into_body(), is_there)
+        answer.into_body()
+    }
+
+    /// An endless answer, and whether it is there.
+    async fn endless() -> (h2::RecvStream, Weak<()>) {
+        let body = Rc::new(());
+        let is_there = Rc::downgrade(&body);
+        (call(PIECE, move |pace| Endless(pace.clone(), Rc::clone(&body))).await, is_there)
+    }
+
+    /// Leaves what follows unread until the stream is reset.
+    async fn leave_unread(answer: &mut h2::RecvStream) {
+        tokio::time::sleep(STALL_LIMIT - Duration::from_secs(1)).await;
+        assert!(timeout(Duration::from_millis(1), answer.data()).await.is_err());
+        let error = timeout(Duration::from_secs(5), answer.data()).await.unwrap();
+        assert_eq!(error.unwrap().unwrap_err().reason(), Some(h2::Reason::CANCEL));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_that_its_caller_leaves_unread_is_reset() {
         LocalSet::new()
             .run_until(async {
-                let (mut answer, is_there) = call().await;
+                let (mut answer, is_there) = endless().await;
                 assert_eq!(answer.data().await.unwrap().unwrap().len(), PIECE);
-                tokio::time::sleep(STALL_LIMIT - Duration::from_secs(1)).await;
-                assert!(timeout(Duration::from_millis(1), answer.data()).await.is_err());
-                let error = timeout(Duration::from_secs(5), answer.data()).await.unwrap();
-                assert_eq!(error.unwrap().unwrap_err().reason(), Some(h2::Reason::CANCEL));
+                leave_unread(&mut answer).await;
                 drop(answer);
                 assert_eq!(is_there.strong_count(), 1, "only the service is left");
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_of_ours_that_its_caller_leaves_unread_is_too() {
+        LocalSet::new()
+            .run_until(async {
+                let answer = call(0, |pace| {
+                    let answer = Outgoing::Reply(Bytes::from_static(&[7; PIECE]).into());
+                    pace.begins(&answer);
+                    answer
+                });
+                leave_unread(&mut answer.await).await;
             })
             .await;
     }
@@ -174,7 +212,7 @@ mod tests {
     async fn a_caller_that_reads_slowly_is_not() {
         LocalSet::new()
             .run_until(async {
-                let (mut answer, _is_there) = call().await;
+                let (mut answer, _is_there) = endless().await;
                 for _ in 0..5 {
                     let piece = poll_fn(|cx| answer.poll_data(cx)).await.unwrap().unwrap();
                     tokio::time::sleep(STALL_LIMIT - Duration::from_secs(1)).await;

@@ -1,7 +1,8 @@
 //! Idle upstream connections of one endpoint and one worker.
 //!
-//! Last in, first out, so that a quiet hour lets most of them age out. The age limit is below the
-//! usual keep-alive of servers, so that it is rarely they who close first.
+//! Last in, first out, so that a quiet hour lets most of them go. How long they may be idle is below the
+//! usual keep-alive of servers, so that it is rarely they who close first. How old a connection may
+//! become in all is another matter: [`super::age`].
 
 use std::{
     cell::RefCell,
@@ -15,7 +16,7 @@ use crate::config;
 pub(super) struct Pool {
     idle: RefCell<Vec<Idle>>,
     limit: usize,
-    max_age: Duration,
+    idle_timeout: Duration,
 }
 
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Pool {
         Self {
             idle: RefCell::new(Vec::new()),
             limit: settings.idle,
-            max_age: settings.idle_timeout,
+            idle_timeout: settings.idle_timeout,
         }
     }
 
@@ -37,12 +38,12 @@ impl Pool {
     pub(super) fn take(&self, now: Instant) -> Option<Box<Outbound>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { mut connection, since }) = idle.pop() {
-            if now.saturating_duration_since(since) > self.max_age {
+            if now.saturating_duration_since(since) > self.idle_timeout {
                 // The ones below are older still.
                 idle.clear();
                 return None;
             }
-            if connection.is_quiet() {
+            if !connection.is_worn(now) && connection.is_quiet() {
                 return Some(connection);
             }
         }
@@ -63,9 +64,12 @@ impl Pool {
         idle.is_some()
     }
 
-    /// Closes what has been idle for too long, or was closed by the other side.
+    /// Closes what has been idle for too long, is too old, or was closed by the other side.
     pub(super) fn sweep(&self, now: Instant) {
-        let young = |idle: &Idle| now.saturating_duration_since(idle.since) <= self.max_age;
-        self.idle.borrow_mut().retain_mut(|idle| young(idle) && idle.connection.is_quiet());
+        let rested = |idle: &Idle| now.saturating_duration_since(idle.since) > self.idle_timeout;
+        let is_kept = |idle: &mut Idle| {
+            !rested(idle) && !idle.connection.is_worn(now) && idle.connection.is_quiet()
+        };
+        self.idle.borrow_mut().retain_mut(is_kept);
     }
 }

@@ -1,14 +1,22 @@
 //! A caller's connection from its first byte to its last: HTTP/1.1, HTTP/2, or a tunnel in the end.
 
 use std::{
-    convert::Infallible, future::poll_fn, net::SocketAddr, pin::pin, task::Poll, time::Duration,
+    convert::Infallible,
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
 use http::Request;
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{timeout, timeout_at},
+};
 
 use super::{
     closing::Closing,
@@ -23,7 +31,10 @@ use super::{
     transport::Transport,
     wire::Wire,
 };
-use crate::tls::{self, Alpn};
+use crate::{
+    clock,
+    tls::{self, Alpn},
+};
 
 /// How much of a stream's body may be on its way before the upstream has taken it, and of all of a
 /// connection's streams together.
@@ -51,16 +62,19 @@ pub(super) async fn serve(
     peer: Option<SocketAddr>,
     phase: watch::Receiver<Phase>,
 ) {
+    // From here on the first head is awaited, however it comes.
+    let began = clock::now();
     let mut closing = Closing::new(phase);
     let Some((stream, is_http2)) = secured(stream, &terms, &mut closing).await else { return };
     let mut wire = Wire::new(stream);
+    let until = began + terms.rules().limits.head_timeout;
     // Also where TLS has settled it: whoever says nothing is waited for as long as for a head.
-    let Some(speaks_http2) = speaks_http2(&mut wire, &terms, &mut closing).await else { return };
+    let Some(speaks_http2) = speaks_http2(&mut wire, until, &mut closing).await else { return };
     if is_http2 || speaks_http2 {
         // In a box because it is large: every connection would have room for it.
-        Box::pin(serve_http2(terms, wire, peer, closing)).await;
+        Box::pin(serve_http2(terms, wire, (peer, began), closing)).await;
     } else {
-        served::serve(terms, wire, peer, closing).await;
+        served::serve(terms, wire, (peer, began), closing).await;
     }
 }
 
@@ -99,8 +113,8 @@ async fn secured(
 }
 
 /// Whether the caller begins as HTTP/2 does; none if it went, or nothing of it came.
-async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> Option<bool> {
-    let mut asking = pin!(timeout(terms.rules().limits.head_timeout, wire.speaks_http2()));
+async fn speaks_http2(wire: &mut Wire, until: Instant, closing: &mut Closing) -> Option<bool> {
+    let mut asking = pin!(timeout_at(until.into(), wire.speaks_http2()));
     poll_fn(|cx| match asking.as_mut().poll(cx) {
         Poll::Ready(answer) => Poll::Ready(answer.ok().and_then(Result::ok)),
         Poll::Pending => closing.poll(cx).map(|()| None),
@@ -108,16 +122,25 @@ async fn speaks_http2(wire: &mut Wire, terms: &Terms, closing: &mut Closing) -> 
     .await
 }
 
-async fn serve_http2(terms: Terms, wire: Wire, peer: Option<SocketAddr>, mut closing: Closing) {
+async fn serve_http2(
+    terms: Terms,
+    wire: Wire,
+    (peer, began): (Option<SocketAddr>, Instant),
+    mut closing: Closing,
+) {
     let rules = terms.rules();
     let limits = &rules.limits;
     let streams = Streams::default();
-    let connection = Connection::new(terms, peer, Some(streams.pace().clone()));
+    let pace = streams.pace().clone();
+    let connection = Connection::new(terms, peer, Some(pace.clone()), began);
     let service = service_fn(|request: Request<Incoming>| {
         // hyper has held the head against the limit.
         let request = Ask::of(request).map(Received::Http2);
-        let answer = handle(&connection, request, Facts::default());
-        answer.map(|answer| Ok::<_, Infallible>(answer.whole()))
+        let (answer, pace) = (handle(&connection, request, Facts::default()), pace.clone());
+        answer.map(move |answer| {
+            pace.begins(&answer.body);
+            Ok::<_, Infallible>(answer.whole())
+        })
     });
     let mut serving = pin!(
         http2::Builder::new(streams)

@@ -19,11 +19,13 @@ use super::{
     idle::{Idle, TimedOut},
     received::{Malformed, Received},
     replay::Replay,
+    sends::Asked,
 };
 use crate::{capture::Copied, clock, domain::outcome::Reason};
 
-/// For so long the rest of a request is taken that is not sent on.
-const DISCARD_FOR: Duration = Duration::from_secs(5);
+/// For so long the rest of a request is taken that is not sent on; and after the last answer of a
+/// connection, whatever its caller still sends.
+pub(super) const DISCARD_FOR: Duration = Duration::from_secs(5);
 /// As much of it is taken.
 const DISCARD_BYTES: usize = 8 << 20;
 
@@ -42,6 +44,11 @@ pub(super) struct Upload {
     is_awaited: Cell<bool>,
     /// Nobody wants the rest.
     is_given_up: Cell<bool>,
+    /// The upstream had said all before it had the rest.
+    is_answered: Cell<bool>,
+    /// The number of the latest attempt, which alone may read on: were there two, each would get a
+    /// part of the body. One that was answered early may still be sending when the next begins.
+    turn: Cell<u32>,
     /// A copy of what came, where it is wanted. Borrowed while it is written or read only.
     pub(super) copied: RefCell<Option<Box<Copied>>>,
     /// Who waits for the caller to go on.
@@ -61,6 +68,22 @@ impl Upload {
         self.wake();
     }
 
+    /// The upstream has said all that it has to say. What it has not had of the body by then it may
+    /// take, for a while.
+    pub(super) fn answered(&self) {
+        if self.done_at.get().is_none() {
+            self.is_answered.set(true);
+            self.wake();
+        }
+    }
+
+    /// Begins another attempt, and ends those before it.
+    fn begin(&self) -> u32 {
+        self.turn.set(self.turn.get() + 1);
+        self.wake();
+        self.turn.get()
+    }
+
     fn wake(&self) {
         self.waiting.take().into_iter().for_each(Waker::wake);
     }
@@ -70,6 +93,34 @@ impl Upload {
         if !waiting.as_ref().is_some_and(|other| other.will_wake(waker)) {
             *waiting = Some(waker.clone());
         }
+    }
+}
+
+/// An attempt's turn at sending a body.
+#[derive(Debug)]
+pub(super) struct Turn {
+    upload: Rc<Upload>,
+    number: u32,
+}
+
+impl Turn {
+    pub(super) fn of(upload: &Rc<Upload>, number: u32) -> Self {
+        Self { upload: Rc::clone(upload), number }
+    }
+
+    /// Whether nobody wants it to send any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.upload.is_given_up.get() || self.upload.turn.get() != self.number
+    }
+
+    /// Whether there is something to be sent that the upstream, which has answered, does not take.
+    pub(super) fn is_left_unread(&self) -> bool {
+        self.upload.is_answered.get() && !self.upload.is_awaited.get()
+    }
+
+    /// Is to be told when any of that changes.
+    pub(super) fn wake_at_end(&self, waker: &Waker) {
+        self.upload.waits(waker);
     }
 }
 
@@ -96,6 +147,8 @@ struct Attempt {
     had: usize,
     /// The number of the attempt.
     turn: u32,
+    /// Who wants to know whose body it is, while it is sent.
+    asked: Option<Asked>,
 }
 
 /// The caller's end of a body, for all attempts.
@@ -108,9 +161,6 @@ struct Source {
     limit: u64,
     /// What has come, for another attempt.
     replay: Replay,
-    /// The number of the latest attempt, which alone may read on: were there two, each would get a
-    /// part of the body. One that was answered early may still be sending when the next begins.
-    turn: u32,
 }
 
 impl RequestBody {
@@ -128,15 +178,22 @@ impl RequestBody {
         let upload = Rc::clone(upload);
         let (idle, replay) = (Idle::new(bounds.idle), Replay::new(bounds.kept));
         let limit = bounds.bytes;
-        let source = Source { incoming, upload, idle, limit, replay, turn: 0 };
+        let source = Source { incoming, upload, idle, limit, replay };
         let source = Rc::new(RefCell::new(source));
-        Self(Some(Box::new(Attempt { source, had: 0, turn: 0 })))
+        Self(Some(Box::new(Attempt { source, had: 0, turn: 0, asked: None })))
     }
 
     /// The same body for another attempt, from its beginning; it can be used if [`Again::get`] gives
     /// one when its time comes.
     pub(super) fn again(&self) -> Again {
         Again(self.0.as_ref().map(|attempt| Rc::clone(&attempt.source)))
+    }
+
+    /// It is sent over a connection of HTTP/2, whose tasks want to know whose body it is.
+    pub(super) fn goes_over(&mut self, asked: Asked) {
+        if let Some(attempt) = &mut self.0 {
+            attempt.asked = Some(asked);
+        }
     }
 }
 
@@ -156,8 +213,8 @@ impl Again {
     /// The body, from its beginning. Attempts before this one get no more of it.
     pub(super) fn get(&self) -> RequestBody {
         RequestBody(self.0.as_ref().map(|source| {
-            let turn = source.borrow_mut().begin();
-            Box::new(Attempt { source: Rc::clone(source), had: 0, turn })
+            let turn = source.borrow().upload.begin();
+            Box::new(Attempt { source: Rc::clone(source), had: 0, turn, asked: None })
         }))
     }
 }
@@ -170,11 +227,14 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
-        let Some(Attempt { source, had, turn }) = self.get_mut().0.as_deref_mut() else {
+        let Some(Attempt { source, had, turn, asked }) = self.get_mut().0.as_deref_mut() else {
             return Poll::Ready(None);
         };
         let mut source = source.borrow_mut();
-        if source.turn != *turn || source.upload.is_given_up.get() {
+        if let Some(asked) = asked {
+            asked.note(Turn::of(&source.upload, *turn));
+        }
+        if source.upload.turn.get() != *turn || source.upload.is_given_up.get() {
             return Poll::Ready(Some(Err(Aborted(Reason::ClientBodyError))));
         }
         // What is kept of a body that broke off is not all of it.
@@ -193,7 +253,8 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         self.0.as_ref().is_none_or(|attempt| {
             let source = attempt.source.borrow();
-            let has_all = attempt.had >= source.replay.len() && source.turn == attempt.turn;
+            let has_all =
+                attempt.had >= source.replay.len() && source.upload.turn.get() == attempt.turn;
             has_all && source.upload.fault.get().is_none() && source.incoming.is_end_stream()
         })
     }
@@ -211,13 +272,6 @@ impl Body for RequestBody {
 }
 
 impl Source {
-    /// Begins another attempt, and ends those before it.
-    fn begin(&mut self) -> u32 {
-        self.turn += 1;
-        self.upload.wake();
-        self.turn
-    }
-
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let polled = self.idle.watch(polled, cx);
@@ -269,7 +323,7 @@ impl Source {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let source = self.source.borrow();
-        if source.turn == self.turn {
+        if source.upload.turn.get() == self.turn {
             source.upload.is_awaited.set(false);
         }
     }

@@ -20,7 +20,7 @@ pub struct Findings {
     pub may_use: bool,
     /// Whether it may make tables in it.
     pub may_create: bool,
-    /// Tables that are there and that the role may not read or write, as it must.
+    /// Tables and functions that are there and that the role may not use as it must.
     pub forbidden: Vec<String>,
     /// Whether notifications come through.
     pub listens: bool,

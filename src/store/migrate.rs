@@ -149,7 +149,7 @@ pub fn sql() -> &'static [(&'static str, &'static str)] {
 }
 
 /// The files for Postgres.
-const POSTGRES: [(&str, &str); 13] = [
+const POSTGRES: [(&str, &str); 14] = [
     ("001_circuit_breakers.sql", include_str!("../../migrations/001_circuit_breakers.sql")),
     ("002_task_history.sql", include_str!("../../migrations/002_task_history.sql")),
     ("003_maintenance.sql", include_str!("../../migrations/003_maintenance.sql")),
@@ -163,6 +163,7 @@ const POSTGRES: [(&str, &str); 13] = [
     ("012_fleet_at_scale.sql", include_str!("../../migrations/012_fleet_at_scale.sql")),
     ("013_quantiles.sql", include_str!("../../migrations/013_quantiles.sql")),
     ("014_evidence.sql", include_str!("../../migrations/014_evidence.sql")),
+    ("015_identity.sql", include_str!("../../migrations/015_identity.sql")),
 ];
 
 /// One file, ready to be applied.

@@ -75,9 +75,12 @@ pub(super) const TASK_COLUMNS: [(&str, Type); 35] = [
     ("impact_source", Type::Text),
 ];
 
-/// The names of the columns of `task_history`, in order.
+/// What a row is read with besides: who its instance was, as a document; null where nobody knows.
+pub(super) const SIDECAR: &str = "sidecar";
+
+/// The names of the columns that a row is read with, in order: those of `task_history` first.
 pub fn task_columns() -> impl Iterator<Item = &'static str> {
-    TASK_COLUMNS.iter().map(|(name, _)| *name)
+    TASK_COLUMNS.iter().map(|(name, _)| *name).chain([SIDECAR])
 }
 
 /// The columns of `task_rollup`, in order. Its `resolution` has a default.

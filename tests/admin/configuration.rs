@@ -169,7 +169,7 @@ fn upstream() -> config::Upstream {
             tunnel_idle: SECOND * 60,
             learned: config::LearnedTimeout::default(),
         },
-        pool: config::Pool { idle: 32, idle_timeout: SECOND * 4 },
+        pool: config::Pool { idle: 32, idle_timeout: SECOND * 4, max_age: None },
         limits: Default::default(),
         dns_refresh: SECOND * 5,
         retry: Default::default(),

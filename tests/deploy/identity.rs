@@ -54,6 +54,8 @@ fn a_task_is_known_by_its_id_and_zone_in_the_store_the_status_and_the_metrics() 
     // From the next heartbeat on, where the first was sooner.
     database
         .wait_for("select display_name, zone from sidecar_instance", &format!("{id}|us-west-2a"));
+    let kept = "select cluster, task, definition, zone from sidecar_identity";
+    database.wait_for(kept, &format!("default|{id}|orders:3|us-west-2a"));
     assert_eq!(fusebox.ask("/api/v1/status")["displayName"], id);
     let metrics = get(fusebox.admin, "/metrics", &[]);
     let line = metrics.text().lines().find(|line| line.starts_with("fusebox_task_info{"));

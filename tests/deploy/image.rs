@@ -104,7 +104,8 @@ fn has_namespaces() -> bool {
     assert!(asked.code == Some(0) || is_ours_to_know, "{why}");
     if asked.code != Some(0) {
         // Not `eprintln`, which the test runner keeps to itself when nothing fails.
-        writeln!(std::io::stderr(), "the image is not started: {why}").expect("somebody reads it");
+        let said = writeln!(std::io::stderr(), "left out: the image is not started: {why}");
+        said.expect("somebody reads it");
     }
     asked.code == Some(0)
 }

@@ -1,7 +1,8 @@
 //! What deploys Fusebox: that it is what those who read it expect, and that it does what it says.
 //!
 //! Nothing here needs an account or a container engine: AWS is a double on loopback, the image's file
-//! system is put together by hand. `tests/run` installs the programs.
+//! system is put together by hand. Where an engine answers, the long tests try it too. `tests/run`
+//! installs the programs.
 
 #![expect(clippy::print_stderr, reason = "the test runner shows it with a failure")]
 
@@ -13,6 +14,8 @@ use stage::{harness, local, peer, postgres};
 mod cloud;
 mod compose;
 mod definitions;
+#[cfg(feature = "long-tests")]
+mod engine;
 #[cfg(feature = "long-tests")]
 mod failover;
 mod files;

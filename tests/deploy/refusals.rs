@@ -70,6 +70,11 @@ fn what_is_wrong_in_itself_is_found_before_anybody_is_asked() {
             "internal or internet-facing",
         ),
         (
+            with(&["--subnets", "subnet-1,subnet-2", "--architecture", "arm"]),
+            INVALID,
+            "it is x86_64 or arm64",
+        ),
+        (
             with(&["--subnets", "subnet-1,subnet-2", "--task-definition", "README.md"]),
             INVALID,
             "no task definition",

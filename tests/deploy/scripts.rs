@@ -56,6 +56,15 @@ fn granted_to(cloud: &Cloud) -> Value {
     container["environment"][0]["value"].clone()
 }
 
+/// What processor the service and its migration run on.
+fn architectures(cloud: &Cloud) -> [Value; 2] {
+    ["fusebox-staging-orders", "fusebox-staging-orders-migrate"].map(|family| {
+        let asked = ["ecs", "describe-task-definition", "--task-definition", family];
+        let definition = &cloud.ask(&asked)["taskDefinition"];
+        definition["runtimePlatform"]["cpuArchitecture"].clone()
+    })
+}
+
 /// The policies that the tasks' role has.
 fn policies(cloud: &Cloud) -> Value {
     let asked = ["iam", "list-role-policies", "--role-name", "fusebox-staging-task"];
@@ -169,11 +178,15 @@ fn a_service_is_deployed_again_changed_rolled_back_and_removed() {
         "ecs-task-definitions/fargate-both-firelens.json",
         "--database-role",
         "fusebox_run",
+        "--architecture",
+        "arm64",
     ];
     assert_eq!(granted_to(&cloud), "");
+    assert_eq!(architectures(&cloud), ["X86_64", "X86_64"]);
     let third = deploy(&cloud, &network, ["fusebox:1", "orders:2"], &router).text();
     assert!(third.contains("migration: done\n"), "{third}");
     assert_eq!(granted_to(&cloud), "fusebox_run");
+    assert_eq!(architectures(&cloud), ["ARM64", "ARM64"]);
     assert_eq!(running(&cloud), "fusebox-staging-orders:2");
     assert_eq!(policies(&cloud), json!(["logs"]));
     assert_eq!(told(&cloud), [json!([TOPIC]), json!([TOPIC])], "what is not given stays");

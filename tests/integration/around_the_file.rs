@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     harness::{Database, PATIENCE, Running, ScriptedUpstream, Setup, run, run_on},
     local::{free_address, wait_until},
+    postgres::PASSWORD,
 };
 
 /// A directory of a test's own, removed with it.
@@ -177,6 +178,29 @@ fn the_doctor_names_what_is_wrong_by_its_code() {
     let broken = home.with("broken.yaml", "listners: {}\n");
     let refused = run(&["doctor", "--json", "--config", &broken], &[]);
     assert_eq!((refused.code, verdict(&json(&refused.text), "FB101")), (Some(3), "failure".into()));
+}
+
+#[test]
+fn the_doctor_says_how_the_role_gets_what_it_lacks() {
+    let (home, upstream, database) =
+        (Home::new("poor"), ScriptedUpstream::start(), Database::new());
+    database.query("create role poor login password 'poor'");
+    let url = database.url.replace(&format!("postgres:{PASSWORD}@"), "poor:poor@");
+    let text = configuration(&home, &free_address().to_string(), &upstream.url(), &url);
+    let file = home.with("fusebox.yaml", &text);
+    let remedy = |code: &str| {
+        let answer = json(&run(&["doctor", "--json", "--config", &file], &[]).text);
+        let mut findings = answer["findings"].as_array().expect("findings").iter();
+        let finding = findings.find(|finding| finding["code"] == code);
+        finding.expect("it is examined")["remedy"].clone()
+    };
+    let expected = "run `fusebox migrate up --grant poor` with the URL of the tables' owner";
+    assert_eq!(remedy("FB502"), expected, "it may make no tables");
+    let owner = [("DATABASE_URL", database.url.as_str())];
+    assert_eq!(run(&["migrate", "up"], &owner).code, Some(0));
+    assert_eq!(remedy("FB503"), expected);
+    assert_eq!(run(&["migrate", "up", "--grant", "poor"], &owner).code, Some(0));
+    assert_eq!(remedy("FB503"), Value::Null, "there is nothing to be done");
 }
 
 #[test]

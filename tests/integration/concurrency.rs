@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     harness::{
         Connection, Fusebox, Gate, PATIENCE, Response, ScriptedUpstream, Setup, Step, ending, raw,
+        run,
     },
     local::wait_until,
 };
@@ -116,6 +117,29 @@ fn a_caller_with_less_time_than_the_queue_waits_no_longer_than_it_said() {
     assert_eq!(ending(&busy.fusebox.row("req-brief")), "timeout caller_deadline 504");
     assert_eq!(busy.upstream.hits(), 2);
     busy.assert_nobody_failed();
+    busy.end(Vec::new());
+}
+
+#[test]
+fn while_the_circuit_is_open_nobody_waits_for_a_place_only_to_be_refused() {
+    let busy = Busy::start("queue: 3, queue_timeout: 1m");
+    let mut waiting: Vec<_> = (0..2).map(|_| busy.call(GET)).collect();
+    busy.wait_for_in_flight(4);
+    let admin = busy.fusebox.admin.to_string();
+    let open = ["breaker", "open", "payments", "--reason", "a test", "--admin", &admin];
+    assert_eq!(run(&open, &[]).code, Some(0));
+    for caller in &mut waiting {
+        let refused = caller.response("GET");
+        assert_eq!(refused.json()["type"], "urn:fusebox:problem:breaker_open", "it waited");
+    }
+    let refused = busy.fusebox.get("/", &[("x-correlation-id", "req-open")]);
+    assert_eq!(refused.json()["type"], "urn:fusebox:problem:breaker_open", "it came later");
+    let row = busy.fusebox.row("req-open");
+    assert_eq!(
+        (ending(&row).as_str(), &row["breakerState"]),
+        ("refused breaker_open 503", &"open".into())
+    );
+    assert_eq!(busy.upstream.hits(), 2);
     busy.end(Vec::new());
 }
 

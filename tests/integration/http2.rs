@@ -1,11 +1,13 @@
 //! HTTP/2, frame by frame: what a listener takes, and what upstreams may do to a stream.
 
+use std::time::Duration;
+
 use crate::{
     harness::{
         Connection, Fusebox, Gate, HeldUpstream, PATIENCE, ScriptedUpstream, Setup, Step, attempts,
         ending,
         frames::{self, Frames},
-        raw, stall,
+        pass, raw, stall,
     },
     local::wait_until,
 };
@@ -197,6 +199,39 @@ fn a_connection_that_was_said_goodbye_to_costs_no_call_an_attempt_while_it_ends(
     leaving.answer(1, 204);
     assert_eq!(first.response("GET").status, 204);
     assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
+}
+
+#[test]
+fn a_connection_that_is_too_old_takes_no_more_streams_and_ends_with_the_last() {
+    let (upstream, fusebox) = upstream_with(&["pool: { max_age: 1s }"]);
+    let mut first = call(&fusebox, "GET");
+    let mut old = Frames::server(upstream.accept(), 100);
+    assert_eq!(old.next_of(frames::HEADERS).stream, 1);
+    pass(Duration::from_secs(1));
+    let mut second = call(&fusebox, "GET");
+    let mut next = Frames::server(upstream.accept(), 100);
+    assert_eq!(next.next_of(frames::HEADERS).stream, 1);
+    next.answer(1, 200);
+    assert_eq!(second.response("GET").status, 200);
+    old.answer(1, 200);
+    assert_eq!(first.response("GET").status, 200);
+    assert!(old.is_closed_in_the_end());
+}
+
+#[test]
+fn an_old_connection_is_better_than_none() {
+    let keys = ["pool: { max_age: 1s }", "limits: { connections: 1 }"];
+    let (upstream, fusebox) = upstream_with(&keys);
+    let mut first = call(&fusebox, "GET");
+    let mut old = Frames::server(upstream.accept(), 100);
+    assert_eq!(old.next_of(frames::HEADERS).stream, 1);
+    pass(Duration::from_secs(1));
+    let mut second = call(&fusebox, "GET");
+    assert_eq!(old.next_of(frames::HEADERS).stream, 3);
+    old.answer(3, 200);
+    assert_eq!(second.response("GET").status, 200);
+    old.answer(1, 200);
+    assert_eq!(first.response("GET").status, 200);
 }
 
 #[test]

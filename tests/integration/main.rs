@@ -60,6 +60,7 @@ mod tasks;
 mod telemetry;
 mod timeouts;
 mod topping;
+mod unread;
 mod upgrades;
 mod upstreams;
 mod warnings;

@@ -1,7 +1,11 @@
 //! Connections and bodies: kept alive on both sides, streamed both ways, framed anew.
 
+use std::time::Duration;
+
 use crate::{
-    harness::{Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, raw},
+    harness::{
+        Connection, Database, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, pass, raw,
+    },
     local::wait_until,
 };
 
@@ -232,6 +236,28 @@ fn a_refusal_reaches_a_caller_that_is_still_sending() {
         let is_heard = connection.try_send(format!("x-large: {}\r\n", "x".repeat(20_000_000)));
         assert!(is_heard, "the connection was reset under the answer");
         assert_eq!(connection.response("GET").status, 431);
+    }
+}
+
+#[test]
+fn an_upload_that_is_too_long_and_slow_is_heard_out_for_a_while() {
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::limited(&upstream.url(), "{ body_bytes: 1KiB }").start();
+    let framings =
+        ["content-length: 1000000\r\n\r\n", "transfer-encoding: chunked\r\n\r\nfffff\r\n"];
+    let mut callers = framings.map(|framing| {
+        let mut caller = fusebox.connect();
+        caller.send(format!("POST / HTTP/1.1\r\nhost: a\r\n{framing}{}", "x".repeat(2_000)));
+        caller
+    });
+    for _ in 0..12 {
+        pass(Duration::from_millis(250));
+        let is_heard = |caller: &mut Connection| caller.try_send("more");
+        assert!(callers.iter_mut().all(is_heard), "reset under the answer");
+    }
+    for mut caller in callers {
+        assert_eq!(caller.response("POST").status, 413);
+        assert!(caller.is_closed());
     }
 }
 

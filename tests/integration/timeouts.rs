@@ -8,7 +8,7 @@ use std::{
 use crate::harness::{
     Connection, Database, Fusebox, Gate, ScriptedUpstream, Setup, Step,
     frames::{self, Frames},
-    raw, stall,
+    pass, raw, stall,
 };
 
 /// Far above the timeouts that are set here, far below their defaults.
@@ -157,6 +157,19 @@ fn a_caller_that_never_finishes_its_head_is_let_go() {
     idle.send("GET / HTTP/1.1\r\nhost: a\r\n");
     is_let_go(&mut idle);
     assert_eq!(upstream.hits(), 2);
+}
+
+#[test]
+fn the_first_head_has_no_more_time_for_beginning_late() {
+    let upstream = ScriptedUpstream::start();
+    let fusebox = Setup::limited(&upstream.url(), "{ head_timeout: 6s }").start();
+    let began = fusebox::clock::now();
+    let mut late = fusebox.connect();
+    pass(Duration::from_secs(5));
+    late.send("GET / HTTP/1.1\r\n");
+    late.is_closed();
+    let took = fusebox::clock::now().duration_since(began);
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     harness::{
         Connection, Fusebox, Gate, HeldUpstream, PATIENCE, ScriptedUpstream, Setup, Step, ending,
-        raw, stall, status,
+        pass, raw, stall, status,
     },
     local::wait_until,
 };
@@ -27,14 +27,6 @@ fn start(count: usize, keys: &[&str]) -> (Vec<ScriptedUpstream>, Fusebox) {
     let urls: Vec<_> = urls.iter().map(String::as_str).collect();
     let keys = [&[PATIENT, "retry: { attempts: 1 }"], keys].concat();
     (endpoints, Setup::payments_at(&urls, &keys).with("workers: 2").start())
-}
-
-/// Lets so much time pass.
-fn pass(time: Duration) {
-    let began = fusebox::clock::now();
-    wait_until("some time has passed", PATIENCE, || {
-        (fusebox::clock::now().duration_since(began) > time).then_some(())
-    });
 }
 
 #[test]
@@ -279,6 +271,26 @@ fn a_connection_that_was_idle_for_too_long_is_not_used_any_more() {
     pass(Duration::from_millis(400));
     let _fresh = call(None);
     assert!(kept.is_closed());
+}
+
+#[test]
+fn a_connection_that_is_too_old_carries_no_other_call() {
+    let keys = ["pool: { idle_timeout: 1m, max_age: 1s }"];
+    let upstream = HeldUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &keys).start();
+    let mut caller = fusebox.connect();
+    let mut call = || {
+        caller.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        let mut made = upstream.accept();
+        made.request();
+        made.send(OK);
+        assert_eq!(caller.response("GET").status, 200);
+        made
+    };
+    let mut old = call();
+    pass(Duration::from_secs(1));
+    let _fresh = call();
+    assert!(old.is_closed());
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn expected_row(call: &CallRecord) -> Map<String, Value> {
         "attempt_log": null, "breaker_state": "closed", "duration_us": 1_500,
         "upstream_us": 1_200, "first_byte_us": 1_000, "deadline_ms": 60_000,
         "request_bytes": 10, "response_bytes": 2_000, "impact_score": null, "cost": null,
-        "params": null, "weight": 1, "impact_source": null,
+        "params": null, "weight": 1, "impact_source": null, "sidecar": null,
     });
     row.as_object().cloned().unwrap_or_default()
 }

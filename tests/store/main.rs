@@ -7,6 +7,7 @@ mod counts;
 mod fixture;
 mod fleet;
 mod history;
+mod identities;
 mod learning;
 #[path = "../support/local.rs"]
 #[expect(dead_code, reason = "shared with other tests, which need more of it")]

@@ -208,9 +208,10 @@ async fn a_role_with_the_granted_rights_alone_can_do_everything() {
     };
     assert!(lacks().await.is_empty());
     store.psql(
-        "revoke delete on prediction from runtime; revoke insert on task_history from runtime",
+        "revoke delete on prediction from runtime; revoke insert on task_history from runtime;
+        revoke execute on function fusebox_maintain from runtime",
     );
-    assert_eq!(lacks().await, ["prediction", "task_history"]);
+    assert_eq!(lacks().await, ["fusebox_maintain", "prediction", "task_history"]);
     migrate::grant(&store.database, "runtime").await.unwrap();
     let runtime = connect(as_runtime.clone()).unwrap();
     runtime.history.maintain(Duration::from_secs(14 * 86_400)).await.unwrap();

@@ -52,7 +52,8 @@ async fn tables(config: &Config, found: &Findings) -> Finding {
     let changed = count(|progress| *progress == Progress::Changed);
     let newer = count(|progress| *progress == Progress::Newer);
     match (pending, changed) {
-        (_, 1..) => Finding::bad(subject::SCHEMA, format!("{changed} files have changed since")),
+        (_, 1..) => Finding::bad(subject::SCHEMA, format!("{changed} files have changed since"))
+            .with_remedy("run the version that applied them: `fusebox migrate status` names them"),
         (0, _) if newer > 0 => {
             Finding::good(subject::SCHEMA, format!("{newer} migrations newer than this program"))
         }
@@ -60,21 +61,33 @@ async fn tables(config: &Config, found: &Findings) -> Finding {
         (_, _) if config.database.migrate && found.may_create => {
             Finding::good(subject::SCHEMA, format!("{pending} missing, which the start applies"))
         }
-        _ => Finding::bad(subject::SCHEMA, format!("{pending} of {} are missing", known.len())),
+        _ => {
+            let missing = format!("{pending} of {} are missing", known.len());
+            let missing = Finding::bad(subject::SCHEMA, missing);
+            if found.may_create { missing } else { missing.with_remedy(granting(&found.user)) }
+        }
     }
+}
+
+/// What gives this role what it lacks.
+fn granting(role: &str) -> String {
+    let is_plain = role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let quoted = format!("'{}'", role.replace('\'', "'\\''"));
+    let word = if is_plain { role } else { &quoted };
+    format!("run `fusebox migrate up --grant {word}` with the URL of the tables' owner")
 }
 
 fn privileges(config: &Config, found: &Findings) -> Finding {
     let schema = &config.database.schema;
     if !found.may_use {
         let detail = format!("{} may not use the schema {schema}, or it is not there", found.user);
-        return Finding::bad(subject::PRIVILEGES, detail);
+        return Finding::bad(subject::PRIVILEGES, detail).with_remedy(granting(&found.user));
     }
     match found.forbidden.as_slice() {
         [] => Finding::good(subject::PRIVILEGES, format!("{} in schema {schema}", found.user)),
         tables => {
             let detail = format!("{} may not use as it must: {}", found.user, tables.join(", "));
-            Finding::bad(subject::PRIVILEGES, detail)
+            Finding::bad(subject::PRIVILEGES, detail).with_remedy(granting(&found.user))
         }
     }
 }

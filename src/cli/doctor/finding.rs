@@ -1,6 +1,6 @@
 //! What the doctor found, with a code that stays and what to do about it.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ pub(super) mod subject {
         SCHEMA: "FB502", "the tables are up to date",
             "run `fusebox migrate up`, or set database.migrate to true";
         PRIVILEGES: "FB503", "the role may do what it must",
-            "run `fusebox migrate up --grant ROLE` as the owner of the tables";
+            "run `fusebox migrate up --grant ROLE` with the URL of the tables' owner";
         LISTEN: "FB504", "notifications of the database come through",
             "connect without a pooler in transaction mode, or accept that breakers are shared by polling";
         CLOCK: "FB505", "the clocks of this machine and of the database agree",
@@ -94,30 +94,41 @@ pub(super) struct Finding {
     pub(super) verdict: Verdict,
     /// What exactly.
     pub(super) detail: String,
+    /// What to do when it is not well: the subject's, unless more is known.
+    pub(super) remedy: Cow<'static, str>,
 }
 
 impl Finding {
+    const fn new(subject: Subject, verdict: Verdict, detail: String) -> Self {
+        Self { subject, verdict, detail, remedy: Cow::Borrowed(subject.remedy) }
+    }
+
     pub(super) fn good(subject: Subject, detail: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Good, detail: detail.into() }
+        Self::new(subject, Verdict::Good, detail.into())
     }
 
     pub(super) fn doubtful(subject: Subject, detail: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Doubtful, detail: detail.into() }
+        Self::new(subject, Verdict::Doubtful, detail.into())
     }
 
     pub(super) fn bad(subject: Subject, detail: impl Into<String>) -> Self {
-        Self { subject, verdict: Verdict::Bad, detail: detail.into() }
+        Self::new(subject, Verdict::Bad, detail.into())
+    }
+
+    /// With this to do about it.
+    pub(super) fn with_remedy(self, remedy: impl Into<Cow<'static, str>>) -> Self {
+        Self { remedy: remedy.into(), ..self }
     }
 }
 
 /// All findings, a line each, and below those that are not good what to do.
 pub(super) fn report(findings: &[Finding]) -> String {
     let mut text = String::new();
-    for Finding { subject, verdict, detail } in findings {
+    for Finding { subject, verdict, detail, remedy } in findings {
         // Writing to a string cannot fail.
         writeln!(text, "{} {} {}: {detail}", verdict.sign(), subject.code, subject.title).ok();
         if *verdict != Verdict::Good {
-            writeln!(text, "           do: {}", subject.remedy).ok();
+            writeln!(text, "           do: {remedy}").ok();
             let anchor = subject.code.to_ascii_lowercase();
             writeln!(text, "           see: docs/doctor.md#{anchor}").ok();
         }
@@ -136,7 +147,7 @@ pub(super) fn json(findings: &[Finding]) -> Value {
             "title": finding.subject.title,
             "verdict": finding.verdict.as_str(),
             "detail": finding.detail,
-            "remedy": (finding.verdict != Verdict::Good).then_some(finding.subject.remedy),
+            "remedy": (finding.verdict != Verdict::Good).then_some(&finding.remedy),
         })
     };
     let worst = findings.iter().map(|finding| finding.verdict).max();
@@ -148,7 +159,10 @@ pub(super) fn json(findings: &[Finding]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::{Finding, report, subject};
+    use crate::cli::Cli;
 
     #[test]
     fn every_code_is_documented_once_with_its_remedy() {
@@ -158,6 +172,25 @@ mod tests {
             assert_eq!(page.matches(&heading).count(), 1, "{}", subject.code);
             let same = |other: &&super::Subject| other.code == subject.code;
             assert_eq!(subject::ALL.iter().filter(same).count(), 1, "{}", subject.code);
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_done_names_commands_and_keys_that_there_are() {
+        let keys = include_str!("../../../docs/configuration.md");
+        for subject in subject::ALL {
+            for command in subject.remedy.split('`').skip(1).step_by(2) {
+                let mut words = command.split_whitespace();
+                if words.next() == Some("fusebox") {
+                    let known = Cli::command().try_get_matches_from(command.split_whitespace());
+                    assert!(known.is_ok(), "{}: {command}", subject.code);
+                }
+            }
+            let names = subject.remedy.split([' ', ',', ':', '`']);
+            let is_key = |name: &&str| name.contains('_') || name.contains('.');
+            for key in names.filter(is_key) {
+                assert!(keys.contains(&format!("\n## `{key}`\n")), "{}: {key}", subject.code);
+            }
         }
     }
 

@@ -43,8 +43,11 @@ pub(super) fn read(
         learned: learned(&timeouts.mapping(&keys::LEARNED)),
     };
     let pool = upstream.mapping(&keys::POOL);
-    let pool =
-        Pool { idle: pool.get(&keys::POOL_IDLE), idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT) };
+    let pool = Pool {
+        idle: pool.get(&keys::POOL_IDLE),
+        idle_timeout: pool.get(&keys::POOL_IDLE_TIMEOUT),
+        max_age: pool.optional(&keys::POOL_MAX_AGE),
+    };
     let limits = resilience::limits(&upstream.mapping(&keys::UPSTREAM_LIMITS));
     let dns_refresh = upstream.mapping(&keys::DNS).get(&keys::DNS_REFRESH);
     let retry = resilience::retry(&upstream.mapping(&keys::RETRY));

@@ -10,7 +10,7 @@ use super::{
     Observed, Policy,
     backoff::Backoff,
     phase::{FLEET_IS_SILENT, Outage, Phase, Whose},
-    probe::{Trial, WAIT_FOR_PROBE},
+    probe::Trial,
     state::{Cause, Heard, Mode, Refusal, State, Transition},
     token::{Generation, Permit, Receipt},
     usual::Usual,
@@ -75,12 +75,7 @@ impl Machine {
         let permit = |ticket, state| Permit::new(generation, ticket, state);
         let decision = match &mut self.phase {
             Phase::Closed { .. } => Ok(permit(0, State::Closed)),
-            Phase::Open { until, outage } => {
-                let left = until.saturating_duration_since(now);
-                // The fleet's prober takes a moment.
-                let wait = if left.is_zero() { WAIT_FOR_PROBE } else { left };
-                Err(outage.refusal(State::Open, wait))
-            }
+            Phase::Open { until, outage } => Err(outage.refusal_until(*until, now)),
             Phase::HalfOpen(trial) => trial
                 .admit(idempotent, policy, now)
                 .map(|ticket| permit(ticket, State::HalfOpen))
@@ -91,6 +86,23 @@ impl Machine {
                 .map_err(|wait| ramp.outage.refusal(State::Ramping, wait)),
         };
         (decision, transition)
+    }
+
+    /// How an attempt would be refused. None too while a share of them passes: which, is known when
+    /// they ask.
+    pub(super) fn refusal(&self, idempotent: bool, now: Instant) -> Option<Refusal> {
+        let refused_by = |trial: &Trial| {
+            let wait = trial.wait(idempotent, &self.policy, now)?;
+            Some(trial.outage.refusal(State::HalfOpen, wait))
+        };
+        match &self.phase {
+            Phase::Closed { .. } | Phase::Ramping(_) => None,
+            Phase::Open { until, outage } if now < outage.tried_from(*until, self.patience) => {
+                Some(outage.refusal_until(*until, now))
+            }
+            Phase::Open { until, outage } => refused_by(&Trial::new(*outage, *until)),
+            Phase::HalfOpen(trial) => refused_by(trial),
+        }
     }
 
     pub(super) fn record(

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Policy,
-    probe::Trial,
+    probe::{Trial, WAIT_FOR_PROBE},
     ramp::Ramp,
     state::{Cause, Refusal, State},
     tally::Tally,
@@ -68,6 +68,14 @@ impl Outage {
             Whose::Own => until,
             Whose::Fleet => until.checked_add(patience).unwrap_or(until),
         }
+    }
+
+    /// That of a circuit that is open until then.
+    pub(super) fn refusal_until(&self, until: Instant, now: Instant) -> Refusal {
+        let left = until.saturating_duration_since(now);
+        // The fleet's prober takes a moment.
+        let wait = if left.is_zero() { WAIT_FOR_PROBE } else { left };
+        self.refusal(State::Open, wait)
     }
 
     pub(super) const fn refusal(&self, state: State, retry_after: Duration) -> Refusal {

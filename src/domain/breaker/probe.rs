@@ -69,15 +69,8 @@ impl Trial {
         policy: &Policy,
         now: Instant,
     ) -> Result<u64, Duration> {
-        if let Slot::Held { until, .. } = self.slot
-            && now < until
-        {
-            return Err((until - now).min(WAIT_FOR_PROBE));
-        }
-        let waited = now.saturating_duration_since(self.last_probe);
-        let wait = if idempotent { self.wait_for_check(policy) } else { WAIT_FOR_IDEMPOTENT };
-        if waited < wait {
-            return Err(wait - waited);
+        if let Some(wait) = self.wait(idempotent, policy, now) {
+            return Err(wait);
         }
         self.tickets += 1;
         self.last_probe = now;
@@ -85,6 +78,18 @@ impl Trial {
         let until = now.checked_add(policy.probe_lease).unwrap_or(now);
         self.slot = Slot::Held { ticket: self.tickets, until };
         Ok(self.tickets)
+    }
+
+    /// How long a call is to wait for the slot; none if it may have it now.
+    pub(super) fn wait(&self, idempotent: bool, policy: &Policy, now: Instant) -> Option<Duration> {
+        if let Slot::Held { until, .. } = self.slot
+            && now < until
+        {
+            return Some((until - now).min(WAIT_FOR_PROBE));
+        }
+        let waited = now.saturating_duration_since(self.last_probe);
+        let wait = if idempotent { self.wait_for_check(policy) } else { WAIT_FOR_IDEMPOTENT };
+        wait.checked_sub(waited).filter(|left| !left.is_zero())
     }
 
     /// Takes the slot back from the probe with this ticket. False when it does not hold it any

@@ -386,7 +386,7 @@ impl Breaker {
         }
     }
 
-    fn forced_refusal(&self, now: Instant) -> Refusal {
+    pub(super) fn forced_refusal(&self, now: Instant) -> Refusal {
         let left = self.order.as_ref().and_then(|order| order.left(now));
         Refusal {
             state: State::Open,

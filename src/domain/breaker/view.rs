@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::{
     Breaker,
     phase::{Outage, Phase, Whose},
-    state::{Cause, Mode, Ordered, Shared, Snapshot, State},
+    state::{Cause, Mode, Ordered, Refusal, Shared, Snapshot, State},
     steering::Steering,
     tally::Tally,
 };
@@ -59,6 +59,16 @@ impl Breaker {
     /// How it is steered at this moment, whether or not anybody has noticed that an order is over.
     pub fn mode_at(&self, now: Instant) -> Mode {
         if self.has_order_that_is_over(now) { self.policy().mode } else { self.mode() }
+    }
+
+    /// How an attempt would be refused now. None where it may be admitted, which it learns when it
+    /// asks for it.
+    pub fn refusal(&self, idempotent: bool, now: Instant) -> Option<Refusal> {
+        match self.mode_at(now) {
+            Mode::Auto => self.machine.refusal(idempotent, now),
+            Mode::ForcedOpen => Some(self.forced_refusal(now)),
+            Mode::Shadow | Mode::Disabled | Mode::ForcedClosed => None,
+        }
     }
 
     /// Failures in a row so far, while calls pass.

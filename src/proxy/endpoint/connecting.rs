@@ -2,11 +2,12 @@
 
 use super::{Asks, Endpoint};
 use crate::{
+    clock,
     config::Protocol,
     domain::outcome::Reason,
-    proxy::{h1::Outbound, h2::Line, patience::Patience, transport::Transport},
+    proxy::{age::Age, h1::Outbound, h2::Line, patience::Patience, transport::Transport},
     tls::{self, Alpn, Failure},
-    upstreams::{ConnectionPermit, Leave, Socket},
+    upstreams::{Leave, Socket},
 };
 
 /// What is spoken over a connection.
@@ -53,13 +54,13 @@ impl Endpoint {
         if let Offer::Only(Speech::Http1) = offer {
             return self.dial(patience).await.map(New::Http1);
         }
-        if let Some(line) = self.lines.take() {
+        if let Some(line) = self.lines.take(patience.began) {
             return Ok(New::Http2(line));
         }
         // One at a time: those that come meanwhile will share it, unless the endpoint is known to
         // choose otherwise.
         let turn = self.lines.making.acquire().await.map_err(|_| Reason::Internal)?;
-        if let Some(line) = self.lines.take() {
+        if let Some(line) = self.lines.take(patience.began) {
             return Ok(New::Http2(line));
         }
         let alpn = match offer {
@@ -69,13 +70,21 @@ impl Endpoint {
         if offer == Offer::Either && self.chosen.get() == Some(Speech::Http1) {
             drop(turn);
         }
-        let permit = self.permit(patience).await?;
+        let permit = match self.live.try_connection(&self.host) {
+            Some(permit) => permit,
+            // An old one is better than none.
+            None => match self.lines.take_old() {
+                Some(line) => return Ok(New::Http2(line)),
+                None => self.live.connection(&self.host, patience.connect_until()).await?,
+            },
+        };
         let (stream, chosen) = self.stream(alpn).await?;
         self.chosen.set(Some(chosen));
         if chosen == Speech::Http1 {
-            return Ok(New::Http1(Outbound::new(stream, Some(permit))));
+            return Ok(New::Http1(Outbound::new(stream, self.age(), Some(permit))));
         }
-        let line = Line::open(stream, permit).await.map_err(|_| Reason::ConnectReset)?;
+        let line =
+            Line::open(stream, self.age(), permit).await.map_err(|_| Reason::ConnectReset)?;
         self.lines.add(&line);
         Ok(New::Http2(line))
     }
@@ -100,14 +109,12 @@ impl Endpoint {
             }
         };
         let (stream, _) = self.stream(Alpn::Http1).await?;
-        Ok(Outbound::new(stream, Some(permit)))
+        Ok(Outbound::new(stream, self.age(), Some(permit)))
     }
 
-    async fn permit(&self, patience: &Patience<'_>) -> Result<ConnectionPermit, Reason> {
-        match self.live.try_connection(&self.host) {
-            Some(permit) => Ok(permit),
-            None => self.live.connection(&self.host, patience.connect_until()).await,
-        }
+    /// That of a connection that is made now.
+    fn age(&self) -> Age {
+        Age::begin(self.settings.pool.max_age, clock::now())
     }
 
     /// A stream to the endpoint, and what it is to carry.

@@ -4,7 +4,6 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -16,10 +15,7 @@ use super::{
     connection::{Outbound, Source, Switched, Writing},
     sending::Sending,
 };
-
-/// For so long an upstream that has answered may leave the rest of the request unread, before it is
-/// given up.
-const UNREAD_FOR: Duration = Duration::from_secs(30);
+use crate::proxy::sends::UNREAD_FOR;
 
 /// A body on its way in.
 #[derive(Debug)]
@@ -147,6 +143,7 @@ impl Body for Arriving {
 mod tests {
     use super::Arriving;
     use crate::proxy::{
+        age::Age,
         h1::{
             Framing,
             connection::{Outbound, Source},
@@ -189,7 +186,8 @@ mod tests {
         let (caller, head) = (Rc::new(()), Request::new(()));
         let is_there = Rc::downgrade(&caller);
         let sending = Sending::request((&head, Own::default()), Endless(caller), Vec::new());
-        let (source, writing) = Source::split(*Outbound::new(Transport::Tcp(stream), None));
+        let (source, writing) =
+            Source::split(*Outbound::new(Transport::Tcp(stream), Age::default(), None));
         drop(Arriving::new(source, Framing::Nothing, false).during(sending, writing));
         (is_there, upstream)
     }

@@ -4,6 +4,7 @@ use std::{
     io,
     rc::Rc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,10 @@ use super::{
     answer::{self, Answer, Head, Wanted},
     inflow::Inflow,
 };
-use crate::{proxy::transport::Transport, upstreams::ConnectionPermit};
+use crate::{
+    proxy::{age::Age, transport::Transport},
+    upstreams::ConnectionPermit,
+};
 
 /// A longer head is not kept for the room it took.
 const KEPT_ROOM: usize = 16 << 10;
@@ -30,14 +34,24 @@ pub(in crate::proxy) struct Outbound {
     interims: u8,
     /// Kept for its room.
     pub(super) outflow: Vec<u8>,
+    age: Age,
     /// Leave for the connection to be there.
     permit: Option<ConnectionPermit>,
 }
 
 impl Outbound {
-    pub(in crate::proxy) fn new(stream: Transport, permit: Option<ConnectionPermit>) -> Box<Self> {
+    pub(in crate::proxy) fn new(
+        stream: Transport,
+        age: Age,
+        permit: Option<ConnectionPermit>,
+    ) -> Box<Self> {
         let inflow = Inflow::new(BytesMut::new());
-        Box::new(Self { stream, inflow, interims: 0, outflow: Vec::new(), permit })
+        Box::new(Self { stream, inflow, interims: 0, outflow: Vec::new(), age, permit })
+    }
+
+    /// Whether it is too old for another call.
+    pub(in crate::proxy) fn is_worn(&self, now: Instant) -> bool {
+        self.age.is_over(now)
     }
 
     /// Whether nothing has come since the last call: neither the end nor bytes that nobody asked
@@ -174,6 +188,7 @@ impl Source {
 mod tests {
     use super::{MAX_INTERIM, Outbound};
     use crate::proxy::{
+        age::Age,
         h1::{Broken, answer::Wanted},
         transport::Transport,
     };
@@ -188,7 +203,10 @@ mod tests {
     async fn pair() -> (Box<Outbound>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Outbound::new(Transport::Tcp(stream), None), listener.accept().await.unwrap().0)
+        (
+            Outbound::new(Transport::Tcp(stream), Age::default(), None),
+            listener.accept().await.unwrap().0,
+        )
     }
 
     async fn status(connection: &mut Outbound) -> Result<StatusCode, Broken> {

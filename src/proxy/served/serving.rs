@@ -7,7 +7,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
-    time::Duration,
+    time::Instant,
 };
 
 use http::{HeaderMap, StatusCode};
@@ -31,12 +31,10 @@ use crate::{
         message::{Ask, Reply},
         received::Received,
         tunnel::Tunnel,
+        upload::DISCARD_FOR,
         wire::Wire,
     },
 };
-
-/// How long what a caller still sends is dropped, after the last answer.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// More room than this is not kept for the next answer.
 const KEPT_ROOM: usize = 16 << 10;
@@ -45,12 +43,12 @@ const KEPT_ROOM: usize = 16 << 10;
 pub(in crate::proxy) async fn serve(
     terms: Terms,
     wire: Wire,
-    peer: Option<SocketAddr>,
+    (peer, began): (Option<SocketAddr>, Instant),
     closing: Closing,
 ) {
     let (stream, ahead) = wire.into_parts();
     let mut serving = Serving {
-        connection: Connection::new(terms, peer, None),
+        connection: Connection::new(terms, peer, None, began),
         caller: Rc::new(RefCell::new(Caller::new(stream, ahead))),
         closing,
         is_closing: false,
@@ -234,7 +232,7 @@ impl Serving {
             self.caller.borrow_mut().poll_drained(cx)
         });
         // Whoever goes on for longer is not listening.
-        let _heard_or_not = timeout(LINGER, heard).await;
+        let _heard_or_not = timeout(DISCARD_FOR, heard).await;
     }
 
     async fn shut_down(&self) {

@@ -25,13 +25,15 @@ const FACTS: &str = "
 /// The server's clock, in microseconds since the Unix epoch.
 const CLOCK: &str = "select (extract(epoch from clock_timestamp()) * 1000000)::int8";
 
-/// Tables that are there and on which the role lacks a right, of those in `migrations/grants.sql`.
+/// Tables and functions that are there and on which the role lacks a right, of those in
+/// `migrations/grants.sql`.
 const FORBIDDEN: &str = "
     select distinct c.relname::text as name
     from (values
             (array['fusebox_migration', 'task_total'], array['select']),
             (array['circuit_breaker_state', 'circuit_breaker_vote', 'sidecar_instance',
-                   'sidecar_roll', 'journal_cursor'], array['select', 'insert', 'update']),
+                   'sidecar_identity', 'sidecar_roll', 'journal_cursor'],
+                array['select', 'insert', 'update']),
             (array['circuit_breaker_vote'], array['delete']),
             (array['task_parameter_day', 'task_learning_day', 'prediction', 'prediction_score',
                    'sidecar_duty'], array['select', 'insert', 'update', 'delete']),
@@ -43,6 +45,11 @@ const FORBIDDEN: &str = "
         join pg_class c on c.relname = wanted
         join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = $1 and not has_table_privilege(c.oid, privilege)
+    union
+    select p.proname::text
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname = $1 and p.proname in ('fusebox_add_day', 'fusebox_maintain')
+        and not has_function_privilege(p.oid, 'execute')
     order by name";
 
 pub(in crate::store) async fn examine(

@@ -81,9 +81,9 @@ const REST: &str = "
                 and epoch = b.epoch and detail ->> 'act' = 'reset'
             order by id desc limit 1
         ) r on true
-        left join @sidecar_instance p on p.namespace = $1 and p.instance = b.lease_by
-        left join @sidecar_instance d on d.namespace = $1 and d.instance = b.probe_failed_by[1]
-        left join @sidecar_instance o on o.namespace = $1 and o.instance = e.instance";
+        left join @sidecar_identity p on p.namespace = $1 and p.instance = b.lease_by
+        left join @sidecar_identity d on d.namespace = $1 and d.instance = b.probe_failed_by[1]
+        left join @sidecar_identity o on o.namespace = $1 and o.instance = e.instance";
 
 pub(super) async fn hearing(store: &Postgres, key: &str) -> Result<Hearing, Error> {
     let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&key, Type::TEXT)];

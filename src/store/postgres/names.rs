@@ -10,7 +10,8 @@ use crate::store::Error;
 /// Names at most; a fleet that is larger is not read by instance.
 const MOST: i64 = 10_000;
 
-/// Display names by the id of a start, of those that lived within the last day.
+/// Display names by the id of a start: of those that live, and of those before as long as there are
+/// rows of them.
 #[derive(Debug, Default)]
 pub(super) struct Names(HashMap<String, String>);
 
@@ -18,8 +19,9 @@ impl Names {
     /// Reads them.
     pub(super) async fn read(store: &Postgres) -> Result<Self, Error> {
         let statement = store.tables.name(
-            "select instance, display_name from @sidecar_instance
-            where namespace = $1 and display_name <> '' order by seen_at desc limit $2",
+            "select instance, display_name from @sidecar_identity
+            where namespace = $1 and display_name <> ''
+            order by ended_at desc nulls first limit $2",
         );
         let params: [Param<'_>; 2] = [(&store.identity.namespace, Type::TEXT), (&MOST, Type::INT8)];
         let rows = store.reads.query(&statement, &params).await?;

@@ -19,14 +19,17 @@ use crate::{
 /// A function of the database, which plans it once for each connection, and counts all for all: those
 /// who live were counted two seconds ago at most.
 const HEARTBEAT: &str = "select live, is_uniform
-    from @fusebox_beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    from @fusebox_beat($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 pub(super) async fn heartbeat(store: &Postgres, presence: &Presence) -> Result<Roll, Error> {
     let me = &store.identity;
-    let (name, zone) = (me.name(), me.zone());
+    let (name, zone, place) = (me.name(), me.zone(), me.found.get());
+    let cluster = place.map(|place| &*place.cluster);
+    let task = place.map(|place| &*place.task);
+    let definition = place.map(|place| &*place.definition);
     let (ttl, ballot) = (micros(presence.ttl), i64::from(presence.ballot));
     let digest = presence.digest();
-    let params: [Param<'_>; 13] = [
+    let params: [Param<'_>; 16] = [
         (&me.namespace, Type::TEXT),
         (&me.instance, Type::TEXT),
         (&me.service, Type::TEXT),
@@ -40,6 +43,9 @@ pub(super) async fn heartbeat(store: &Postgres, presence: &Presence) -> Result<R
         (&me.host, Type::TEXT),
         (&presence.rules, Type::TEXT_ARRAY),
         (&digest, Type::INT8),
+        (&cluster, Type::TEXT),
+        (&task, Type::TEXT),
+        (&definition, Type::TEXT),
     ];
     let statement = store.tables.name(HEARTBEAT);
     let lease = store.sync.lease().await?;

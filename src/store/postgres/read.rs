@@ -15,7 +15,7 @@ use crate::{
     },
     store::{
         BoxError, Error, RollupQuery, StoredTask, TaskQuery,
-        rows::{MINUTE_US, TASK_COLUMNS, Type, column_list, rollup_key, rollup_of},
+        rows::{MINUTE_US, SIDECAR, TASK_COLUMNS, Type, column_list, rollup_key, rollup_of},
         window::Cover,
     },
 };
@@ -23,7 +23,7 @@ use crate::{
 pub(super) async fn tasks(store: &Postgres, query: &TaskQuery) -> Result<Vec<StoredTask>, Error> {
     let columns: Vec<String> = TASK_COLUMNS.iter().map(as_read).collect();
     let statement = store.tables.name(format!(
-        "select {} from @task_history
+        "select {}, {IDENTITY} from @task_history as history
         where namespace = $1 and started_at >= $2 and started_at < $3
             and ($4::uuid is null or id = $4)
             and ($5::text is null or correlation_id = $5)
@@ -143,6 +143,13 @@ pub(super) async fn series(
     add_up(store, query, &found, &[from, to], stands_at).await
 }
 
+/// Who the instance of a row was. Looked up for the rows of a page alone.
+const IDENTITY: &str = "(
+    select jsonb_strip_nulls(jsonb_build_object('name', nullif(i.display_name, ''), 'host', i.host,
+        'zone', i.zone, 'cluster', i.cluster, 'task', i.task, 'definition', i.definition))
+    from @sidecar_identity i
+    where i.namespace = history.namespace and i.instance = history.instance)";
+
 /// A rollup's columns, after the first: its beginning.
 const ROLLUP: &str = "service, upstream, domain, action, outcome, failure_reason,
     calls, stored, attempts, duration_us, request_bytes, response_bytes, scored, impact_micros,
@@ -196,7 +203,7 @@ fn as_read((name, kind): &(&str, Type)) -> String {
 }
 
 fn stored_task(row: &Row) -> Result<StoredTask, tokio_postgres::Error> {
-    let mut columns = Vec::with_capacity(TASK_COLUMNS.len());
+    let mut columns = Vec::with_capacity(TASK_COLUMNS.len() + 1);
     for (at, &(name, kind)) in TASK_COLUMNS.iter().enumerate() {
         let value = match kind {
             Type::Time | Type::Integer => row.try_get::<_, Option<i64>>(at)?.map(Value::from),
@@ -207,6 +214,8 @@ fn stored_task(row: &Row) -> Result<StoredTask, tokio_postgres::Error> {
         };
         columns.push((name, value.unwrap_or(Value::Null)));
     }
+    let sidecar: Option<Value> = row.try_get(TASK_COLUMNS.len())?;
+    columns.push((SIDECAR, sidecar.unwrap_or(Value::Null)));
     let id: Uuid = row.try_get(1)?;
     let id = TaskId::from_u128(id.as_u128());
     Ok(StoredTask { columns, started_at_us: row.try_get(0)?, id })

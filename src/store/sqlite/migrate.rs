@@ -16,12 +16,13 @@ use crate::{
 };
 
 /// The files, name and text, in order.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("001_store.sql", include_str!("../../../migrations/sqlite/001_store.sql")),
     ("002_statistics.sql", include_str!("../../../migrations/sqlite/002_statistics.sql")),
     ("010_learning.sql", include_str!("../../../migrations/sqlite/010_learning.sql")),
     ("011_predictions.sql", include_str!("../../../migrations/sqlite/011_predictions.sql")),
     ("014_evidence.sql", include_str!("../../../migrations/sqlite/014_evidence.sql")),
+    ("015_identity.sql", include_str!("../../../migrations/sqlite/015_identity.sql")),
 ];
 
 pub(in crate::store) async fn up(

@@ -12,6 +12,7 @@ mod learning;
 pub(super) mod migrate;
 mod orders;
 mod past;
+mod presence;
 mod read;
 mod state;
 mod sums;
@@ -221,7 +222,11 @@ impl HistoryStore for Sqlite {
         // Rows go in small lots, so that a batch never waits long for the writer's turn.
         while on(&self.writer, move |db| history::expire(db, retention, now_us)).await? {}
         let me = Arc::clone(&self.identity);
-        on(&self.writer, move |db| history::merge(db, &me.journal_id, now_us)).await
+        let upkeep = move |db: &mut Connection| {
+            presence::note(db, &me, (retention, now_us))?;
+            history::merge(db, &me.journal_id, now_us)
+        };
+        on(&self.writer, upkeep).await
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -13,7 +13,8 @@ use crate::{
     store::{
         Identity, RollupQuery, StoredTask, TaskQuery,
         rows::{
-            ROLLUP_COLUMNS, RollupCounts, TASK_COLUMNS, Type, column_list, rollup_key, rollup_of,
+            ROLLUP_COLUMNS, RollupCounts, SIDECAR, TASK_COLUMNS, Type, column_list, rollup_key,
+            rollup_of,
         },
     },
 };
@@ -24,7 +25,7 @@ pub(super) fn tasks(
     query: &TaskQuery,
 ) -> Result<Vec<StoredTask>, rusqlite::Error> {
     let mut statement = db.prepare_cached(&format!(
-        "select {} from task_history
+        "select {}, {IDENTITY} from task_history as history
         where namespace = :namespace and started_at >= :from and started_at < :to
             and (:id is null or id = :id)
             and (:correlation_id is null or correlation_id = :correlation_id)
@@ -62,6 +63,13 @@ pub(super) fn tasks(
     };
     statement.query_map(params, stored_task)?.collect()
 }
+
+/// Who the instance of a row was. Looked up for the rows of a page alone.
+const IDENTITY: &str = "(
+    select json_patch('{}', json_object('name', nullif(i.display_name, ''), 'host', i.host,
+        'zone', i.zone, 'cluster', i.cluster, 'task', i.task, 'definition', i.definition))
+    from sidecar_identity i
+    where i.namespace = history.namespace and i.instance = history.instance)";
 
 pub(super) fn rollups(
     db: &Connection,
@@ -149,8 +157,8 @@ pub(super) fn rollup_row(row: &Row<'_>) -> Result<RollupRow, rusqlite::Error> {
 }
 
 fn stored_task(row: &Row<'_>) -> Result<StoredTask, rusqlite::Error> {
-    let mut columns = Vec::with_capacity(TASK_COLUMNS.len());
-    for (at, &(name, kind)) in TASK_COLUMNS.iter().enumerate() {
+    let kinds = TASK_COLUMNS.into_iter().chain([(SIDECAR, Type::Json)]);
+    let columns = kinds.enumerate().map(|(at, (name, kind))| {
         let value = match row.get_ref(at)? {
             ValueRef::Integer(number) => Value::from(number),
             ValueRef::Real(number) => Value::from(number),
@@ -160,8 +168,9 @@ fn stored_task(row: &Row<'_>) -> Result<StoredTask, rusqlite::Error> {
             ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
             ValueRef::Null | ValueRef::Blob(_) => Value::Null,
         };
-        columns.push((name, value));
-    }
+        Ok((name, value))
+    });
+    let columns = columns.collect::<Result<_, rusqlite::Error>>()?;
     let id = TaskId::parse(row.get_ref(1)?.as_str()?).unwrap_or(TaskId::from_u128(0));
     Ok(StoredTask { columns, started_at_us: row.get(0)?, id })
 }

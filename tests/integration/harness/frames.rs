@@ -98,6 +98,11 @@ impl Frames {
         self.send(HEADERS, END_HEADERS | END, stream, &[0x80 | index]);
     }
 
+    /// The head of an answer of status 200 whose body follows.
+    pub(crate) fn begin_answer(&mut self, stream: u32) {
+        self.send(HEADERS, END_HEADERS, stream, &[0x88]);
+    }
+
     /// Resets a stream with this code.
     pub(crate) fn reset(&mut self, stream: u32, code: u32) {
         self.send(RST_STREAM, 0, stream, &code.to_be_bytes());
@@ -113,6 +118,23 @@ impl Frames {
     /// The next frame of this kind; others are passed over, settings and pings included.
     pub(crate) fn next_of(&mut self, kind: u8) -> Frame {
         std::iter::repeat_with(|| self.next()).find(|frame| frame.kind == kind).expect("endless")
+    }
+
+    /// With which code the other side resets a stream; pings before that are answered.
+    pub(crate) fn code_of_reset(&mut self) -> u32 {
+        let mut pings = 0;
+        loop {
+            let frame = self.next();
+            match frame.kind {
+                RST_STREAM => return number(&frame.payload),
+                PING if frame.flags != END => {
+                    self.send(PING, END, 0, &frame.payload);
+                    pings += 1;
+                }
+                _ => {}
+            }
+            assert!(pings < 5, "it asks whether somebody is there, and resets no stream");
+        }
     }
 
     /// What the other side has set, where it has.

@@ -19,3 +19,15 @@ pub(crate) use held::HeldUpstream;
 pub(crate) use link::BreakableLink;
 pub(crate) use row::{attempts, ending};
 pub(crate) use upstream::{Answer, Gate, Received, ScriptedUpstream, Step, raw, stall, status};
+
+use std::time::Duration;
+
+use crate::local::wait_until;
+
+/// Lets so much time pass.
+pub(crate) fn pass(time: Duration) {
+    let began = ::fusebox::clock::now();
+    wait_until("some time has passed", PATIENCE, || {
+        (::fusebox::clock::now().duration_since(began) > time).then_some(())
+    });
+}

@@ -40,6 +40,26 @@ fn one_call_at_a_time_is_tried() {
 }
 
 #[test]
+fn asking_how_an_attempt_would_be_refused_takes_no_slot() {
+    let mut bench = Bench::new(Policy::default());
+    let refusal = |bench: &Bench| {
+        let refusal = bench.breaker.refusal(true, bench.now)?;
+        Some((refusal.state, refusal.retry_after))
+    };
+    assert_eq!(refusal(&bench), None);
+    bench.run("-----");
+    assert_eq!(refusal(&bench), Some((State::Open, s(60))));
+    bench.run("60");
+    assert_eq!((refusal(&bench), refusal(&bench)), (None, None), "both could be the probe");
+    let not_repeatable = bench.breaker.refusal(false, bench.now);
+    assert_eq!(not_repeatable.unwrap().retry_after, s(30));
+    bench.run("?");
+    assert_eq!(refusal(&bench), Some((State::HalfOpen, s(1))), "somebody is");
+    bench.run("s+");
+    assert_eq!(refusal(&bench), None, "it ramps, and any call may be of those that pass");
+}
+
+#[test]
 fn a_failed_probe_opens_it_again_for_longer() {
     check("-----60-", "CCCCOO");
     let mut bench = half_open();

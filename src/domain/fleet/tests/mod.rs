@@ -14,7 +14,7 @@ use std::{num::NonZeroUsize, thread};
 use schedule::Schedule;
 
 /// Schedules of each kind, and of those with many instances.
-const SCHEDULES: u64 = 10_500;
+const SCHEDULES: u64 = 9_300;
 const FEW_SCHEDULES: u64 = 60;
 
 /// Runs schedules; panics with the seed of the first that fails.
@@ -170,7 +170,7 @@ fn in_an_open_time_few_try_one_at_a_time() {
         schedule.warm_up();
         schedule.outage();
         schedule.opens();
-        schedule.flickers(150);
+        schedule.flickers(40);
         schedule.heal();
         schedule.recovers();
     });
