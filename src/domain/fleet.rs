@@ -15,13 +15,16 @@
 //! And for people: [`hearing`], what the store can tell of a breaker; [`attribution`], where it fails
 //! when it fails for a few; [`rules`] and [`drift`], who is configured otherwise than the rest.
 
+pub mod alone;
 pub mod attribution;
+pub mod decree;
 pub mod drift;
 pub mod electorate;
 pub mod entry;
 pub mod hearing;
 pub mod memory;
 pub mod mind;
+pub mod orders;
 pub mod row;
 pub mod rules;
 mod terms;
@@ -30,11 +33,16 @@ pub mod word;
 
 use std::time::Duration;
 
-/// Polls per second that all instances together may cost the store.
-const POLLS_PER_SECOND: u32 = 700;
+/// Polls per second that all instances together may cost the store, but for those of the few that
+/// look more often.
+const POLLS_PER_SECOND: u32 = 600;
 
-/// An instance that may be asked looks this many times as often as others.
+/// An instance that may be asked looks this many times as often as others, in a fleet in which that is
+/// no burden;
 const SOONER: u32 = 4;
+
+/// and so many times in a large one.
+const SOONER_OF_MANY: u32 = 2;
 
 /// Heartbeats per second that all instances together may cost the store.
 const BEATS_PER_SECOND: u32 = 50;
@@ -51,14 +59,20 @@ pub fn poll_every(live: u32, has_hints: bool) -> Duration {
 /// They are few however large the fleet is. `electorates` is how many different ones its breakers have.
 pub fn poll_every_of_a_voter(live: u32, has_hints: bool, electorates: u32) -> Duration {
     let ordinary = poll_every(live, has_hints);
-    if has_hints { ordinary } else { (ordinary * electorates.max(1) / SOONER).min(ordinary) }
+    if has_hints {
+        return ordinary;
+    }
+    // From the one to the other without a step.
+    let least = poll_every(0, false);
+    let sooner = ordinary / SOONER_OF_MANY - (least / SOONER_OF_MANY - least / SOONER);
+    (sooner * electorates.max(1)).min(ordinary)
 }
 
 /// How soon an instance without hints that has seen a round of voting looks again: by then those who are
 /// asked have looked too and answered. It would be the last to hear of what they decided, for it looked
 /// shortly before they did.
 pub fn look_in_round(live: u32) -> Duration {
-    2 * poll_every_of_a_voter(live, false, 1)
+    poll_every(live, false) / SOONER_OF_MANY
 }
 
 /// How often an instance says that it lives.
@@ -81,11 +95,11 @@ mod tests {
         let seconds = |wait: Duration| wait.as_secs();
         assert_eq!(
             [0, 10, 1_000, 2_000].map(|live| seconds(poll_every(live, false))),
-            [1, 1, 1, 2]
+            [1, 1, 1, 3]
         );
         assert_eq!(
             [0, 1_000, 5_000, 90_000].map(|live| seconds(poll_every(live, true))),
-            [2, 2, 7, 30]
+            [2, 2, 8, 30]
         );
         assert_eq!([1, 1_000, 90_000].map(|live| seconds(beat_every(live))), [5, 20, 60]);
     }
@@ -97,7 +111,8 @@ mod tests {
         let polls = electorates.map(|count| ms(poll_every_of_a_voter(20, false, count)));
         assert_eq!(polls, [250, 250, 500, 1_000, 1_000]);
         assert_eq!(ms(poll_every_of_a_voter(20, true, 1)), 2_000, "hints come sooner than that");
-        assert_eq!(ms(poll_every_of_a_voter(7_000, false, 1)), 2_500);
-        assert_eq!([20, 7_000].map(|live| ms(look_in_round(live))), [500, 5_000]);
+        let large = [600, 1_200, 6_000].map(|live| ms(poll_every_of_a_voter(live, false, 1)));
+        assert_eq!(large, [250, 750, 4_750]);
+        assert_eq!([20, 6_000].map(|live| ms(look_in_round(live))), [500, 5_000]);
     }
 }

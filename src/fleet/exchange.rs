@@ -22,8 +22,9 @@ use crate::{
     domain::{
         breaker::Scope,
         fleet::{
+            alone::{self, Alone},
             electorate::Electorate,
-            mind::{Company, LEASE, Step},
+            mind::{Company, Step},
             poll_every, poll_every_of_a_voter,
             word::Word,
         },
@@ -50,9 +51,6 @@ const TO_SAY_SO: u32 = 3;
 /// As many steps at most are made at once about one circuit.
 const MOST_STEPS: usize = 8;
 
-/// As many instances try an upstream at once, about, when nobody can be asked who does.
-const ALONE_TRY: u32 = 2;
-
 /// See the module docs.
 pub(super) struct Exchange {
     /// Those that are shared.
@@ -68,8 +66,8 @@ pub(super) struct Exchange {
     unsettled_until: Option<Instant>,
     /// Since when this instance is counted among those who live, and until when that was said last.
     counted: Option<(Instant, Instant)>,
-    /// When it may next try upstreams without asking.
-    alone_at: Option<Instant>,
+    /// When it may try upstreams without asking.
+    alone: Alone,
     drifts: Drifts,
     status: watch::Sender<Status>,
 }
@@ -90,7 +88,7 @@ impl Exchange {
             told,
             unsettled_until: None,
             counted: None,
-            alone_at: None,
+            alone: Alone::default(),
             drifts,
             status,
         }
@@ -172,7 +170,7 @@ impl Exchange {
             let row = rows.remove(seat.circuit.key());
             has_news |= seat.read(row, asked_at);
         }
-        self.alone_at = None;
+        self.alone = Alone::default();
         let acted = self.act().await;
         dissent::examine(&mut self.seats, &self.status);
         acted.map(|()| has_news)
@@ -235,13 +233,13 @@ impl Exchange {
     /// is for the whole fleet that cannot ask that this is rare.
     pub(super) fn act_alone(&mut self) {
         let now = clock::now();
-        if self.alone_at.is_some_and(|at| now < at) {
+        self.seats.iter_mut().for_each(|seat| seat.keeps_lease(now));
+        if !self.alone.draws(now) {
             return;
         }
-        let is_first = self.alone_at.replace(now + LEASE).is_none();
-        let live = self.status.borrow().live.max(1);
+        let live = self.status.borrow().live;
         for seat in &self.seats {
-            if !is_first && seat.waits_for_fleet(now) && fastrand::u32(..live) < ALONE_TRY {
+            if seat.waits_for_fleet(now) && alone::tries(live, fastrand::u32(..)) {
                 seat.circuit.try_out(now);
             }
         }

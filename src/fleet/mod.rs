@@ -8,7 +8,6 @@
 mod dissent;
 mod exchange;
 mod link;
-mod orders;
 mod seat;
 mod status;
 #[cfg(test)]

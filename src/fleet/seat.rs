@@ -7,23 +7,23 @@ use std::{
 
 use tracing::warn;
 
-use super::{
-    dissent::Outvoted,
-    orders::{Heed, Orders},
-};
+use super::dissent::Outvoted;
 use crate::{
     breakers::Circuit,
+    clock,
     domain::{
         breaker::{Evidence, Mode, State},
         fleet::{
+            decree::{Decree, StoredOrder},
             mind::{Company, Mind, Step, Terms},
+            orders::{Desk, Heed},
             row::Row,
             rules::Fingerprint,
             word::Word,
         },
-        order::{Act, Order, OrderError, Signature, Wish},
+        order::{Act, Signature},
     },
-    store::{Decree, Said, StoredBreaker, StoredOrder},
+    store::{Said, StoredBreaker},
 };
 
 /// See the module docs.
@@ -36,10 +36,8 @@ pub(super) struct Seat {
     row: Option<(Row, Instant)>,
     /// When calls were refused last.
     refused_at: Option<Instant>,
-    /// What the fleet ordered.
-    orders: Orders,
-    /// What was ordered here and the store does not know yet.
-    untold: Option<Act>,
+    /// What the fleet ordered, and what was ordered here.
+    orders: Desk,
     /// When the round of voting ends that it knows of.
     voted_until: Option<Instant>,
     /// Who was against it then.
@@ -62,8 +60,7 @@ impl Seat {
             mind: Mind::default(),
             row: None,
             refused_at: None,
-            orders: Orders::default(),
-            untold: None,
+            orders: Desk::default(),
             to_close: None,
             voted_until: None,
             outvoted: None,
@@ -102,9 +99,7 @@ impl Seat {
         let is_news = row.as_ref().is_some_and(|row| said(row) > before);
         self.to_close.take_if(|_| row.as_ref().is_none_or(|row| row.state == State::Closed));
         self.row = row.map(|row| (row, asked_at));
-        if self.untold.is_none() {
-            self.obey(told, asked_at);
-        }
+        self.obey(told, asked_at);
         is_news
     }
 
@@ -122,7 +117,7 @@ impl Seat {
     fn obey(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) {
         let wish = match self.orders.hear(told, now) {
             Heed::Nothing => return,
-            Heed::Obey(order) => act_of(&order, now),
+            Heed::Obey(order) => order.act(now),
             Heed::Lift => Signature::new(None, "the order in the store is gone").map(Act::Lift),
         };
         match wish {
@@ -140,28 +135,22 @@ impl Seat {
             Act::Reset(signature) => Some(signature.clone()),
             Act::Order(_) | Act::Lift(_) => None,
         };
-        self.untold = Some(act);
-    }
-
-    /// What the store has forgotten of the fleet's orders.
-    pub(super) fn forgotten(&self, now: Instant) -> Option<Decree> {
-        let (key, upstream) = (self.circuit.key().to_owned(), self.circuit.name().to_string());
-        self.orders.forgotten(now).map(|lost| Decree { key, upstream, ..lost })
+        self.orders.given(act, clock::now());
     }
 
     /// What was ordered here and the store is to be told.
     pub(super) fn decree(&self, now: Instant) -> Option<Decree> {
+        self.orders.decree(now).map(|decree| self.addressed(decree))
+    }
+
+    /// What the store has forgotten of the fleet's orders.
+    pub(super) fn forgotten(&self, now: Instant) -> Option<Decree> {
+        self.orders.forgotten(now).map(|lost| self.addressed(lost))
+    }
+
+    fn addressed(&self, decree: Decree) -> Decree {
         let (key, upstream) = (self.circuit.key().to_owned(), self.circuit.name().to_string());
-        let act = self.untold.as_ref()?;
-        let Signature { by, reason } = act.signature();
-        let (by, reason) = (by.to_string(), reason.to_string());
-        let (mode, ttl, length) = match act {
-            Act::Order(order) => (Some(order.mode()), order.left(now), order.length()),
-            Act::Lift(_) | Act::Reset(_) => (None, None, None),
-        };
-        let is_reset = matches!(act, Act::Reset(_));
-        let (known, forgotten) = (self.orders.number(), None);
-        Some(Decree { key, upstream, mode, by, reason, ttl, length, known, is_reset, forgotten })
+        Decree { key, upstream, ..decree }
     }
 
     /// Whether the circuit was reset here, and is not closed in the store.
@@ -172,9 +161,15 @@ impl Seat {
 
     /// The store knows.
     pub(super) fn told(&mut self) {
-        match self.untold.take() {
-            Some(_) => self.circuit.is_told(),
-            None => self.orders.told(),
+        if self.orders.told() {
+            self.circuit.is_told();
+        }
+    }
+
+    /// The lease of a prober that cannot ask is over when it is by its own clock.
+    pub(super) fn keeps_lease(&mut self, now: Instant) {
+        if self.mind.loses_lease(&self.row(now)) {
+            self.circuit.stop_trying(now);
         }
     }
 
@@ -272,11 +267,4 @@ impl Seat {
         let is_over = local.shared.state == State::Open && local.shared.open_for.is_zero();
         is_over && !local.is_trying && local.evidence != Evidence::Bad
     }
-}
-
-/// What an order in the store asks for. Plain SQL may have put it there, so it is checked.
-fn act_of(order: &StoredOrder, now: Instant) -> Result<Act, OrderError> {
-    let StoredOrder { mode, by, reason, left, .. } = order;
-    let by = Some(by.as_str()).filter(|by| !by.is_empty());
-    Order::new(Wish { mode: *mode, reason, by, ttl: *left }, now).map(Act::Order)
 }

@@ -42,7 +42,7 @@ use crate::domain::{
 
 use oddities::Oddities;
 
-pub use decree::{Decree, Forgotten, StoredOrder};
+pub use crate::domain::fleet::decree::{Decree, Forgotten, StoredOrder};
 pub use examine::{Findings, examine};
 pub use learning::{DayCell, LearningStore, Lesson, LessonQuery, OperationName};
 pub use open::{Kind, Stores, open, reader};

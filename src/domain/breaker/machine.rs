@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use super::{
     Observed, Policy,
     backoff::Backoff,
-    phase::{Outage, Phase, Whose},
+    phase::{FLEET_IS_SILENT, Outage, Phase, Whose},
     probe::Trial,
     state::{Cause, Heard, Mode, Refusal, State, Transition},
     token::{Generation, Permit, Receipt},
     usual::Usual,
 };
-use crate::domain::outcome::Verdict;
+use crate::domain::{outcome::Verdict, wait::part};
 
 /// The automatic machine. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) struct Machine {
     pub(super) cause: Option<Cause>,
     pub(super) generation: Generation,
     pub(super) backoff: Backoff,
+    /// How long the fleet is waited for beyond its open time.
+    patience: Duration,
     /// How long answers take.
     pub(super) usual: Usual,
     /// When a call or a check last said something about the upstream.
@@ -52,6 +54,7 @@ impl Machine {
             cause: None,
             generation: 1,
             backoff,
+            patience: FLEET_IS_SILENT + part(FLEET_IS_SILENT, mixed(seed)),
             usual: Usual::new(now),
             heard_at: None,
             heard: Heard::default(),
@@ -94,7 +97,7 @@ impl Machine {
         };
         match &self.phase {
             Phase::Closed { .. } | Phase::Ramping(_) => None,
-            Phase::Open { until, outage } if now < outage.tried_from(*until) => {
+            Phase::Open { until, outage } if now < outage.tried_from(*until, self.patience) => {
                 Some(outage.refusal_until(*until, now))
             }
             Phase::Open { until, outage } => refused_by(&Trial::new(*outage, *until)),
@@ -196,7 +199,7 @@ impl Machine {
     /// What time alone has changed.
     pub(super) fn tick(&mut self, now: Instant) -> Option<Transition> {
         match &self.phase {
-            Phase::Open { until, outage } if now >= outage.tried_from(*until) => {
+            Phase::Open { until, outage } if now >= outage.tried_from(*until, self.patience) => {
                 let trial = Trial::new(*outage, *until);
                 Some(self.enter(Phase::HalfOpen(trial), Cause::OpenTimeOver, now))
             }
@@ -319,6 +322,11 @@ impl Machine {
             mode: Mode::Auto,
         }
     }
+}
+
+/// Seeds that are near each other come to lie far apart.
+const fn mixed(seed: u64) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// A moment after `now`. One too far to be represented is taken for `now` itself, for nothing may

@@ -50,8 +50,9 @@ pub(super) enum Whose {
     Fleet,
 }
 
-/// The fleet is waited for so long beyond its open time: then nobody there seems to try.
-const FLEET_IS_SILENT: Duration = Duration::from_secs(120);
+/// The fleet is waited for so long beyond its open time: then nobody there seems to try. Some wait for
+/// up to twice as long, so that not all who wait try at once.
+pub(super) const FLEET_IS_SILENT: Duration = Duration::from_secs(120);
 
 impl Outage {
     /// Whether something may end it before its time. Others know by its cause what that is.
@@ -60,11 +61,12 @@ impl Outage {
         if self.cause == Cause::HangingCalls { by_silence } else { self.by_connection }
     }
 
-    /// From when a circuit that was to be open until then is tried by the instance itself.
-    pub(super) fn tried_from(&self, until: Instant) -> Instant {
+    /// From when a circuit that was to be open until then is tried by the instance itself, which waits
+    /// for the fleet for so long.
+    pub(super) fn tried_from(&self, until: Instant, patience: Duration) -> Instant {
         match self.whose {
             Whose::Own => until,
-            Whose::Fleet => until.checked_add(FLEET_IS_SILENT).unwrap_or(until),
+            Whose::Fleet => until.checked_add(patience).unwrap_or(until),
         }
     }
 

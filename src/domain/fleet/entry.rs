@@ -354,12 +354,12 @@ impl Entry {
     }
 }
 
-fn micros(span: Duration) -> Moment {
+pub(super) fn micros(span: Duration) -> Moment {
     Moment::try_from(span.as_micros()).unwrap_or(Moment::MAX / 4)
 }
 
 /// The time up to a moment; none when it is past.
-fn span(micros: Moment) -> Duration {
+pub(super) fn span(micros: Moment) -> Duration {
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 

@@ -171,6 +171,15 @@ impl Mind {
         }
     }
 
+    /// Whether its lease is over, by its own clock, which nobody could renew for it: another may be
+    /// the prober by now.
+    pub fn loses_lease(&mut self, row: &Row) -> bool {
+        let is_held = |probing: &mut Probing| {
+            row.hold.is_some_and(|hold| hold.is_mine && hold.lease == probing.lease)
+        };
+        self.probing.take_if(|probing| !is_held(probing)).is_some()
+    }
+
     /// What it means that the store shows no row to one that knows of this epoch.
     pub fn unseen(&self, epoch: u64) -> Row {
         self.memory.unseen(epoch)

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         breaker::State,
         fleet::{
+            decree::OrderBook,
             entry::{Entry, Moment, Speaker},
             hearing::{Ballot, Faction, Hearing, Node},
             row::Row,
@@ -25,7 +26,6 @@ use crate::{
     },
     store::{
         BreakerEvent, Decree, Error, Heard, Hints, Presence, Roll, Said, StateStore, StoredBreaker,
-        StoredOrder,
     },
 };
 
@@ -51,8 +51,8 @@ pub(super) struct Made {
 /// The breakers, and when each changed.
 type Entries = BTreeMap<String, (Entry, Instant)>;
 
-/// The orders that are in force, and how many there have been about each breaker.
-type Orders = BTreeMap<String, (Option<StoredOrder>, u64)>;
+/// The orders about each breaker.
+type Orders = BTreeMap<String, OrderBook>;
 
 pub(super) struct Store {
     mood: Mutex<Mood>,
@@ -223,7 +223,8 @@ impl Store {
     }
 
     fn stored(&self, key: &str, row: Row) -> StoredBreaker {
-        let (order, orders) = self.orders.lock().unwrap().get(key).cloned().unwrap_or_default();
+        let book = self.orders.lock().unwrap().get(key).cloned().unwrap_or_default();
+        let (order, orders) = book.told(self.now());
         StoredBreaker { key: key.to_owned(), row, order, orders }
     }
 
@@ -292,16 +293,9 @@ impl StateStore for Handle {
         let Self(store, me) = self;
         store.answer(me).await?;
         let mut orders = store.orders.lock().unwrap();
-        let (order, number) = orders.entry(decree.key.clone()).or_default();
-        if decree.forgotten.is_some_and(|lost| lost.number <= *number) {
+        if !orders.entry(decree.key.clone()).or_default().hear(decree, store.now()) {
             return Ok(());
         }
-        let Decree { by, reason, ttl, .. } = decree.clone();
-        let until_us = ttl.map(|ttl| i64::try_from(ttl.as_micros()).unwrap());
-        let until_us = decree.forgotten.map_or(until_us, |lost| lost.until_us);
-        *order = decree.mode.map(|mode| StoredOrder { mode, by, reason, left: ttl, until_us });
-        let next = (*number).max(decree.known) + 1;
-        *number = decree.forgotten.map_or(next, |lost| lost.number);
         drop(orders);
         let mut entries = store.entries.lock().unwrap();
         let entry = entries.get(&decree.key).map(|(entry, _)| entry.clone()).unwrap_or_default();

@@ -6,13 +6,18 @@ use super::{
     Postgres, listen,
     state::{LIMIT, Param, micros},
 };
-use crate::store::{Decree, Error, rows::signed};
+use crate::store::{Decree, Error, decree::detail, rows::signed};
 
-/// The last order wins, unless it is one that was forgotten. It leaves an event under the epoch that it
+/// The last order wins, where a later one has come before it, and where it was forgotten: what people
+/// ordered has an event, which tells when. What was ordered with SQL has none. It leaves an event under the epoch that it
 /// finds; a reset that closes the circuit leaves that of the transition instead. Orders are numbered by
 /// the table itself.
 const DECREE: &str = "
-    with clock as (select clock_timestamp() as now), made as (
+    with clock as (select clock_timestamp() as now), newer as (
+        select from @circuit_breaker_event, clock
+        where namespace = $1 and key = $2 and cause = 'override' and not detail ? 'isRestored'
+            and at > clock.now - $15 * interval '1 microsecond' and at <= clock.now
+    ), made as (
         insert into @circuit_breaker_state as b (
             namespace, key, upstream, epoch, state, cause, changed_by,
             override, override_by, override_reason, override_until, override_number)
@@ -25,14 +30,16 @@ const DECREE: &str = "
             override = excluded.override, override_by = excluded.override_by,
             override_reason = excluded.override_reason, override_until = excluded.override_until,
             override_number = coalesce($12,
-                case when $14 > b.override_number then $14 + 1 else b.override_number end),
+                greatest($14, b.override_number) + 1),
             changed_at = clock_timestamp(), changed_by = excluded.changed_by
-        where $12 is null or b.override_number < $12
+        where ($12 is null or b.override_number < $12)
+            and not exists (select from newer)
         returning epoch, state
     ), event as (
         insert into @circuit_breaker_event (
             at, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail)
-        select clock.now, $1, $2, $3, epoch, state, state, 'override', $4, $9 from made, clock
+        select clock.now - case when $12 is null then $15 else 0 end * interval '1 microsecond',
+            $1, $2, $3, epoch, state, state, 'override', $4, $9 from made, clock
         where state = 'closed' or not $11
     )
     select pg_notify($10, left($2, 256)) from made";
@@ -45,7 +52,7 @@ pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Erro
     let reason = decree.mode.map(|_| &*decree.reason);
     let number = decree.forgotten.map(|lost| signed(lost.number));
     let until = decree.forgotten.and_then(|lost| lost.until_us);
-    let params: [Param<'_>; 14] = [
+    let params: [Param<'_>; 15] = [
         (&me.namespace, Type::TEXT),
         (&decree.key, Type::TEXT),
         (&decree.upstream, Type::TEXT),
@@ -54,12 +61,13 @@ pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Erro
         (&by, Type::TEXT),
         (&reason, Type::TEXT),
         (&ttl, Type::INT8),
-        (&decree.detail(), Type::JSONB),
+        (&detail(decree), Type::JSONB),
         (&listen::channel(&me.namespace), Type::TEXT),
         (&decree.is_reset, Type::BOOL),
         (&number, Type::INT8),
         (&until, Type::INT8),
         (&signed(decree.known), Type::INT8),
+        (&micros(decree.age), Type::INT8),
     ];
     let statement = store.tables.name(DECREE);
     let lease = store.sync.lease().await?;

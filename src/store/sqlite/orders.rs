@@ -8,6 +8,7 @@ use crate::{
     domain::breaker::Mode,
     store::{
         Decree, Identity, StoredOrder,
+        decree::detail,
         rows::{signed, unsigned},
     },
 };
@@ -62,7 +63,7 @@ pub(super) fn decree(
             signed(unsigned(epoch)),
             state,
             &me.instance,
-            decree.detail().to_string(),
+            detail(decree).to_string(),
         ),
     )?;
     tx.commit()

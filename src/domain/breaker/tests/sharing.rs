@@ -63,7 +63,12 @@ fn the_prober_may_try_at_once_and_gives_up_without_a_trace() {
 fn a_fleet_that_does_not_try_for_long_is_not_waited_for() {
     let mut bench = Bench::new(Policy::default());
     adopt(&mut bench, &row(1, State::Open));
-    assert_eq!(bench.run("149+1++"), "oHR");
+    assert_eq!(bench.run("149+"), "o");
+    assert_eq!(
+        bench.run("121++"),
+        "HR",
+        "some wait for twice as long, so that not all try at once"
+    );
 }
 
 #[test]

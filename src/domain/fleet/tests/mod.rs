@@ -3,27 +3,36 @@
 //! `FLEET_SEED=… cargo test --lib fleet`.
 
 mod node;
+mod orders;
+mod probing;
 mod schedule;
+mod steering;
 mod world;
 
 use std::{num::NonZeroUsize, thread};
 
 use schedule::Schedule;
 
-/// Schedules of each kind.
-const SCHEDULES: u64 = 16_000;
+/// Schedules of each kind, and of those with many instances.
+const SCHEDULES: u64 = 9_300;
+const FEW_SCHEDULES: u64 = 60;
 
-/// Runs the schedules on all cores; panics with the seed of the first that fails.
+/// Runs schedules; panics with the seed of the first that fails.
 fn run(kind: fn(&mut Schedule)) {
+    run_those(SCHEDULES, Schedule::new, kind);
+}
+
+/// Runs so many on all cores.
+fn run_those(count: u64, new: fn(u64) -> Schedule, kind: fn(&mut Schedule)) {
     if let Some(seed) = seed() {
-        return kind(&mut Schedule::new(seed));
+        return kind(&mut new(seed));
     }
     let threads = thread::available_parallelism().map_or(2, NonZeroUsize::get);
     thread::scope(|scope| {
         for first in 0..threads {
             scope.spawn(move || {
-                for seed in (0..SCHEDULES).skip(first).step_by(threads) {
-                    let ran = std::panic::catch_unwind(|| kind(&mut Schedule::new(seed)));
+                for seed in (0..count).skip(first).step_by(threads) {
+                    let ran = std::panic::catch_unwind(|| kind(&mut new(seed)));
                     assert!(ran.is_ok(), "replay with FLEET_SEED={seed}");
                 }
             });
@@ -42,6 +51,7 @@ fn whatever_happens_the_fleet_recovers_when_all_is_well_again() {
     run(|schedule| {
         schedule.trouble(200);
         schedule.heal();
+        schedule.lifts();
         schedule.recovers();
     });
 }
@@ -95,6 +105,7 @@ fn after_the_store_went_back_all_share_again_at_the_next_look() {
         schedule.heal();
         schedule.loses_store();
         schedule.is_shared();
+        schedule.lifts();
         schedule.warm_up();
         schedule.outage();
         schedule.opens();
@@ -112,6 +123,79 @@ fn an_open_circuit_outlives_the_copy_that_does_not_know_it() {
         schedule.opens();
         schedule.loses_store();
         schedule.is_open_for_all();
+        schedule.heal();
+        schedule.recovers();
+    });
+}
+
+#[test]
+fn all_obey_what_was_ordered_and_its_end_gives_the_automatic_state_back() {
+    run(|schedule| {
+        schedule.keeps_time();
+        schedule.trouble(100);
+        schedule.heal();
+        schedule.is_obeyed();
+        schedule.lifts();
+        schedule.is_obeyed();
+        schedule.is_shared();
+        schedule.recovers();
+    });
+}
+
+#[test]
+fn the_newest_order_holds_whenever_the_store_hears_of_it() {
+    run(|schedule| {
+        schedule.orders_far_off(60);
+        schedule.heal();
+        schedule.is_obeyed();
+        schedule.is_newest();
+    });
+}
+
+#[test]
+fn all_obey_one_order_in_a_store_that_went_back() {
+    run(|schedule| {
+        schedule.orders(10);
+        schedule.copies_store();
+        schedule.orders(10);
+        schedule.loses_store();
+        schedule.orders(10);
+        schedule.is_obeyed();
+    });
+}
+
+#[test]
+fn in_an_open_time_few_try_one_at_a_time() {
+    run(|schedule| {
+        schedule.warm_up();
+        schedule.outage();
+        schedule.opens();
+        schedule.flickers(40);
+        schedule.heal();
+        schedule.recovers();
+    });
+}
+
+#[test]
+fn without_the_store_few_try_at_a_time_and_all_find_out() {
+    run_those(FEW_SCHEDULES, Schedule::of_dozens, |schedule| {
+        schedule.warm_up();
+        schedule.outage();
+        schedule.opens();
+        schedule.is_shared();
+        schedule.few_try_alone();
+        schedule.all_find_out();
+    });
+}
+
+#[test]
+fn a_sample_of_many_decides_for_all() {
+    run_those(FEW_SCHEDULES, Schedule::of_many, |schedule| {
+        schedule.warm_up();
+        schedule.quarter_falls_sick();
+        schedule.stays_closed(20);
+        schedule.outage();
+        schedule.opens();
         schedule.heal();
         schedule.recovers();
     });

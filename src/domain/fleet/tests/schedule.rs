@@ -10,23 +10,42 @@ use crate::domain::breaker::State;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// As many probes at most in one open time: of the first who tries, and of who gives a second opinion.
+const PROBES: u32 = 4;
+
 /// See the module's text.
 pub(super) struct Schedule {
-    world: World,
-    dice: Dice,
+    pub(super) world: World,
+    pub(super) dice: Dice,
     /// Instances that were started after the first.
     births: usize,
     /// Nothing has happened yet that may leave a second probe at the upstream.
-    is_orderly: bool,
+    pub(super) is_orderly: bool,
     /// Those that make calls.
     callers: usize,
+    /// The store's clock is not set.
+    keeps_time: bool,
 }
 
 impl Schedule {
     pub(super) fn new(seed: u64) -> Self {
-        let world = World::new(seed);
+        Self::of(World::new(seed), Dice(!seed))
+    }
+
+    /// One with more instances than vote.
+    pub(super) fn of_many(seed: u64) -> Self {
+        let mut dice = Dice(!seed);
+        Self::of(World::of(65 + dice.below(120), Dice(seed)), dice)
+    }
+
+    pub(super) fn of(world: World, dice: Dice) -> Self {
         let callers = world.nodes.len();
-        Self { world, dice: Dice(!seed), births: 0, is_orderly: true, callers }
+        Self { world, dice, births: 0, is_orderly: true, callers, keeps_time: false }
+    }
+
+    /// Nobody sets the store's clock.
+    pub(super) fn keeps_time(&mut self) {
+        self.keeps_time = true;
     }
 
     /// A while of everyday life.
@@ -37,14 +56,14 @@ impl Schedule {
     }
 
     /// One second in which every instance makes calls and everything works as it does.
-    fn second(&mut self) {
+    pub(super) fn second(&mut self) {
         for _ in 0..2 {
             let world = &mut self.world;
             world.pass(SECOND / 2);
             world.beat();
             for at in 0..world.nodes.len() {
                 for _ in 0..if at < self.callers { 3 } else { 0 } {
-                    let _passed = world.nodes[at].call(world.now);
+                    let _passed = world.call(at);
                     world.end_call(at, false);
                 }
                 world.look(at);
@@ -66,7 +85,7 @@ impl Schedule {
     fn step(&mut self) {
         let at = self.dice.below(self.world.nodes.len());
         let world = &mut self.world;
-        match self.dice.below(40) {
+        match self.dice.below(42) {
             0 => world.is_up = !world.is_up,
             1 => world.nodes[at].is_sick = !world.nodes[at].is_sick,
             2 => world.nodes[at].is_cut_off = !world.nodes[at].is_cut_off,
@@ -76,7 +95,7 @@ impl Schedule {
                 let name = format!("born-{}", self.births);
                 world.nodes[at] = Node::new(name, self.dice.ballot(), world.now);
             }
-            4 if self.dice.one_in(4) => {
+            4 if !self.keeps_time && self.dice.one_in(4) => {
                 let hour = 3_600_000_000;
                 world.clock += if self.dice.one_in(2) { hour } else { -hour };
             }
@@ -85,21 +104,25 @@ impl Schedule {
             5 | 6 => world.pass(SECOND * self.dice.count(90)),
             7..=12 => world.pass(SECOND / 10 * self.dice.count(30)),
             13..=21 => {
-                let _passed = world.nodes[at].call(world.now);
+                let _passed = world.call(at);
             }
             22..=27 => world.end_call(at, false),
             28 => world.end_call(at, true),
             29 => world.beat(),
             30 => world.say_late(),
             31..=34 => world.look(at),
+            35 if self.keeps_time => world.order(at),
             _ => world.act(at, true),
         }
     }
 
     /// What always holds; epochs, events and legal transitions are looked at word by word.
-    fn check(&self) {
-        let probes = self.world.probes();
-        assert!(!self.is_orderly || probes <= 1, "{probes} probes at once");
+    pub(super) fn check(&self) {
+        let (probes, tried) = (self.world.probes(), self.world.tried);
+        if self.is_orderly {
+            assert!(probes <= 1, "{probes} probes at once");
+            assert!(tried <= PROBES, "{tried} probes in one open time");
+        }
     }
 
     /// Only one instance makes calls.
@@ -114,6 +137,13 @@ impl Schedule {
         for node in &mut self.world.nodes {
             (node.is_sick, node.is_cut_off) = (false, false);
         }
+    }
+
+    /// Whatever was ordered is lifted.
+    pub(super) fn lifts(&mut self) {
+        let at = self.dice.below(self.world.nodes.len());
+        self.world.lift(at);
+        self.shares();
     }
 
     pub(super) fn recovers(&mut self) {
@@ -131,17 +161,21 @@ impl Schedule {
 
     /// All know what the store knows, once each has looked twice.
     pub(super) fn is_shared(&mut self) {
-        // The first to look may know less than the last one puts back.
-        let count = self.world.nodes.len();
-        for at in (0..count).chain(0..count) {
-            self.world.look(at);
-            self.world.act(at, false);
-        }
+        self.shares();
         let World { entry, nodes, now, .. } = &self.world;
         for node in nodes {
             let row = node.row(*now);
             let epoch = node.breaker.snapshot(*now).epoch;
             assert_eq!(row.map(|row| row.epoch), Some(epoch), "{entry:?} with {node:#?}");
+        }
+    }
+
+    pub(super) fn shares(&mut self) {
+        // The first to look may know less than the last one puts back.
+        let count = self.world.nodes.len();
+        for at in (0..count).chain(0..count) {
+            self.world.look(at);
+            self.world.act(at, false);
         }
     }
 
@@ -181,8 +215,15 @@ impl Schedule {
     }
 
     pub(super) fn minority_falls_sick(&mut self) {
-        let count = self.world.nodes.len();
-        let sick = (count - 1) / 2;
+        self.fall_sick((self.world.nodes.len() - 1) / 2);
+    }
+
+    /// So few of many that no sample of those who vote has more of them than of the others.
+    pub(super) fn quarter_falls_sick(&mut self) {
+        self.fall_sick(self.world.nodes.len() / 4);
+    }
+
+    fn fall_sick(&mut self, sick: usize) {
         for node in &mut self.world.nodes[..sick] {
             node.is_sick = true;
         }
@@ -205,7 +246,7 @@ impl Schedule {
             let world = &mut self.world;
             world.pass(SECOND / 5);
             let at = self.dice.below(world.nodes.len());
-            let passed = world.nodes[at].call(world.now);
+            let passed = world.call(at);
             assert!(passed.is_ok(), "{passed:?}");
             world.end_call(at, false);
             world.act(at, true);

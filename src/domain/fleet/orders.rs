@@ -1,0 +1,188 @@
+//! The fleet's orders about one breaker as this instance has heard of them, against a store that has
+//! forgotten the last one.
+//!
+//! Orders are numbered, those that lift one included. So an older number says that the store went back
+//! to an earlier copy, and so does a breaker that the store does not show any more although an order
+//! about it is in force: what is lifted is shown to everybody once. Whoever sees that says it again,
+//! under its number; it holds unless the store knows of a later one.
+
+use std::time::{Duration, Instant};
+
+use super::decree::{Decree, Forgotten, StoredOrder};
+use crate::domain::order::Act;
+
+/// What was ordered here and what the store says of orders, about one breaker.
+#[derive(Debug, Default)]
+pub struct Desk {
+    orders: Orders,
+    /// What was ordered here, when, and how far it has got.
+    given: Option<(Act, Instant, Way)>,
+}
+
+/// How far an order has got that was given here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// The store is to be told,
+    Untold,
+    /// and was told when there had been so many. Until it has shown that it knows, it may go back to a
+    /// copy from before, and nobody else would know. Then it is told again, once: what it does not
+    /// show then it has refused, for there was a newer one.
+    Unseen { known: u64, is_again: bool },
+    /// It is to be told again.
+    Lost,
+}
+
+impl Desk {
+    /// Somebody did this here, for all.
+    pub fn given(&mut self, act: Act, now: Instant) {
+        self.given = Some((act, now, Way::Untold));
+        self.orders.is_outdone = true;
+    }
+
+    /// The store shows the order that is in force, and how many there have been, or no such breaker.
+    pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
+        let Some((act, given, way)) = self.given.take() else { return self.orders.hear(told, now) };
+        let Way::Unseen { known, is_again } = way else {
+            self.given = Some((act, given, way));
+            return Heed::Nothing;
+        };
+        let (order, number) =
+            told.as_ref().map_or((None, 0), |(order, number)| (order.as_ref(), *number));
+        let decree = Decree::of(&act, given, 0, now);
+        let is_over = decree.ttl.is_some_and(|left| left.is_zero());
+        // A store that has one user does not number orders.
+        let is_unnumbered = number == 0 && known == 0;
+        let is_done = number > known || (is_unnumbered && (is_over || decree.is_done_by(order)));
+        let is_lost = !is_done;
+        if is_lost && !is_again {
+            self.given = Some((act, given, Way::Lost));
+            return Heed::Nothing;
+        }
+        self.orders.hear(told, now)
+    }
+
+    /// What was ordered here and the store is to be told.
+    pub fn decree(&self, now: Instant) -> Option<Decree> {
+        let (act, given, way) = self.given.as_ref()?;
+        let is_untold = matches!(way, Way::Untold | Way::Lost);
+        is_untold.then(|| Decree::of(act, *given, self.orders.number, now))
+    }
+
+    /// What the store has forgotten, and is to be told again.
+    pub fn forgotten(&self, now: Instant) -> Option<Decree> {
+        self.orders.forgotten(now)
+    }
+
+    /// The store was told one of them. Returns whether it was one that was given here.
+    pub const fn told(&mut self) -> bool {
+        let known = self.orders.number;
+        if let Some((_, _, way)) = &mut self.given {
+            let is_again = matches!(way, Way::Lost);
+            if is_again || matches!(way, Way::Untold) {
+                *way = Way::Unseen { known, is_again };
+                return true;
+            }
+        }
+        self.orders.memory = Memory::Told;
+        false
+    }
+}
+
+/// What the store says of orders, as this instance has heard.
+#[derive(Debug, Default)]
+struct Orders {
+    /// The order that was obeyed last, and when it was read; none where it was lifted.
+    obeyed: Option<(StoredOrder, Instant)>,
+    /// How many there had been by then.
+    number: u64,
+    /// Since when it is known that there were so many.
+    since: Option<Instant>,
+    memory: Memory,
+    /// Something else was ordered here since.
+    is_outdone: bool,
+}
+
+/// Whether the store knows what this instance knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Memory {
+    #[default]
+    Same,
+    /// The store has forgotten it,
+    Lost,
+    /// and was told.
+    Told,
+}
+
+/// What an instance is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heed {
+    /// Go on as before.
+    Nothing,
+    /// Obey this.
+    Obey(StoredOrder),
+    /// Go on as configured.
+    Lift,
+}
+
+impl Orders {
+    /// The store shows the order that is in force, and how many there have been, or no such breaker.
+    fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
+        let has_forgotten = match &told {
+            Some((_, number)) => *number < self.number,
+            None => self.left(now).is_some() && self.number > 0,
+        };
+        if has_forgotten && self.memory != Memory::Told {
+            self.memory = Memory::Lost;
+            return Heed::Nothing;
+        }
+        self.memory = Memory::Same;
+        let (order, number) = told.unwrap_or((None, self.number));
+        let known = std::mem::replace(&mut self.number, number);
+        self.since = self.since.filter(|_| known == number).or(Some(now));
+        let before = self.obeyed.take().map(|(order, _)| order);
+        self.obeyed = order.clone().map(|order| (order, now));
+        let is_outdone = std::mem::take(&mut self.is_outdone);
+        match (before, order) {
+            // One that was given here and lifted elsewhere was never shown.
+            (None, None) if number > known || is_outdone => Heed::Lift,
+            (None, None) => Heed::Nothing,
+            (Some(before), Some(order)) if before.is_same(&order) && !is_outdone => Heed::Nothing,
+            (_, Some(order)) => Heed::Obey(order),
+            (Some(_), None) => Heed::Lift,
+        }
+    }
+
+    /// What the store is to be told again.
+    fn forgotten(&self, now: Instant) -> Option<Decree> {
+        if self.memory != Memory::Lost {
+            return None;
+        }
+        // Which breaker it is about, its seat knows.
+        let in_force = self.left(now);
+        let signature = in_force.map(|StoredOrder { by, reason, .. }| (by.clone(), reason.clone()));
+        let lifted =
+            || (String::new(), "the store had forgotten that the order was lifted".to_owned());
+        let (by, reason) = signature.unwrap_or_else(lifted);
+        let until_us = in_force.and_then(|order| order.until_us);
+        Some(Decree {
+            key: String::new(),
+            upstream: String::new(),
+            mode: in_force.map(|order| order.mode),
+            by,
+            reason,
+            ttl: None,
+            length: None,
+            age: self.since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)),
+            known: self.number,
+            is_reset: false,
+            forgotten: Some(Forgotten { number: self.number, until_us }),
+        })
+    }
+
+    /// The order, while it is in force.
+    fn left(&self, now: Instant) -> Option<&StoredOrder> {
+        let (order, at) = self.obeyed.as_ref()?;
+        let elapsed = now.saturating_duration_since(*at);
+        order.left.is_none_or(|left| left > elapsed).then_some(order)
+    }
+}
