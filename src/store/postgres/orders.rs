@@ -6,12 +6,15 @@ use super::{
     Postgres, listen,
     state::{LIMIT, Param, micros},
 };
-use crate::store::{Decree, Error, decree::detail, rows::signed};
+use crate::{
+    clock,
+    store::{Decree, Error, decree::detail, rows::signed},
+};
 
-/// The last order wins, where a later one has come before it, and where it was forgotten: what people
-/// ordered has an event, which tells when. What was ordered with SQL has none. It leaves an event under the epoch that it
-/// finds; a reset that closes the circuit leaves that of the transition instead. Orders are numbered by
-/// the table itself.
+/// The order that was given last wins, also where it came before an older one or was forgotten: what
+/// people ordered has an event, which tells when. What was ordered with SQL has none. It leaves an event
+/// under the epoch that it finds; a reset that closes the circuit leaves that of the transition instead.
+/// Orders are numbered by the table itself.
 const DECREE: &str = "
     with clock as (select clock_timestamp() as now), newer as (
         select from @circuit_breaker_event, clock
@@ -45,7 +48,10 @@ const DECREE: &str = "
     select pg_notify($10, left($2, 256)) from made";
 
 pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Error> {
-    let me = &store.identity;
+    let (me, began) = (&store.identity, clock::now());
+    let lease = store.sync.lease().await?;
+    // What was waited for the connection is no later order.
+    let age = micros(decree.age + clock::now().saturating_duration_since(began));
     let (mode, ttl) = (decree.mode.map(|mode| mode.as_str()), decree.ttl.map(micros));
     // Who lifts an order stands in the event alone.
     let by = decree.mode.map(|_| &*decree.by);
@@ -67,10 +73,9 @@ pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Erro
         (&number, Type::INT8),
         (&until, Type::INT8),
         (&signed(decree.known), Type::INT8),
-        (&micros(decree.age), Type::INT8),
+        (&age, Type::INT8),
     ];
     let statement = store.tables.name(DECREE);
-    let lease = store.sync.lease().await?;
     lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
     Ok(())
 }
