@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    node::Node,
+    node::{Node, policy},
     schedule::Schedule,
     world::{Dice, World},
 };
@@ -24,8 +24,11 @@ impl Schedule {
         Self::of(World::of(20 + dice.below(40), Dice(seed)), dice)
     }
 
-    /// The upstream comes and goes, and answers take their time.
+    /// The upstream comes and goes, answers take their time, and what instances know of the store may be
+    /// some looks old: it is the store that lets one at a time try.
     pub(super) fn flickers(&mut self, seconds: u32) {
+        // The first try comes soon: nothing is to be seen of an open time before.
+        self.world.pass(policy().open_for - 5 * SECOND);
         for _ in 0..2 * seconds {
             let world = &mut self.world;
             world.is_up ^= self.dice.one_in(6);
@@ -39,7 +42,9 @@ impl Schedule {
                         let _passed = world.call(at);
                     }
                 }
-                world.look(at);
+                if self.dice.one_in(2) {
+                    world.look(at);
+                }
                 world.act(at, false);
             }
             self.check();
