@@ -148,11 +148,12 @@ async fn others(
     let mut tried = Vec::new();
     loop {
         let Again { last, counted, wait, within_budget } = *again;
-        if !last.is_unsent() {
-            request.hold();
-        }
         sleep(wait).await;
         let now = clock::now();
+        // The one before may be sending still: it may have become too long to be kept meanwhile.
+        if !last.is_unsent() && !request.is_at_hand() {
+            return last.into_ended(request, counted);
+        }
         // Not while the circuit is open.
         let Ok(admission) = upstream.circuit.admit(call.is_safe_probe, now) else {
             return last.into_ended(request, counted);

@@ -173,7 +173,7 @@ impl Line {
         age: Age,
         permit: ConnectionPermit,
     ) -> hyper::Result<Self> {
-        let sends = Sends::default();
+        let sends = Sends::new(permit);
         let asked = sends.asked().clone();
         let (sender, connection) = http2::Builder::new(sends)
             .timer(TokioTimer::new())
@@ -187,11 +187,7 @@ impl Line {
             .handshake(TokioIo::new(stream))
             .await?;
         let driven = Rc::new(RefCell::new(Some(connection)));
-        let driving = drive(Rc::clone(&driven));
-        tokio::task::spawn_local(async move {
-            driving.await;
-            drop(permit);
-        });
+        tokio::task::spawn_local(drive(Rc::clone(&driven)));
         let used = Used { age, calls: Cell::new(0), free_since: Cell::new(clock::now()) };
         Ok(Self { sender, asked, used: Rc::new(used), driven })
     }

@@ -19,7 +19,7 @@ use std::{
 use hyper::rt::Executor;
 
 use super::{alarm::Alarm, upload::Turn};
-use crate::clock;
+use crate::{clock, upstreams::ConnectionPermit};
 
 /// For so long an upstream that has answered may leave the rest of a request unread, before it is
 /// given up. As over HTTP/1.1.
@@ -27,12 +27,20 @@ pub(super) const UNREAD_FOR: Duration = Duration::from_secs(30);
 
 /// Where tasks of a connection go: to the thread that they began on, each bounded.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sends(Asked);
+pub(super) struct Sends {
+    asked: Asked,
+    /// Leave for the connection to be there, which it is until the last of its tasks has ended.
+    _permit: Option<Rc<ConnectionPermit>>,
+}
 
 impl Sends {
+    pub(super) fn new(permit: ConnectionPermit) -> Self {
+        Self { asked: Asked::default(), _permit: Some(Rc::new(permit)) }
+    }
+
     /// What bodies of the connection tell it by.
     pub(super) const fn asked(&self) -> &Asked {
-        &self.0
+        &self.asked
     }
 }
 
@@ -42,8 +50,8 @@ where
 {
     fn execute(&self, task: F) {
         // One that sends has been tried before it became a task.
-        let sending = Sending::of(self.0.take());
-        tokio::task::spawn_local(bounded(task, self.0.clone(), sending));
+        let sending = Sending::of(self.asked.take());
+        tokio::task::spawn_local(bounded(task, self.clone(), sending));
     }
 }
 
@@ -72,8 +80,8 @@ struct Sending {
 }
 
 /// Does a task, unless what it sends is not wanted any more: dropped, it resets the stream.
-async fn bounded(task: impl Future<Output = ()>, asked: Asked, mut sending: Sending) {
-    let mut task = pin!(task);
+async fn bounded(task: impl Future<Output = ()>, sends: Sends, mut sending: Sending) {
+    let (asked, mut task) = (&sends.asked, pin!(task));
     poll_fn(|cx| {
         asked.take();
         if task.as_mut().poll(cx).is_ready() {

@@ -38,8 +38,9 @@ impl Sendable {
         self.request.is_some() || self.spare.as_ref().is_some_and(|spare| spare.body.is_whole())
     }
 
-    /// Another attempt is to be made, after a wait. The one before, which may still be sending, gets no
-    /// more of the body: it could become too long to be kept in that time.
+    /// It is for another upstream, which may have to be waited for. The attempt before, whose answer
+    /// nobody wants any more, may still be sending: it gets no more of the body, which could become too
+    /// long to be kept in that time.
     pub(super) fn hold(&mut self) {
         self.request = self.take();
     }

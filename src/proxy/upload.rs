@@ -44,7 +44,7 @@ pub(super) struct Upload {
     is_awaited: Cell<bool>,
     /// Nobody wants the rest.
     is_given_up: Cell<bool>,
-    /// The upstream had said all before it had the rest.
+    /// The upstream has said all.
     is_answered: Cell<bool>,
     /// The number of the latest attempt, which alone may read on: were there two, each would get a
     /// part of the body. One that was answered early may still be sending when the next begins.
@@ -71,15 +71,15 @@ impl Upload {
     /// The upstream has said all that it has to say. What it has not had of the body by then it may
     /// take, for a while.
     pub(super) fn answered(&self) {
-        if self.done_at.get().is_none() {
-            self.is_answered.set(true);
-            self.wake();
-        }
+        self.is_answered.set(true);
+        self.wake();
     }
 
     /// Begins another attempt, and ends those before it.
     fn begin(&self) -> u32 {
         self.turn.set(self.turn.get() + 1);
+        // What the attempt before waited for says nothing about this one.
+        self.is_awaited.set(false);
         self.wake();
         self.turn.get()
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     harness::{
-        Answer, Fusebox, PATIENCE, ScriptedUpstream, Setup, Step, attempts, ending, raw, stall,
-        status,
+        Answer, Fusebox, Gate, PATIENCE, ScriptedUpstream, Setup, Step, attempts, ending, raw,
+        stall, status,
     },
     local::wait_until,
 };
@@ -53,6 +53,25 @@ fn a_refused_connection_is_made_again_until_the_upstream_is_back() {
     assert!(before.iter().all(|attempt| attempt == "failure connect_refused"), "{before:?}");
     let line = fusebox.wait_for_line("its line", |line| line["correlationId"] == "req-up");
     assert_eq!(line["attempts"], row["attempts"]);
+}
+
+#[test]
+fn an_early_answer_that_opens_the_circuit_reaches_its_caller_whole() {
+    let (upstream, gate) = (ScriptedUpstream::start(), Gate::new());
+    let rules = "breaker: { consecutive_failures: 1 }";
+    let fusebox = Setup::payments(&upstream.url(), &[rules, "retry: { statuses: [503] }"]).start();
+    let [first, rest] = ["HTTP/1.1 503 No\r\ncontent-length: 5\r\n\r\nhe", "llo"].map(raw);
+    upstream.answer(vec![first, Step::WaitFor(gate.clone()), rest, Step::ReadBody]);
+    let mut caller = fusebox.connect();
+    caller.send("PUT /pay HTTP/1.1\r\nhost: a\r\nx-correlation-id: req-early\r\n");
+    caller.send("transfer-encoding: chunked\r\n\r\n4\r\nbody\r\n");
+    let (status, headers) = caller.head();
+    assert_eq!((status, headers.one("content-length")), (503, Some("5")));
+    gate.open();
+    assert_eq!(caller.bytes(5), b"hello");
+    caller.send("0\r\n\r\n");
+    assert_eq!(ending(&fusebox.row("req-early")), "failure http_503 503");
+    assert_eq!((fusebox.state("payments").as_str(), upstream.hits()), ("OPEN", 1));
 }
 
 #[test]
