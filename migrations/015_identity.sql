@@ -51,10 +51,9 @@ begin
 
     -- Whoever may use the one table may use the other: instances that run write both from now on.
     for holder in
-        select distinct grantee::regrole::text as name, privilege_type as privilege
+        select distinct case grantee when 0 then 'public' else grantee::regrole::text end as name, privilege_type as privilege
         from pg_class, aclexplode(relacl)
-        where pg_class.oid = 'sidecar_instance'::regclass and grantee <> 0
-            and privilege_type in ('SELECT', 'INSERT', 'UPDATE')
+        where pg_class.oid = 'sidecar_instance'::regclass and privilege_type in ('SELECT', 'INSERT', 'UPDATE')
     loop
         execute format('grant %s on sidecar_identity to %s', holder.privilege, holder.name);
     end loop;
@@ -167,6 +166,19 @@ begin
         )
         update @sidecar_identity known set ended_at = silent.seen_at from silent
         where known.namespace = silent.namespace and known.instance = silent.instance;
+        -- One that lives and is not known: its first heartbeat was that of a version before, or the table
+        -- was restored. One that had ended was silent for a while.
+        insert into @sidecar_identity as known (
+            namespace, instance, service, version, journal_id, display_name, host, zone,
+            cluster, task, definition, started_at)
+        select i.namespace, i.instance, i.service, i.version, i.journal_id, i.display_name, i.host, i.zone,
+            i.cluster, i.task, i.definition, i.started_at
+        from @sidecar_instance i
+        where i.alive_until >= clock_timestamp() and not exists (
+            select from @sidecar_identity known
+            where known.namespace = i.namespace and known.instance = i.instance
+                and known.ended_at is null)
+        on conflict (namespace, instance) do update set ended_at = null;
         delete from @sidecar_instance i where alive_until < clock_timestamp() - interval '1 hour'
             and not exists (select from @sidecar_identity known
                 where known.namespace = i.namespace and known.instance = i.instance

@@ -178,7 +178,7 @@ pub struct Circuit {
     /// [`Breaker::awaits_endings`] as of the last time that it may have changed, so that the end of
     /// an ordinary body costs no lock. A stale value costs one lock, or one ending.
     awaits_endings: AtomicBool,
-    /// Woken by every transition.
+    /// Woken by every transition and order.
     moved: Notify,
     /// Calls were refused since somebody asked.
     has_refused: AtomicBool,

@@ -56,6 +56,7 @@ impl Circuit {
         });
         self.first_look_us.store(look_us(&policy), Ordering::Relaxed);
         self.policy.store(Arc::new(policy));
+        self.moved.notify_waiters();
     }
 }
 

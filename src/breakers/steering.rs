@@ -28,6 +28,8 @@ impl Circuit {
             self.awaits_endings.store(breaker.awaits_endings(), Ordering::Relaxed);
             ((), moved)
         });
+        // Also where an order refuses what the rules alone would have refused already.
+        self.moved.notify_waiters();
         if matches!(act, Act::Reset(_)) {
             self.culprits().forget();
         }

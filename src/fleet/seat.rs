@@ -10,7 +10,6 @@ use tracing::warn;
 use super::dissent::Outvoted;
 use crate::{
     breakers::Circuit,
-    clock,
     domain::{
         breaker::{Evidence, Mode, State},
         fleet::{
@@ -135,7 +134,7 @@ impl Seat {
             Act::Reset(signature) => Some(signature.clone()),
             Act::Order(_) | Act::Lift(_) => None,
         };
-        self.orders.given(act, clock::now());
+        self.orders.given(act);
     }
 
     /// What was ordered here and the store is to be told.

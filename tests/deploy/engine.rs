@@ -20,12 +20,15 @@ const LONG: Duration = Duration::from_secs(10 * 60);
 /// Its containers and volumes are told by this name from those of people who look at the same stack. Both
 /// cannot be up at once, for they publish the same ports.
 const PROJECT: &str = "fusebox-test";
+/// So that nobody's own image is replaced.
+const IMAGE: &str = "fusebox-test";
 const MIB: u64 = 1024 * 1024;
 
 /// Runs `docker` with these words from the root, to a good end; what it printed.
 fn docker(limit: Duration, words: &[&str]) -> String {
     let mut command = Command::new("docker");
     command.args(words).current_dir(root()).env_remove("COMPOSE_PROFILES");
+    command.env("FUSEBOX_IMAGE", IMAGE);
     run_within(limit, command, Vec::new()).text().trim().to_owned()
 }
 
@@ -55,6 +58,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         let mut command = Command::new("docker");
         command.args(COMPOSE).args(["down", "--volumes", "--remove-orphans"]).current_dir(root());
+        command.env("FUSEBOX_IMAGE", IMAGE);
         // Nothing is left is said below; here another failure may be on its way.
         command.status().ok();
     }
@@ -68,7 +72,7 @@ fn an_engine_builds_the_image_and_the_stack_opens_its_circuits() {
         writeln!(std::io::stderr(), "{told}: {why}").expect("somebody reads it");
         return;
     }
-    docker(BUILD, &["build", "--file", "deploy/Dockerfile", "--tag", "fusebox", "--load", "."]);
+    docker(BUILD, &["build", "--file", "deploy/Dockerfile", "--tag", IMAGE, "--load", "."]);
     it_is_small_and_nobody_special();
 
     let stack = Stack;
@@ -89,11 +93,11 @@ fn an_engine_builds_the_image_and_the_stack_opens_its_circuits() {
 /// What an engine says of the image's size depends on how it stores images, so that its files are
 /// weighed themselves.
 fn it_is_small_and_nobody_special() {
-    let user = ["image", "inspect", "--format", "{{.Config.User}}", "fusebox"];
+    let user = ["image", "inspect", "--format", "{{.Config.User}}", IMAGE];
     assert_eq!(docker(LONG, &user), "65532:65532");
     let home = Home::new("engine");
     let archive = home.path().join("image.tar");
-    let container = docker(LONG, &["create", "fusebox"]);
+    let container = docker(LONG, &["create", IMAGE]);
     docker(LONG, &["export", "--output", archive.to_str().expect("a plain path"), &container]);
     docker(LONG, &["rm", "--volumes", &container]);
     let bytes = fs::metadata(&archive).expect("it was written").len();

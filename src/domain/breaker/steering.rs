@@ -60,7 +60,8 @@ impl Steering {
 }
 
 impl Breaker {
-    /// A closed breaker. The seed feeds the jitter of grown open times, and nothing else.
+    /// A closed breaker. The seed feeds the jitter of grown open times, and of how long the fleet
+    /// is waited for.
     pub fn new(policy: Policy, seed: u64, now: Instant) -> Self {
         let steering = Steering::new(policy.mode, &policy, now);
         let machine = Machine::new(policy, seed, now);

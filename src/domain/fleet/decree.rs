@@ -46,9 +46,6 @@ pub struct Decree {
     pub ttl: Option<Duration>,
     /// How long it was given for.
     pub length: Option<Duration>,
-    /// How long ago it was given, at least: what was ordered since is newer, though it came to the
-    /// store before.
-    pub age: Duration,
     /// How many orders there had been as far as is known here: a store that has forgotten some numbers
     /// this one after them all the same, or those who remember would take it for an older one.
     pub known: u64,
@@ -90,8 +87,8 @@ impl StoredOrder {
 }
 
 impl Decree {
-    /// What somebody did at `given`. Which breaker it is about, its seat knows.
-    pub fn of(act: &Act, given: Instant, known: u64, now: Instant) -> Self {
+    /// What somebody did. Which breaker it is about, its seat knows.
+    pub fn of(act: &Act, known: u64, now: Instant) -> Self {
         let Signature { by, reason } = act.signature();
         let (mode, ttl, length) = match act {
             Act::Order(order) => (Some(order.mode()), order.left(now), order.length()),
@@ -105,7 +102,6 @@ impl Decree {
             reason: reason.to_string(),
             ttl,
             length,
-            age: now.saturating_duration_since(given),
             known,
             is_reset: matches!(act, Act::Reset(_)),
             forgotten: None,
@@ -131,17 +127,13 @@ pub struct OrderBook {
     last: Option<StoredOrder>,
     /// How many there have been.
     number: u64,
-    /// When the last one was given, or lifted, that was new.
-    given_at: Option<Moment>,
 }
 
 impl OrderBook {
-    /// Does what a decree says, if nothing newer is known. Returns whether it did.
+    /// Does what a decree says, unless it was forgotten and something newer is known. Returns whether it
+    /// did.
     pub fn hear(&mut self, decree: &Decree, now: Moment) -> bool {
-        let since = now - micros(decree.age);
-        let has_newer = self.given_at.is_some_and(|at| since < at && at <= now);
-        let is_known = decree.forgotten.is_some_and(|lost| lost.number <= self.number);
-        if is_known || has_newer {
+        if decree.forgotten.is_some_and(|lost| lost.number <= self.number) {
             return false;
         }
         let until = decree.ttl.map(|ttl| now + micros(ttl));
@@ -151,9 +143,6 @@ impl OrderBook {
         let next = self.number.max(decree.known) + 1;
         self.number = decree.forgotten.map_or(next, |lost| lost.number);
         self.last = last;
-        if decree.forgotten.is_none() {
-            self.given_at = Some(since);
-        }
         true
     }
 

@@ -6,7 +6,7 @@
 //! about it is in force: what is lifted is shown to everybody once. Whoever sees that says it again,
 //! under its number; it holds unless the store knows of a later one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::decree::{Decree, Forgotten, StoredOrder};
 use crate::domain::order::Act;
@@ -15,8 +15,8 @@ use crate::domain::order::Act;
 #[derive(Debug, Default)]
 pub struct Desk {
     orders: Orders,
-    /// What was ordered here, when, and how far it has got.
-    given: Option<(Act, Instant, Way)>,
+    /// What was ordered here, and how far it has got.
+    given: Option<(Act, Way)>,
 }
 
 /// How far an order has got that was given here.
@@ -25,8 +25,7 @@ enum Way {
     /// The store is to be told,
     Untold,
     /// and was told when there had been so many. Until it has shown that it knows, it may go back to a
-    /// copy from before, and nobody else would know. Then it is told again, once: what it does not
-    /// show then it has refused, for there was a newer one.
+    /// copy from before, and nobody else would know. Then it is told again, once.
     Unseen { known: u64, is_again: bool },
     /// It is to be told again.
     Lost,
@@ -34,28 +33,28 @@ enum Way {
 
 impl Desk {
     /// Somebody did this here, for all.
-    pub fn given(&mut self, act: Act, now: Instant) {
-        self.given = Some((act, now, Way::Untold));
+    pub fn given(&mut self, act: Act) {
+        self.given = Some((act, Way::Untold));
         self.orders.is_outdone = true;
     }
 
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
     pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
-        let Some((act, given, way)) = self.given.take() else { return self.orders.hear(told, now) };
+        let Some((act, way)) = self.given.take() else { return self.orders.hear(told, now) };
         let Way::Unseen { known, is_again } = way else {
-            self.given = Some((act, given, way));
+            self.given = Some((act, way));
             return Heed::Nothing;
         };
         let (order, number) =
             told.as_ref().map_or((None, 0), |(order, number)| (order.as_ref(), *number));
-        let decree = Decree::of(&act, given, 0, now);
+        let decree = Decree::of(&act, 0, now);
         let is_over = decree.ttl.is_some_and(|left| left.is_zero());
         // A store that has one user does not number orders.
         let is_unnumbered = number == 0 && known == 0;
         let is_done = number > known || (is_unnumbered && (is_over || decree.is_done_by(order)));
         let is_lost = !is_done;
         if is_lost && !is_again {
-            self.given = Some((act, given, Way::Lost));
+            self.given = Some((act, Way::Lost));
             return Heed::Nothing;
         }
         self.orders.hear(told, now)
@@ -63,9 +62,9 @@ impl Desk {
 
     /// What was ordered here and the store is to be told.
     pub fn decree(&self, now: Instant) -> Option<Decree> {
-        let (act, given, way) = self.given.as_ref()?;
+        let (act, way) = self.given.as_ref()?;
         let is_untold = matches!(way, Way::Untold | Way::Lost);
-        is_untold.then(|| Decree::of(act, *given, self.orders.number, now))
+        is_untold.then(|| Decree::of(act, self.orders.number, now))
     }
 
     /// What the store has forgotten, and is to be told again.
@@ -76,7 +75,7 @@ impl Desk {
     /// The store was told one of them. Returns whether it was one that was given here.
     pub const fn told(&mut self) -> bool {
         let known = self.orders.number;
-        if let Some((_, _, way)) = &mut self.given {
+        if let Some((_, way)) = &mut self.given {
             let is_again = matches!(way, Way::Lost);
             if is_again || matches!(way, Way::Untold) {
                 *way = Way::Unseen { known, is_again };
@@ -95,8 +94,6 @@ struct Orders {
     obeyed: Option<(StoredOrder, Instant)>,
     /// How many there had been by then.
     number: u64,
-    /// Since when it is known that there were so many.
-    since: Option<Instant>,
     memory: Memory,
     /// Something else was ordered here since.
     is_outdone: bool,
@@ -138,7 +135,6 @@ impl Orders {
         self.memory = Memory::Same;
         let (order, number) = told.unwrap_or((None, self.number));
         let known = std::mem::replace(&mut self.number, number);
-        self.since = self.since.filter(|_| known == number).or(Some(now));
         let before = self.obeyed.take().map(|(order, _)| order);
         self.obeyed = order.clone().map(|order| (order, now));
         let is_outdone = std::mem::take(&mut self.is_outdone);
@@ -172,7 +168,6 @@ impl Orders {
             reason,
             ttl: None,
             length: None,
-            age: self.since.map_or(Duration::ZERO, |at| now.saturating_duration_since(at)),
             known: self.number,
             is_reset: false,
             forgotten: Some(Forgotten { number: self.number, until_us }),

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use super::{Postgres, state::Param};
 use crate::store::Error;
 
-/// Names at most; a fleet that is larger is not read by instance.
+/// Names at most, those that live before others; further instances are told by their ids.
 const MOST: i64 = 10_000;
 
 /// Display names by the id of a start: of those that live, and of those before as long as there are

@@ -6,21 +6,13 @@ use super::{
     Postgres, listen,
     state::{LIMIT, Param, micros},
 };
-use crate::{
-    clock,
-    store::{Decree, Error, decree::detail, rows::signed},
-};
+use crate::store::{Decree, Error, decree::detail, rows::signed};
 
-/// The order that was given last wins, also where it came before an older one or was forgotten: what
-/// people ordered has an event, which tells when. What was ordered with SQL has none. It leaves an event
-/// under the epoch that it finds; a reset that closes the circuit leaves that of the transition instead.
-/// Orders are numbered by the table itself.
+/// The last order wins, unless it is one that was forgotten. It leaves an event under the epoch that it
+/// finds; a reset that closes the circuit leaves that of the transition instead. Orders are numbered by
+/// the table itself.
 const DECREE: &str = "
-    with clock as (select clock_timestamp() as now), newer as (
-        select from @circuit_breaker_event, clock
-        where namespace = $1 and key = $2 and cause = 'override' and not detail ? 'isRestored'
-            and at > clock.now - $15 * interval '1 microsecond' and at <= clock.now
-    ), made as (
+    with clock as (select clock_timestamp() as now), made as (
         insert into @circuit_breaker_state as b (
             namespace, key, upstream, epoch, state, cause, changed_by,
             override, override_by, override_reason, override_until, override_number)
@@ -35,30 +27,25 @@ const DECREE: &str = "
             override_number = coalesce($12,
                 greatest($14, b.override_number) + 1),
             changed_at = clock_timestamp(), changed_by = excluded.changed_by
-        where ($12 is null or b.override_number < $12)
-            and not exists (select from newer)
+        where $12 is null or b.override_number < $12
         returning epoch, state
     ), event as (
         insert into @circuit_breaker_event (
             at, namespace, key, upstream, epoch, from_state, to_state, cause, instance, detail)
-        select clock.now - case when $12 is null then $15 else 0 end * interval '1 microsecond',
-            $1, $2, $3, epoch, state, state, 'override', $4, $9 from made, clock
+        select clock.now, $1, $2, $3, epoch, state, state, 'override', $4, $9 from made, clock
         where state = 'closed' or not $11
     )
     select pg_notify($10, left($2, 256)) from made";
 
 pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Error> {
-    let (me, began) = (&store.identity, clock::now());
-    let lease = store.sync.lease().await?;
-    // What was waited for the connection is no later order.
-    let age = micros(decree.age + clock::now().saturating_duration_since(began));
+    let me = &store.identity;
     let (mode, ttl) = (decree.mode.map(|mode| mode.as_str()), decree.ttl.map(micros));
     // Who lifts an order stands in the event alone.
     let by = decree.mode.map(|_| &*decree.by);
     let reason = decree.mode.map(|_| &*decree.reason);
     let number = decree.forgotten.map(|lost| signed(lost.number));
     let until = decree.forgotten.and_then(|lost| lost.until_us);
-    let params: [Param<'_>; 15] = [
+    let params: [Param<'_>; 14] = [
         (&me.namespace, Type::TEXT),
         (&decree.key, Type::TEXT),
         (&decree.upstream, Type::TEXT),
@@ -73,9 +60,9 @@ pub(super) async fn decree(store: &Postgres, decree: &Decree) -> Result<(), Erro
         (&number, Type::INT8),
         (&until, Type::INT8),
         (&signed(decree.known), Type::INT8),
-        (&age, Type::INT8),
     ];
     let statement = store.tables.name(DECREE);
+    let lease = store.sync.lease().await?;
     lease.within(LIMIT, |db| db.query_typed(&statement, &params)).await?;
     Ok(())
 }

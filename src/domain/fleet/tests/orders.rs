@@ -38,16 +38,9 @@ impl World {
 
     fn steer(&mut self, at: usize, act: Act) {
         self.ordered += 1;
-        self.latest = Some(act.clone());
         let node = &mut self.nodes[at];
         node.steer(&act, self.now);
-        node.desk.given(act, self.now);
-    }
-
-    /// The number of the order that was given last, if it still holds.
-    pub(super) fn due(&self) -> Option<Serial> {
-        let holds = matches!(&self.latest, Some(Act::Order(order)) if !order.is_over(self.now));
-        holds.then_some(self.ordered)
+        node.desk.given(act);
     }
 
     /// An instance tells the store what was ordered there. Whether it got through.

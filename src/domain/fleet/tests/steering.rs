@@ -55,11 +55,4 @@ impl Schedule {
             assert_eq!(node.breaker.mode_at(now), mode, "{} with {desk:?}: {book:?}", node.name);
         }
     }
-
-    /// The order that is in force is the one that was given last, unless that is over or lifted.
-    pub(super) fn is_newest(&self) {
-        let in_force = self.world.in_force().map(|(_, serial)| serial);
-        let desks: Vec<_> = self.world.nodes.iter().map(|node| &node.desk).collect();
-        assert_eq!(in_force, self.world.due(), "{:?} with {desks:?}", self.world.book);
-    }
 }

@@ -17,7 +17,6 @@ use crate::domain::{
         row::Row,
         word::Word,
     },
-    order::Act,
     outcome::Verdict,
 };
 
@@ -40,7 +39,6 @@ pub(super) struct World {
     copies: Vec<(Option<Entry>, OrderBook, Moment)>,
     /// Orders that were given, or lifted, so far.
     pub(super) ordered: Serial,
-    pub(super) latest: Option<Act>,
     /// Probes that began since the circuit last opened anew, or closed.
     pub(super) tried: u32,
     /// Calls that an instance has tried the upstream with, for the fleet or by itself.
@@ -113,7 +111,6 @@ impl World {
             changed_at: 0,
             copies: vec![(None, OrderBook::default(), 0)],
             ordered: 0,
-            latest: None,
             tried: 0,
             probed: 0,
             nodes,
