@@ -5,17 +5,18 @@
 //! outage to the outage. `/health` tells what the upstreams answered last. It is a report, not a
 //! verdict on this process, so its status is always 200 and what it found is in the body.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Admin, SCRAPES,
     reply::{self, Answer, Fault},
+    server::Hangup,
     tasks::ms,
     view::{ServiceView, StoreView},
     window::show_time,
@@ -27,6 +28,8 @@ const REFUSED: &str = "the configuration was changed and cannot be used: the las
 
 /// How long a scrape waits for those before it to be read.
 const SCRAPE_WAIT: Duration = Duration::from_secs(2);
+/// How long reading one may take: who reads a little now and then would keep others from theirs.
+const SCRAPE_LIMIT: Duration = Duration::from_secs(15);
 
 /// What `/health` says.
 #[derive(Serialize)]
@@ -145,14 +148,24 @@ pub(super) async fn ready(State(admin): State<Arc<Admin>>) -> Answer {
 }
 
 /// `GET /metrics`
-pub(super) async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Answer {
+pub(super) async fn metrics(
+    State(admin): State<Arc<Admin>>,
+    Extension(hangup): Extension<Hangup>,
+    headers: HeaderMap,
+) -> Answer {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = Format::accepted(accept.unwrap_or_default());
     let place = timeout(SCRAPE_WAIT, Arc::clone(&admin.scrapes).acquire_owned()).await;
     let Ok(Ok(place)) = place else { return Err(Fault::TooManyScrapes(SCRAPES)) };
     let text = Bytes::from(admin.sources.view.metrics(format));
     let length = text.len();
-    let body = reply::placed(text, place);
+    let (held, gone) = oneshot::channel::<Infallible>();
+    tokio::spawn(async move {
+        if timeout(SCRAPE_LIMIT, gone).await.is_err() {
+            hangup.hang_up();
+        }
+    });
+    let body = reply::placed(text, (place, held));
     let mut response = reply::typed(StatusCode::OK, format.content_type(), body);
     response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     Ok(response)

@@ -14,7 +14,6 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{breakers::KillSwitch, store};
 
@@ -51,13 +50,13 @@ pub(super) fn typed(
     response
 }
 
-/// A body that goes out in pieces, each when the one before was taken; its place is given back after
-/// the last.
-pub(super) fn placed(bytes: Bytes, place: OwnedSemaphorePermit) -> Body {
+/// A body that goes out in pieces, each when the one before was taken; what it holds meanwhile is given
+/// back after the last.
+pub(super) fn placed(bytes: Bytes, held: impl Send + 'static) -> Body {
     const PIECE: usize = 64 * 1024;
-    Body::from_stream(stream::unfold((bytes, place), async |(mut rest, place)| {
+    Body::from_stream(stream::unfold((bytes, held), async |(mut rest, held)| {
         let piece = rest.split_to(rest.len().min(PIECE));
-        (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, place)))
+        (!piece.is_empty()).then_some((Ok::<_, Infallible>(piece), (rest, held)))
     }))
 }
 

@@ -18,7 +18,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -30,6 +30,16 @@ const CONNECTIONS: usize = 64;
 
 /// How long a request head, or the wait for the next one, may take.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// By this an answer ends the connection that it goes out on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hangup(Arc<Notify>);
+
+impl Hangup {
+    pub(super) fn hang_up(&self) {
+        self.0.notify_one();
+    }
+}
 
 /// How long sent bytes may stay unread before the connection is given up.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,16 +127,21 @@ async fn carry(stream: TcpStream, peer: SocketAddr, app: App, _place: OwnedSemap
         return;
     }
     let mut closing = app.closing.clone();
-    let service = hyper::service::service_fn(move |request| answer(app.clone(), ends, request));
+    let hangup = Hangup::default();
+    let (closing_it, service) = (hangup.clone(), move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(hangup.clone());
+        answer(app.clone(), ends, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(PARSER_BYTES)
         .max_headers(PARSER_FIELDS)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), hyper::service::service_fn(service));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = closing_it.0.notified() => return,
         _ = closing.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await

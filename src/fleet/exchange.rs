@@ -180,8 +180,9 @@ impl Exchange {
     pub(super) async fn steered(&mut self, steered: Steered) -> Result<(), Error> {
         let is_it = |seat: &Seat| Arc::ptr_eq(&seat.circuit, &steered.circuit);
         let Some(at) = self.seats.iter().position(is_it) else { return Ok(()) };
-        if steered.reach == Scope::Fleet {
-            self.seats[at].steered(steered.act);
+        match steered.reach {
+            Scope::Fleet => self.seats[at].steered(steered.act),
+            Scope::Instance => self.seats[at].overruled(),
         }
         self.attend(at).await
     }

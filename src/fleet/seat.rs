@@ -137,6 +137,11 @@ impl Seat {
         self.orders.given(act);
     }
 
+    /// Somebody steered it for this instance alone.
+    pub(super) const fn overruled(&mut self) {
+        self.orders.overruled();
+    }
+
     /// What was ordered here and the store is to be told.
     pub(super) fn decree(&self, now: Instant) -> Option<Decree> {
         self.orders.decree(now).map(|decree| self.addressed(decree))

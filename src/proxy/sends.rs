@@ -49,7 +49,8 @@ where
     F: Future<Output = ()> + 'static,
 {
     fn execute(&self, task: F) {
-        // One that sends has been tried before it became a task.
+        // One that sends has been tried before it became a task. Where that was all, the turn is that of
+        // the task which waits for the answer, and is over when nobody does.
         let sending = Sending::of(self.asked.take());
         tokio::task::spawn_local(bounded(task, self.clone(), sending));
     }

@@ -101,6 +101,35 @@ async fn scrapes_that_nobody_reads_are_few_and_leave_room_for_everything_else() 
     port.finish().await;
 }
 
+/// Each read tells the kernel that somebody is there.
+#[cfg(feature = "long-tests")]
+#[tokio::test]
+async fn a_scrape_that_is_read_too_slowly_is_cut_off_and_gives_its_place_back() {
+    use std::time::Duration;
+
+    let sample = Sample { padding: 32 << 20, ..Sample::default() };
+    let port = Port::start(sample, None, "127.0.0.1:0").await;
+    let trickles = (0..4).map(async |_| {
+        let mut stream = port.connect().await;
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut read = 0;
+        let mut sips = tokio::time::interval(Duration::from_millis(500));
+        loop {
+            sips.tick().await;
+            match stream.read(&mut [0; 64 * 1024]).await {
+                Ok(0) | Err(_) => return read,
+                Ok(count) => read += count,
+            }
+        }
+    });
+    let trickles = futures_util::future::join_all(trickles);
+    let read =
+        tokio::time::timeout(Duration::from_secs(60), trickles).await.expect("cut off in time");
+    assert!(read.iter().all(|read| *read < 32 << 20), "{read:?}");
+    assert_eq!(port.get("/metrics").await.status, 200, "places are given back");
+    port.finish().await;
+}
+
 /// The kernel gives the connection up some ten seconds after it could send no more.
 #[cfg(feature = "long-tests")]
 #[tokio::test]

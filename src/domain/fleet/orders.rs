@@ -17,6 +17,10 @@ pub struct Desk {
     orders: Orders,
     /// What was ordered here, and how far it has got.
     given: Option<(Act, Way)>,
+    /// Something was ordered since for this instance alone.
+    is_overruled: bool,
+    /// How many orders the store has shown last.
+    shown: u64,
 }
 
 /// How far an order has got that was given here.
@@ -36,10 +40,18 @@ impl Desk {
     pub fn given(&mut self, act: Act) {
         self.given = Some((act, Way::Untold));
         self.orders.is_outdone = true;
+        self.is_overruled = false;
+    }
+
+    /// Somebody did something here, for this instance alone: what it was told to tell all before then
+    /// is theirs, and not to be obeyed here when the store shows it.
+    pub const fn overruled(&mut self) {
+        self.is_overruled = self.given.is_some();
     }
 
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
     pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
+        self.shown = told.as_ref().map_or(self.shown, |(_, number)| *number);
         let Some((act, way)) = self.given.take() else { return self.orders.hear(told, now) };
         let Way::Unseen { known, is_again } = way else {
             self.given = Some((act, way));
@@ -57,7 +69,8 @@ impl Desk {
             self.given = Some((act, Way::Lost));
             return Heed::Nothing;
         }
-        self.orders.hear(told, now)
+        let heed = self.orders.hear(told, now);
+        if std::mem::take(&mut self.is_overruled) { Heed::Nothing } else { heed }
     }
 
     /// What was ordered here and the store is to be told.
@@ -74,7 +87,7 @@ impl Desk {
 
     /// The store was told one of them. Returns whether it was one that was given here.
     pub const fn told(&mut self) -> bool {
-        let known = self.orders.number;
+        let known = if self.shown > self.orders.number { self.shown } else { self.orders.number };
         if let Some((_, way)) = &mut self.given {
             let is_again = matches!(way, Way::Lost);
             if is_again || matches!(way, Way::Untold) {
@@ -179,5 +192,50 @@ impl Orders {
         let (order, at) = self.obeyed.as_ref()?;
         let elapsed = now.saturating_duration_since(*at);
         order.left.is_none_or(|left| left > elapsed).then_some(order)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{Desk, Heed};
+    use crate::{
+        clock,
+        domain::{
+            breaker::Mode,
+            fleet::decree::OrderBook,
+            order::{Act, Order, Wish},
+        },
+    };
+
+    fn open(reason: &str, now: Instant) -> Act {
+        let wish = Wish { mode: Mode::ForcedOpen, reason, by: None, ttl: None };
+        Act::Order(Order::new(wish, now).unwrap())
+    }
+
+    /// Tells the store what is to be told, and hears of it.
+    fn exchange(desk: &mut Desk, book: &mut OrderBook, now: Instant) -> Heed {
+        let decree = desk.decree(now).unwrap();
+        assert!(book.hear(&decree, 0) && desk.told());
+        desk.hear(Some(book.told(0)), now)
+    }
+
+    #[test]
+    fn an_order_for_all_is_obeyed_when_it_is_seen() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        desk.given(open("for all", now));
+        assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)));
+    }
+
+    #[test]
+    fn an_order_for_one_instance_is_not_undone_by_the_one_for_all_before_it() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        desk.given(open("for all", now));
+        desk.overruled();
+        assert_eq!(exchange(&mut desk, &mut book, now), Heed::Nothing);
+        assert_eq!(desk.hear(Some(book.told(0)), now), Heed::Nothing);
+        desk.given(open("for all again", now));
+        assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)), "it is later");
     }
 }
