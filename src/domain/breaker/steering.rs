@@ -9,15 +9,11 @@ use std::time::{Duration, Instant};
 use super::{
     Observed, Policy,
     machine::Machine,
-    phase::Whose,
-    state::{Cause, Evidence, Mode, Refusal, Shared, State, Transition},
+    state::{Cause, Mode, Refusal, Shared, State, Transition},
     tally::Tally,
     token::{Permit, Receipt},
 };
-use crate::domain::{
-    fleet::mind::Local,
-    order::{Order, Signature},
-};
+use crate::domain::order::{Order, Signature};
 
 /// The circuit breaker of one upstream. See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,17 +110,22 @@ impl Breaker {
         now: Instant,
     ) -> (Receipt, Option<Transition>) {
         let ended = self.end_order(now);
-        let Steering::ForcedClosed { tally, .. } = &mut self.steering else {
-            let (receipt, moved) = self.machine.record(&permit, &observed, now);
-            return (receipt, Transition::joined(ended, self.reported(moved)));
-        };
         let generation = self.machine.generation;
-        if permit.generation != generation {
-            return (Receipt::FINAL, ended);
+        match &mut self.steering {
+            Steering::Auto | Steering::Shadow => {
+                let (receipt, moved) = self.machine.record(&permit, &observed, now);
+                (receipt, Transition::joined(ended, self.reported(moved)))
+            }
+            Steering::ForcedClosed { tally, .. } if permit.generation == generation => {
+                let counted = tally.count(&self.machine.policy, &permit, &observed, now);
+                let receipt = counted.map(|(place, tick)| Receipt { generation, place, tick });
+                (receipt.unwrap_or(Receipt::FINAL), ended)
+            }
+            // What is underneath rests, also from answers that come late.
+            Steering::Disabled { .. }
+            | Steering::ForcedOpen { .. }
+            | Steering::ForcedClosed { .. } => (Receipt::FINAL, ended),
         }
-        let counted = tally.count(&self.machine.policy, &permit, &observed, now);
-        let receipt = counted.map(|(place, tick)| Receipt { generation, place, tick });
-        (receipt.unwrap_or(Receipt::FINAL), ended)
     }
 
     /// A success turned out to be none: its body or its trailers failed. It counts as a failure,
@@ -256,38 +257,9 @@ impl Breaker {
         self.reported(transition)
     }
 
-    /// What this instance can say about the upstream from what it has seen itself.
-    pub fn evidence(&self, now: Instant) -> Evidence {
-        self.machine.evidence(now)
-    }
-
-    /// The circuit as the fleet's protocol looks at it.
-    pub fn local(&self, now: Instant) -> Local {
-        Local {
-            shared: self.share(now),
-            evidence: self.machine.evidence(now),
-            heard: self.machine.heard,
-            is_trying: self.machine.is_trying(),
-            wanted: self.machine.wanted(now),
-            has_connected: self.machine.is_disproved(),
-            has_recovered: self.machine.has_recovered(now),
-        }
-    }
-
-    /// Whether its automatic state is that of the fleet, and not this instance's alone.
-    pub fn is_agreed(&self) -> bool {
-        let outage = self.machine.phase.outage();
-        outage.map_or(!self.is_open_for_fleet, |outage| outage.whose == Whose::Fleet)
-    }
-
     /// Its rules.
     pub const fn policy(&self) -> &Policy {
         &self.machine.policy
-    }
-
-    /// Whether it tries the upstream for the fleet.
-    pub fn is_trying(&self) -> bool {
-        self.machine.is_trying()
     }
 
     /// Obeys an order, in place of one that is in force. Results of calls that were admitted under

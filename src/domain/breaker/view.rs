@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::{
     Breaker,
     phase::{Outage, Phase, Whose},
-    state::{Cause, Mode, Ordered, Refusal, Shared, Snapshot, State},
+    state::{Cause, Evidence, Mode, Ordered, Refusal, Shared, Snapshot, State},
     steering::Steering,
     tally::Tally,
 };
-use crate::domain::{order::Reach, units::Percent, window::Counts};
+use crate::domain::{fleet::mind::Local, order::Reach, units::Percent, window::Counts};
 
 /// A state, when it began and why.
 struct Standing {
@@ -59,6 +59,35 @@ impl Breaker {
     /// How it is steered at this moment, whether or not anybody has noticed that an order is over.
     pub fn mode_at(&self, now: Instant) -> Mode {
         if self.has_order_that_is_over(now) { self.policy().mode } else { self.mode() }
+    }
+
+    /// What this instance can say about the upstream from what it has seen itself.
+    pub fn evidence(&self, now: Instant) -> Evidence {
+        self.machine.evidence(now)
+    }
+
+    /// The circuit as the fleet's protocol looks at it.
+    pub fn local(&self, now: Instant) -> Local {
+        Local {
+            shared: self.share(now),
+            evidence: self.machine.evidence(now),
+            heard: self.machine.heard,
+            is_trying: self.machine.is_trying(),
+            wanted: self.machine.wanted(now),
+            has_connected: self.machine.is_disproved(),
+            has_recovered: self.machine.has_recovered(now),
+        }
+    }
+
+    /// Whether its automatic state is that of the fleet, and not this instance's alone.
+    pub fn is_agreed(&self) -> bool {
+        let outage = self.machine.phase.outage();
+        outage.map_or(!self.is_open_for_fleet, |outage| outage.whose == Whose::Fleet)
+    }
+
+    /// Whether it tries the upstream for the fleet.
+    pub fn is_trying(&self) -> bool {
+        self.machine.is_trying()
     }
 
     /// How an attempt would be refused now. None where it may be admitted, which it learns when it

@@ -76,6 +76,11 @@ impl StoredOrder {
         Order::new(Wish { mode: *mode, reason, by, ttl: *left }, now).map(Act::Order)
     }
 
+    /// How long it still holds now, if it was read then; none when it has no end.
+    pub fn left_at(&self, read_at: Instant, now: Instant) -> Option<Duration> {
+        self.left.map(|left| left.saturating_sub(now.saturating_duration_since(read_at)))
+    }
+
     /// Whether it is the same one, and not one that was given later.
     pub fn is_same(&self, other: &Self) -> bool {
         let told = |order: &Self| {

@@ -5,11 +5,17 @@
 //! to an earlier copy, and so does a breaker that the store does not show any more although an order
 //! about it is in force: what is lifted is shown to everybody once. Whoever sees that says it again,
 //! under its number; it holds unless the store knows of a later one.
+//!
+//! An order with an end ends at each instance by that one's own clock. Where the store's was set back
+//! meanwhile, it would go on for whoever starts anew: who sees that, lifts it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::decree::{Decree, Forgotten, StoredOrder};
 use crate::domain::order::Act;
+
+/// Between the end of an order here and in the store lies no more than this, unless a clock was set.
+const ABOUT_THEN: Duration = Duration::from_secs(10);
 
 /// What was ordered here and what the store says of orders, about one breaker.
 #[derive(Debug, Default)]
@@ -103,7 +109,7 @@ impl Desk {
 /// What the store says of orders, as this instance has heard.
 #[derive(Debug, Default)]
 struct Orders {
-    /// The order that was obeyed last, and when it was read; none where it was lifted.
+    /// The order that was obeyed last, and when it was first read; none where it was lifted.
     obeyed: Option<(StoredOrder, Instant)>,
     /// How many there had been by then.
     number: u64,
@@ -121,6 +127,8 @@ enum Memory {
     Lost,
     /// and was told.
     Told,
+    /// An order is over, and it goes on in the store.
+    Outlived,
 }
 
 /// What an instance is to do.
@@ -148,30 +156,45 @@ impl Orders {
         self.memory = Memory::Same;
         let (order, number) = told.unwrap_or((None, self.number));
         let known = std::mem::replace(&mut self.number, number);
-        let before = self.obeyed.take().map(|(order, _)| order);
-        self.obeyed = order.clone().map(|order| (order, now));
         let is_outdone = std::mem::take(&mut self.is_outdone);
+        let before = self.obeyed.take();
+        if let (Some((before, since)), Some(order)) = (&before, &order)
+            && before.is_same(order)
+        {
+            let left = before.left_at(*since, now);
+            self.obeyed = Some((before.clone(), *since));
+            let is_over = left.is_some_and(|left| left.is_zero());
+            if is_over && order.left.is_some_and(|shown| shown > ABOUT_THEN) {
+                self.memory = Memory::Outlived;
+                return if is_outdone { Heed::Lift } else { Heed::Nothing };
+            }
+            let order = StoredOrder { left, ..order.clone() };
+            return if is_outdone { Heed::Obey(order) } else { Heed::Nothing };
+        }
+        self.obeyed = order.clone().map(|order| (order, now));
         match (before, order) {
             // One that was given here and lifted elsewhere was never shown.
             (None, None) if number > known || is_outdone => Heed::Lift,
             (None, None) => Heed::Nothing,
-            (Some(before), Some(order)) if before.is_same(&order) && !is_outdone => Heed::Nothing,
             (_, Some(order)) => Heed::Obey(order),
             (Some(_), None) => Heed::Lift,
         }
     }
 
-    /// What the store is to be told again.
+    /// What the store is to be told again, or is over.
     fn forgotten(&self, now: Instant) -> Option<Decree> {
-        if self.memory != Memory::Lost {
-            return None;
-        }
+        let (in_force, number, why) = match self.memory {
+            Memory::Same | Memory::Told => return None,
+            Memory::Lost => {
+                (self.left(now), self.number, "the store had forgotten that the order was lifted")
+            }
+            Memory::Outlived => {
+                (None, self.number + 1, "its time was over, though not by the store's clock")
+            }
+        };
         // Which breaker it is about, its seat knows.
-        let in_force = self.left(now);
         let signature = in_force.map(|StoredOrder { by, reason, .. }| (by.clone(), reason.clone()));
-        let lifted =
-            || (String::new(), "the store had forgotten that the order was lifted".to_owned());
-        let (by, reason) = signature.unwrap_or_else(lifted);
+        let (by, reason) = signature.unwrap_or_else(|| (String::new(), why.to_owned()));
         let until_us = in_force.and_then(|order| order.until_us);
         Some(Decree {
             key: String::new(),
@@ -183,21 +206,21 @@ impl Orders {
             length: None,
             known: self.number,
             is_reset: false,
-            forgotten: Some(Forgotten { number: self.number, until_us }),
+            forgotten: Some(Forgotten { number, until_us }),
         })
     }
 
     /// The order, while it is in force.
     fn left(&self, now: Instant) -> Option<&StoredOrder> {
-        let (order, at) = self.obeyed.as_ref()?;
-        let elapsed = now.saturating_duration_since(*at);
-        order.left.is_none_or(|left| left > elapsed).then_some(order)
+        let (order, since) = self.obeyed.as_ref()?;
+        let left = order.left_at(*since, now);
+        left.is_none_or(|left| !left.is_zero()).then_some(order)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::{Desk, Heed};
     use crate::{
@@ -209,8 +232,10 @@ mod tests {
         },
     };
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
     fn open(reason: &str, now: Instant) -> Act {
-        let wish = Wish { mode: Mode::ForcedOpen, reason, by: None, ttl: None };
+        let wish = Wish { mode: Mode::ForcedOpen, reason, by: None, ttl: Some(MINUTE) };
         Act::Order(Order::new(wish, now).unwrap())
     }
 
@@ -237,5 +262,20 @@ mod tests {
         assert_eq!(desk.hear(Some(book.told(0)), now), Heed::Nothing);
         desk.given(open("for all again", now));
         assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)), "it is later");
+    }
+    #[test]
+    fn an_order_whose_time_is_over_is_lifted_where_the_stores_clock_was_set_back() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        desk.given(open("for a minute", now));
+        exchange(&mut desk, &mut book, now);
+        let (later, hour_ago) = (now + MINUTE, -3_600_000_000);
+        assert_eq!(desk.hear(Some(book.told(hour_ago)), now + MINUTE / 2), Heed::Nothing);
+        assert_eq!(desk.forgotten(now + MINUTE / 2), None, "its time is not over");
+        assert_eq!(desk.hear(Some(book.told(hour_ago)), later), Heed::Nothing);
+        let lift = desk.forgotten(later).expect("it is to be lifted");
+        assert!(book.hear(&lift, hour_ago) && !desk.told());
+        assert!(!book.hear(&lift, hour_ago), "once, whoever says so");
+        assert_eq!(desk.hear(Some(book.told(hour_ago)), later), Heed::Lift);
+        assert_eq!(desk.forgotten(later), None);
     }
 }

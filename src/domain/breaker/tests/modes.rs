@@ -82,6 +82,20 @@ fn the_automatic_state_goes_on_where_it_was_when_an_override_ends() {
 }
 
 #[test]
+fn late_answers_move_nothing_while_an_override_is_in_force() {
+    for mode in [Mode::Disabled, Mode::ForcedOpen, Mode::ForcedClosed] {
+        let mut bench = Bench::new(Policy::default());
+        bench.run("+++++ ????? 2h 1");
+        steer(&mut bench, mode);
+        let before = bench.breaker.clone();
+        bench.run("s");
+        assert_eq!(bench.breaker, before, "{mode:?}");
+        steer(&mut bench, Mode::Auto);
+        assert_eq!(bench.run("ss"), "HR", "{mode:?}");
+    }
+}
+
+#[test]
 fn calls_from_before_an_override_are_not_counted_after_it() {
     let mut bench = Bench::new(Policy::default());
     bench.run("----?");

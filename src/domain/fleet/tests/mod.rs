@@ -131,7 +131,6 @@ fn an_open_circuit_outlives_the_copy_that_does_not_know_it() {
 #[test]
 fn all_obey_what_was_ordered_and_its_end_gives_the_automatic_state_back() {
     run(|schedule| {
-        schedule.keeps_time();
         schedule.trouble(100);
         schedule.heal();
         schedule.is_obeyed();

@@ -23,8 +23,6 @@ pub(super) struct Schedule {
     pub(super) is_orderly: bool,
     /// Those that make calls.
     callers: usize,
-    /// The store's clock is not set.
-    keeps_time: bool,
 }
 
 impl Schedule {
@@ -40,12 +38,7 @@ impl Schedule {
 
     pub(super) fn of(world: World, dice: Dice) -> Self {
         let callers = world.nodes.len();
-        Self { world, dice, births: 0, is_orderly: true, callers, keeps_time: false }
-    }
-
-    /// Nobody sets the store's clock.
-    pub(super) fn keeps_time(&mut self) {
-        self.keeps_time = true;
+        Self { world, dice, births: 0, is_orderly: true, callers }
     }
 
     /// A while of everyday life.
@@ -95,7 +88,7 @@ impl Schedule {
                 let name = format!("born-{}", self.births);
                 world.nodes[at] = Node::new(name, self.dice.ballot(), world.now);
             }
-            4 if !self.keeps_time && self.dice.one_in(4) => {
+            4 if self.dice.one_in(4) => {
                 let hour = 3_600_000_000;
                 world.clock += if self.dice.one_in(2) { hour } else { -hour };
             }
@@ -111,7 +104,7 @@ impl Schedule {
             29 => world.beat(),
             30 => world.say_late(),
             31..=34 => world.look(at),
-            35 if self.keeps_time => world.order(at),
+            35 => world.order(at),
             _ => world.act(at, true),
         }
     }
@@ -139,8 +132,9 @@ impl Schedule {
         }
     }
 
-    /// Whatever was ordered is lifted.
+    /// Whatever was ordered is told, and lifted.
     pub(super) fn lifts(&mut self) {
+        self.shares();
         let at = self.dice.below(self.world.nodes.len());
         self.world.lift(at);
         self.shares();
