@@ -42,3 +42,21 @@ fn when_the_caller_goes_away_in_the_middle_of_the_answer_it_is_given_up_at_once(
     assert_eq!(server.code_of_reset(), CANCEL);
     assert_eq!(fusebox.breaker("payments")["failureCount"], 0);
 }
+
+#[test]
+fn so_is_an_upload_of_which_nothing_was_taken() {
+    let upstream = HeldUpstream::start();
+    let fusebox = Setup::payments(&upstream.url(), &["protocol: http2"]).start();
+    let mut caller = fusebox.connect();
+    // What is set counts once it is known: after the first call.
+    caller.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    let mut server = Frames::server_with(upstream.accept(), (frames::WINDOW, 0));
+    server.next_of(frames::HEADERS);
+    server.answer(1, 200);
+    assert_eq!(caller.response("GET").status, 200);
+    caller.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello");
+    assert_eq!(server.next_of(frames::HEADERS).stream, 3);
+    server.answer(3, 200);
+    assert_eq!(caller.response("POST").status, 200);
+    assert_eq!(server.code_of_reset(), CANCEL);
+}

@@ -21,6 +21,8 @@ const HEAD: usize = 9;
 
 /// The setting of how many streams there may be at a time.
 pub(crate) const MAX_STREAMS: u16 = 3;
+/// That of how much of a stream may be sent before the other side says that it takes more.
+pub(crate) const WINDOW: u16 = 4;
 
 /// One frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,11 +55,15 @@ impl Frames {
     }
 
     /// The server's side, which takes so many streams at a time.
-    pub(crate) fn server(mut connection: Connection, streams: u32) -> Self {
+    pub(crate) fn server(connection: Connection, streams: u32) -> Self {
+        Self::server_with(connection, (MAX_STREAMS, streams))
+    }
+
+    /// The server's side, with one thing set.
+    pub(crate) fn server_with(mut connection: Connection, (id, value): (u16, u32)) -> Self {
         assert_eq!(connection.bytes(PREFACE.len()), PREFACE);
         let mut frames = Self(connection);
-        let setting = [&MAX_STREAMS.to_be_bytes()[..], &streams.to_be_bytes()].concat();
-        frames.send(SETTINGS, 0, 0, &setting);
+        frames.send(SETTINGS, 0, 0, &[&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
         frames
     }
 
