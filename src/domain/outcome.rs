@@ -123,9 +123,9 @@ macro_rules! reasons {
                 StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
             }
 
-            /// The `error` parameter of `Proxy-Status` (RFC 9209 §2.3).
-            pub const fn proxy_error(self) -> &'static str {
-                match self { $(Self::$variant => $token,)* }
+            /// `Proxy-Status` of such a reply, with its `error` parameter (RFC 9209 §2.3).
+            pub const fn proxy_status(self) -> &'static str {
+                match self { $(Self::$variant => concat!("fusebox; error=", $token),)* }
             }
         }
     };

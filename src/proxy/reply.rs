@@ -55,26 +55,28 @@ impl Problem {
 
     /// The circuit is open.
     pub(super) fn circuit_open(upstream: &str, refusal: &Refusal) -> Self {
+        let (mut count, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let count = count.format(refusal.failure_count);
+        let seconds = seconds.format(whole_seconds(refusal.retry_after));
         let what = match refusal.cause {
-            Cause::Override => "an operator keeps the circuit open".to_owned(),
-            Cause::Fleet => "its calls failed elsewhere".to_owned(),
-            Cause::FailureRate => "too large a share of its calls failed".to_owned(),
-            Cause::HangingCalls => {
-                format!("{} calls in a row failed or hang", refusal.failure_count)
-            }
-            Cause::SlowCalls => "too large a share of its calls was slow".to_owned(),
-            _ => format!("{} calls in a row failed", refusal.failure_count),
+            Cause::Override => ["an operator keeps the circuit open", ""],
+            Cause::Fleet => ["its calls failed elsewhere", ""],
+            Cause::FailureRate => ["too large a share of its calls failed", ""],
+            Cause::HangingCalls => [count, " calls in a row failed or hang"],
+            Cause::SlowCalls => ["too large a share of its calls was slow", ""],
+            _ => [count, " calls in a row failed"],
         };
         let next = match refusal.state {
             // Nothing is tried under an order.
-            _ if refusal.cause == Cause::Override => {
-                format!("ask again in {} s", whole_seconds(refusal.retry_after))
-            }
-            State::HalfOpen => "a probe is under way".to_owned(),
-            State::Ramping => "it is taking calls again, step by step".to_owned(),
-            _ => format!("the next probe is in {} s", whole_seconds(refusal.retry_after)),
+            _ if refusal.cause == Cause::Override => ["ask again in ", seconds, " s"],
+            State::HalfOpen => ["a probe is under way", "", ""],
+            State::Ramping => ["it is taking calls again, step by step", "", ""],
+            _ => ["the next probe is in ", seconds, " s"],
         };
-        let mut problem = Self::new(Reason::BreakerOpen, format!("{upstream}: {what}; {next}"));
+        let [failed, how] = what;
+        let [then, when, unit] = next;
+        let detail = [upstream, ": ", failed, how, "; ", then, when, unit].concat();
+        let mut problem = Self::new(Reason::BreakerOpen, detail);
         problem.retry_after = Some(refusal.retry_after);
         problem.circuit = Some((refusal.state, refusal.failure_count));
         problem
@@ -148,16 +150,20 @@ impl Problem {
         let mut body = Vec::with_capacity(512);
         body.extend_from_slice(br#"{"type":"urn:fusebox:problem:"#);
         body.extend_from_slice(self.reason.as_str().as_bytes());
-        text(&mut body, r#"","title":"#, self.title());
-        number(&mut body, r#","status":"#, status.as_u16().into());
+        for part in [r#"","title":""#, self.title()] {
+            body.extend_from_slice(part.as_bytes());
+        }
+        number(&mut body, r#"","status":"#, status.as_u16().into());
         text(&mut body, r#","detail":"#, &self.detail);
         body.extend_from_slice(br#","instance":"urn:uuid:"#);
         body.extend_from_slice(&call.id.encode());
         text(&mut body, r#"","correlationId":"#, call.correlation_id.as_str());
         text(&mut body, r#","upstream":"#, &call.site.upstream);
         if let Some((state, failure_count)) = self.circuit {
-            text(&mut body, r#","breakerState":"#, state.as_upper_str());
-            number(&mut body, r#","failureCount":"#, failure_count.into());
+            for part in [r#","breakerState":""#, state.as_upper_str()] {
+                body.extend_from_slice(part.as_bytes());
+            }
+            number(&mut body, r#"","failureCount":"#, failure_count.into());
         }
         if let Some(wait) = self.retry_after {
             let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -181,10 +187,7 @@ pub(super) fn fixed(answer: &FixedAnswer, reason: Reason) -> Reply<Outgoing> {
 }
 
 fn put_proxy_status(headers: &mut HeaderMap, reason: Reason) {
-    let proxy_status = ["fusebox; error=", reason.proxy_error()].concat();
-    if let Ok(value) = HeaderValue::try_from(proxy_status) {
-        headers.insert(PROXY_STATUS, value);
-    }
+    headers.insert(PROXY_STATUS, HeaderValue::from_static(reason.proxy_status()));
 }
 
 fn text(body: &mut Vec<u8>, key: &str, value: &str) {
@@ -260,7 +263,7 @@ const fn title(reason: Reason) -> &'static str {
 
 /// Whole seconds, rounded up, at least one.
 fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX).max(1)
+    wait.as_secs().saturating_add(u64::from(wait.subsec_millis() > 0)).max(1)
 }
 
 /// Up to a tenth more, so that the callers that were refused together do not return together.
