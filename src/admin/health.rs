@@ -28,7 +28,8 @@ const REFUSED: &str = "the configuration was changed and cannot be used: the las
 
 /// How long a scrape waits for those before it to be read.
 const SCRAPE_WAIT: Duration = Duration::from_secs(2);
-/// How long reading one may take: who reads a little now and then would keep others from theirs.
+/// How long reading one may take, but for the end that buffers hold: who reads a little now and then
+/// would keep others from theirs.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(15);
 
 /// What `/health` says.

@@ -141,7 +141,10 @@ async fn carry(stream: TcpStream, peer: SocketAddr, app: App, _place: OwnedSemap
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = closing_it.0.notified() => return,
+        () = closing_it.0.notified() => {
+            tracing::warn!(peer = %ends.peer, "an answer was read too slowly: its connection is closed");
+            return;
+        }
         _ = closing.changed() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -6,16 +6,15 @@
 //! about it is in force: what is lifted is shown to everybody once. Whoever sees that says it again,
 //! under its number; it holds unless the store knows of a later one.
 //!
-//! An order with an end ends at each instance by that one's own clock. Where the store's was set back
-//! meanwhile, it would go on for whoever starts anew: who sees that, lifts it.
+//! When an order ends the store's clock says, also where that is set meanwhile.
 
 use std::time::{Duration, Instant};
 
 use super::decree::{Decree, Forgotten, StoredOrder};
 use crate::domain::order::Act;
 
-/// Between the end of an order here and in the store lies no more than this, unless a clock was set.
-const ABOUT_THEN: Duration = Duration::from_secs(10);
+/// The end of an order as it is known here may be as far from that in the store: clocks drift.
+const DRIFT: Duration = Duration::from_secs(10);
 
 /// What was ordered here and what the store says of orders, about one breaker.
 #[derive(Debug, Default)]
@@ -23,7 +22,7 @@ pub struct Desk {
     orders: Orders,
     /// What was ordered here, and how far it has got.
     given: Option<(Act, Way)>,
-    /// Something was ordered since for this instance alone.
+    /// Something was ordered since that for this instance alone.
     is_overruled: bool,
     /// How many orders the store has shown last.
     shown: u64,
@@ -49,10 +48,11 @@ impl Desk {
         self.is_overruled = false;
     }
 
-    /// Somebody did something here, for this instance alone: what it was told to tell all before then
-    /// is theirs, and not to be obeyed here when the store shows it.
+    /// Somebody did something here, for this instance alone: what was ordered for all before then, as
+    /// far as that is known here, is not obeyed here any more.
     pub const fn overruled(&mut self) {
         self.is_overruled = self.given.is_some();
+        self.orders.is_overruled = true;
     }
 
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
@@ -75,8 +75,15 @@ impl Desk {
             self.given = Some((act, Way::Lost));
             return Heed::Nothing;
         }
+        if !std::mem::take(&mut self.is_overruled) {
+            return self.orders.hear(told, now);
+        }
+        // What comes from here is older than what was ordered here alone; anything else is not.
+        let is_ours = is_lost || (number <= known + 1 && decree.is_done_by(order));
+        self.orders.is_outdone &= !is_ours;
         let heed = self.orders.hear(told, now);
-        if std::mem::take(&mut self.is_overruled) { Heed::Nothing } else { heed }
+        self.orders.is_overruled |= is_ours;
+        if is_ours { Heed::Nothing } else { heed }
     }
 
     /// What was ordered here and the store is to be told.
@@ -109,13 +116,15 @@ impl Desk {
 /// What the store says of orders, as this instance has heard.
 #[derive(Debug, Default)]
 struct Orders {
-    /// The order that was obeyed last, and when it was first read; none where it was lifted.
+    /// The order that was obeyed last, and when that was; none where it was lifted.
     obeyed: Option<(StoredOrder, Instant)>,
     /// How many there had been by then.
     number: u64,
     memory: Memory,
-    /// Something else was ordered here since.
+    /// Something else was ordered here since, for all,
     is_outdone: bool,
+    /// or for this instance alone.
+    is_overruled: bool,
 }
 
 /// Whether the store knows what this instance knows.
@@ -127,8 +136,6 @@ enum Memory {
     Lost,
     /// and was told.
     Told,
-    /// An order is over, and it goes on in the store.
-    Outlived,
 }
 
 /// What an instance is to do.
@@ -156,45 +163,43 @@ impl Orders {
         self.memory = Memory::Same;
         let (order, number) = told.unwrap_or((None, self.number));
         let known = std::mem::replace(&mut self.number, number);
-        let is_outdone = std::mem::take(&mut self.is_outdone);
         let before = self.obeyed.take();
-        if let (Some((before, since)), Some(order)) = (&before, &order)
-            && before.is_same(order)
-        {
-            let left = before.left_at(*since, now);
-            self.obeyed = Some((before.clone(), *since));
-            let is_over = left.is_some_and(|left| left.is_zero());
-            if is_over && order.left.is_some_and(|shown| shown > ABOUT_THEN) {
-                self.memory = Memory::Outlived;
-                return if is_outdone { Heed::Lift } else { Heed::Nothing };
-            }
-            let order = StoredOrder { left, ..order.clone() };
-            return if is_outdone { Heed::Obey(order) } else { Heed::Nothing };
+        let is_outdone = std::mem::take(&mut self.is_outdone);
+        let is_overruled = std::mem::take(&mut self.is_overruled);
+        let is_same = before
+            .as_ref()
+            .zip(order.as_ref())
+            .is_some_and(|((before, _), order)| before.is_same(order));
+        // A store that has one user does not number orders.
+        if number > known || is_outdone || (order.is_some() && !is_same) {
+            self.obeyed = order.clone().map(|order| (order, now));
+            return order.map_or(Heed::Lift, Heed::Obey);
         }
-        self.obeyed = order.clone().map(|order| (order, now));
-        match (before, order) {
-            // One that was given here and lifted elsewhere was never shown.
-            (None, None) if number > known || is_outdone => Heed::Lift,
-            (None, None) => Heed::Nothing,
-            (_, Some(order)) => Heed::Obey(order),
-            (Some(_), None) => Heed::Lift,
+        let Some((before, since)) = before else { return Heed::Nothing };
+        let Some(order) = order else {
+            // Its time is over.
+            return if is_overruled { Heed::Nothing } else { Heed::Lift };
+        };
+        let ends = before.left_at(since, now).zip(order.left);
+        if !is_overruled && ends.is_some_and(|(left, shown)| left.abs_diff(shown) > DRIFT) {
+            self.obeyed = Some((order.clone(), now));
+            return Heed::Obey(order);
         }
+        (self.obeyed, self.is_overruled) = (Some((before, since)), is_overruled);
+        Heed::Nothing
     }
 
-    /// What the store is to be told again, or is over.
+    /// What the store is to be told again.
     fn forgotten(&self, now: Instant) -> Option<Decree> {
-        let (in_force, number, why) = match self.memory {
-            Memory::Same | Memory::Told => return None,
-            Memory::Lost => {
-                (self.left(now), self.number, "the store had forgotten that the order was lifted")
-            }
-            Memory::Outlived => {
-                (None, self.number + 1, "its time was over, though not by the store's clock")
-            }
-        };
+        if self.memory != Memory::Lost {
+            return None;
+        }
         // Which breaker it is about, its seat knows.
+        let in_force = self.left(now);
         let signature = in_force.map(|StoredOrder { by, reason, .. }| (by.clone(), reason.clone()));
-        let (by, reason) = signature.unwrap_or_else(|| (String::new(), why.to_owned()));
+        let lifted =
+            || (String::new(), "the store had forgotten that the order was lifted".to_owned());
+        let (by, reason) = signature.unwrap_or_else(lifted);
         let until_us = in_force.and_then(|order| order.until_us);
         Some(Decree {
             key: String::new(),
@@ -206,7 +211,7 @@ impl Orders {
             length: None,
             known: self.number,
             is_reset: false,
-            forgotten: Some(Forgotten { number, until_us }),
+            forgotten: Some(Forgotten { number: self.number, until_us }),
         })
     }
 
@@ -233,6 +238,7 @@ mod tests {
     };
 
     const MINUTE: Duration = Duration::from_secs(60);
+    const HOUR_US: i64 = 3_600_000_000;
 
     fn open(reason: &str, now: Instant) -> Act {
         let wish = Wish { mode: Mode::ForcedOpen, reason, by: None, ttl: Some(MINUTE) };
@@ -254,28 +260,50 @@ mod tests {
     }
 
     #[test]
-    fn an_order_for_one_instance_is_not_undone_by_the_one_for_all_before_it() {
-        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
-        desk.given(open("for all", now));
-        desk.overruled();
-        assert_eq!(exchange(&mut desk, &mut book, now), Heed::Nothing);
-        assert_eq!(desk.hear(Some(book.told(0)), now), Heed::Nothing);
-        desk.given(open("for all again", now));
-        assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)), "it is later");
+    fn an_order_for_one_instance_outlives_the_one_for_all_before_it() {
+        for is_known in [false, true] {
+            let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+            desk.given(open("for all", now));
+            if is_known {
+                assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)));
+                desk.overruled();
+            } else {
+                desk.overruled();
+                assert_eq!(exchange(&mut desk, &mut book, now), Heed::Nothing);
+            }
+            for at in [0, 1_000_000, -HOUR_US, HOUR_US] {
+                assert_eq!(desk.hear(Some(book.told(at)), now), Heed::Nothing, "{at}");
+            }
+            desk.given(open("for all again", now));
+            assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)), "it is later");
+        }
     }
+
     #[test]
-    fn an_order_whose_time_is_over_is_lifted_where_the_stores_clock_was_set_back() {
+    fn what_another_orders_for_all_is_obeyed_also_by_one_that_has_its_own_order() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        desk.given(open("here, for all", now));
+        assert!(book.hear(&desk.decree(now).unwrap(), 0) && desk.told());
+        desk.overruled();
+        let mut other = Desk::default();
+        other.given(open("elsewhere, for all", now));
+        assert!(matches!(exchange(&mut other, &mut book, now), Heed::Obey(_)));
+        let Heed::Obey(order) = desk.hear(Some(book.told(0)), now) else { panic!("not obeyed") };
+        assert_eq!(order.reason, "elsewhere, for all");
+    }
+
+    #[test]
+    fn an_order_ends_when_the_stores_clock_says_so_also_where_that_is_set() {
         let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
         desk.given(open("for a minute", now));
         exchange(&mut desk, &mut book, now);
-        let (later, hour_ago) = (now + MINUTE, -3_600_000_000);
-        assert_eq!(desk.hear(Some(book.told(hour_ago)), now + MINUTE / 2), Heed::Nothing);
-        assert_eq!(desk.forgotten(now + MINUTE / 2), None, "its time is not over");
-        assert_eq!(desk.hear(Some(book.told(hour_ago)), later), Heed::Nothing);
-        let lift = desk.forgotten(later).expect("it is to be lifted");
-        assert!(book.hear(&lift, hour_ago) && !desk.told());
-        assert!(!book.hear(&lift, hour_ago), "once, whoever says so");
-        assert_eq!(desk.hear(Some(book.told(hour_ago)), later), Heed::Lift);
-        assert_eq!(desk.forgotten(later), None);
+        let drifted = Some(book.told(-9_000_000));
+        assert_eq!(desk.hear(drifted, now), Heed::Nothing, "clocks drift");
+        let Heed::Obey(order) = desk.hear(Some(book.told(-HOUR_US)), now) else {
+            panic!("it goes on")
+        };
+        assert_eq!(order.left, Some(61 * MINUTE));
+        assert_eq!(desk.hear(Some(book.told(-HOUR_US)), now), Heed::Nothing, "once");
+        assert_eq!(desk.hear(Some(book.told(HOUR_US)), now), Heed::Lift);
     }
 }
