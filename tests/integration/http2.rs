@@ -202,6 +202,27 @@ fn a_connection_that_was_said_goodbye_to_costs_no_call_an_attempt_while_it_ends(
 }
 
 #[test]
+fn a_connection_that_was_said_goodbye_to_counts_until_it_has_ended() {
+    let keys = ["limits: { connections: 1 }", "timeouts: { connect: 300ms }"];
+    let (upstream, fusebox) = upstream_with(&keys);
+    let mut first = call(&fusebox, "GET");
+    let mut leaving = Frames::server(upstream.accept(), 100);
+    leaving.next_of(frames::HEADERS);
+    leaving.send(frames::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    leaving.send(frames::PING, 0, 0, &[0; 8]);
+    leaving.next_of(frames::PING);
+    assert_eq!(call(&fusebox, "POST").response("POST").status, 503, "there is no room for another");
+    leaving.answer(1, 204);
+    assert_eq!(first.response("GET").status, 204);
+    assert!(leaving.is_closed_in_the_end());
+    let mut second = call(&fusebox, "POST");
+    let mut next = Frames::server(upstream.accept(), 100);
+    next.next_of(frames::DATA);
+    next.answer(1, 200);
+    assert_eq!(second.response("POST").status, 200);
+}
+
+#[test]
 fn a_connection_that_is_too_old_takes_no_more_streams_and_ends_with_the_last() {
     let (upstream, fusebox) = upstream_with(&["pool: { max_age: 1s }"]);
     let mut first = call(&fusebox, "GET");
