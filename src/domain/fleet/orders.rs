@@ -24,7 +24,7 @@ pub struct Desk {
     given: Option<(Act, Way)>,
     /// Something was ordered since that for this instance alone.
     is_overruled: bool,
-    /// How many orders the store has shown last.
+    /// How many orders the store has shown at most.
     shown: u64,
 }
 
@@ -57,7 +57,7 @@ impl Desk {
 
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
     pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
-        self.shown = told.as_ref().map_or(self.shown, |(_, number)| *number);
+        self.shown = told.as_ref().map_or(self.shown, |(_, number)| self.shown.max(*number));
         let Some((act, way)) = self.given.take() else { return self.orders.hear(told, now) };
         let Way::Unseen { known, is_again } = way else {
             self.given = Some((act, way));
@@ -79,7 +79,12 @@ impl Desk {
             return self.orders.hear(told, now);
         }
         // What comes from here is older than what was ordered here alone; anything else is not.
-        let is_ours = is_lost || (number <= known + 1 && decree.is_done_by(order));
+        let is_ours = match order {
+            Some(_) => decree.is_done_by(order),
+            // Lifted by it, or over since.
+            None => number <= known + 1 && (decree.mode.is_none() || decree.ttl.is_some()),
+        };
+        let is_ours = is_ours || is_lost;
         self.orders.is_outdone &= !is_ours;
         let heed = self.orders.hear(told, now);
         self.orders.is_overruled |= is_ours;
@@ -90,7 +95,7 @@ impl Desk {
     pub fn decree(&self, now: Instant) -> Option<Decree> {
         let (act, way) = self.given.as_ref()?;
         let is_untold = matches!(way, Way::Untold | Way::Lost);
-        is_untold.then(|| Decree::of(act, self.orders.number, now))
+        is_untold.then(|| Decree::of(act, self.known(), now))
     }
 
     /// What the store has forgotten, and is to be told again.
@@ -98,9 +103,14 @@ impl Desk {
         self.orders.forgotten(now)
     }
 
+    /// How many orders there have been at least.
+    fn known(&self) -> u64 {
+        self.orders.number().max(self.shown)
+    }
+
     /// The store was told one of them. Returns whether it was one that was given here.
-    pub const fn told(&mut self) -> bool {
-        let known = if self.shown > self.orders.number { self.shown } else { self.orders.number };
+    pub fn told(&mut self) -> bool {
+        let known = self.known();
         if let Some((_, way)) = &mut self.given {
             let is_again = matches!(way, Way::Lost);
             if is_again || matches!(way, Way::Untold) {
@@ -116,10 +126,10 @@ impl Desk {
 /// What the store says of orders, as this instance has heard.
 #[derive(Debug, Default)]
 struct Orders {
-    /// The order that was obeyed last, and when that was; none where it was lifted.
+    /// The order that was obeyed last, and when its end was read; none where it was lifted.
     obeyed: Option<(StoredOrder, Instant)>,
-    /// How many there had been by then.
-    number: u64,
+    /// How many there had been by then; none before the first look.
+    number: Option<u64>,
     memory: Memory,
     /// Something else was ordered here since, for all,
     is_outdone: bool,
@@ -153,40 +163,52 @@ impl Orders {
     /// The store shows the order that is in force, and how many there have been, or no such breaker.
     fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
         let has_forgotten = match &told {
-            Some((_, number)) => *number < self.number,
-            None => self.left(now).is_some() && self.number > 0,
+            Some((_, number)) => *number < self.number(),
+            None => self.left(now).is_some() && self.number() > 0,
         };
         if has_forgotten && self.memory != Memory::Told {
             self.memory = Memory::Lost;
             return Heed::Nothing;
         }
         self.memory = Memory::Same;
-        let (order, number) = told.unwrap_or((None, self.number));
+        let (order, number) =
+            told.map_or((None, self.number), |(order, number)| (order, Some(number)));
         let known = std::mem::replace(&mut self.number, number);
-        let before = self.obeyed.take();
-        let is_outdone = std::mem::take(&mut self.is_outdone);
-        let is_overruled = std::mem::take(&mut self.is_overruled);
-        let is_same = before
+        let is_same = self
+            .obeyed
             .as_ref()
             .zip(order.as_ref())
             .is_some_and(|((before, _), order)| before.is_same(order));
+        let is_outdone = std::mem::take(&mut self.is_outdone);
+        let is_numbered_later = known.is_some_and(|known| number > Some(known));
         // A store that has one user does not number orders.
-        if number > known || is_outdone || (order.is_some() && !is_same) {
+        if is_numbered_later || is_outdone || (order.is_some() && !is_same) {
+            self.is_overruled = false;
             self.obeyed = order.clone().map(|order| (order, now));
             return order.map_or(Heed::Lift, Heed::Obey);
         }
-        let Some((before, since)) = before else { return Heed::Nothing };
-        let Some(order) = order else {
-            // Its time is over.
-            return if is_overruled { Heed::Nothing } else { Heed::Lift };
+        let Some((before, since)) = self.obeyed.take() else { return Heed::Nothing };
+        let left = before.left_at(since, now);
+        let shown = order.as_ref().map_or(Some(Duration::ZERO), |order| order.left);
+        let is_as_known = match (left, shown) {
+            (Some(left), Some(shown)) if order.is_some() => left.abs_diff(shown) <= DRIFT,
+            (left, shown) => left == shown,
         };
-        let ends = before.left_at(since, now).zip(order.left);
-        if !is_overruled && ends.is_some_and(|(left, shown)| left.abs_diff(shown) > DRIFT) {
-            self.obeyed = Some((order.clone(), now));
-            return Heed::Obey(order);
+        if is_as_known {
+            self.obeyed = Some((before, since));
+            return Heed::Nothing;
         }
-        (self.obeyed, self.is_overruled) = (Some((before, since)), is_overruled);
-        Heed::Nothing
+        // One that is over is remembered: the store's clock may be set back.
+        self.obeyed = Some((StoredOrder { left: shown, ..before }, now));
+        match order {
+            _ if self.is_overruled => Heed::Nothing,
+            Some(order) => Heed::Obey(order),
+            None => Heed::Lift,
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.number.unwrap_or_default()
     }
 
     /// What the store is to be told again.
@@ -209,9 +231,9 @@ impl Orders {
             reason,
             ttl: None,
             length: None,
-            known: self.number,
+            known: self.number(),
             is_reset: false,
-            forgotten: Some(Forgotten { number: self.number, until_us }),
+            forgotten: Some(Forgotten { number: self.number(), until_us }),
         })
     }
 
@@ -271,12 +293,31 @@ mod tests {
                 desk.overruled();
                 assert_eq!(exchange(&mut desk, &mut book, now), Heed::Nothing);
             }
-            for at in [0, 1_000_000, -HOUR_US, HOUR_US] {
+            for at in [0, 1_000_000, -HOUR_US, HOUR_US, 0] {
                 assert_eq!(desk.hear(Some(book.told(at)), now), Heed::Nothing, "{at}");
             }
             desk.given(open("for all again", now));
             assert!(matches!(exchange(&mut desk, &mut book, now), Heed::Obey(_)), "it is later");
         }
+    }
+
+    #[test]
+    fn so_it_does_where_that_one_is_over_before_the_store_is_told() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        desk.hear(Some(book.told(0)), now);
+        desk.given(open("for all", now));
+        desk.overruled();
+        assert_eq!(exchange(&mut desk, &mut book, now + 2 * MINUTE), Heed::Nothing);
+    }
+
+    #[test]
+    fn what_was_lifted_before_the_first_look_lifts_nothing() {
+        let (now, mut desk, mut book) = (clock::now(), Desk::default(), OrderBook::default());
+        let mut other = Desk::default();
+        other.given(open("for all", now));
+        exchange(&mut other, &mut book, now);
+        assert_eq!(desk.hear(Some(book.told(HOUR_US)), now), Heed::Nothing);
+        assert!(matches!(desk.hear(Some(book.told(0)), now), Heed::Obey(_)), "nor hides it");
     }
 
     #[test]
