@@ -168,7 +168,7 @@ impl Exchange {
         let mut has_news = false;
         for seat in &mut self.seats {
             let row = rows.remove(seat.circuit.key());
-            has_news |= seat.read(row, asked_at);
+            has_news |= seat.read(row, within == EVER, asked_at);
         }
         self.alone = Alone::default();
         let acted = self.act().await;
@@ -307,7 +307,7 @@ impl Exchange {
             }
             let said = seat.said(Word::Reset, clock::now());
             let heard = bounded(self.store.say(&said)).await?;
-            seat.read(heard.row, clock::now());
+            seat.read(heard.row, false, clock::now());
         }
         for _ in 0..MOST_STEPS {
             let now = clock::now();
@@ -338,7 +338,7 @@ impl Exchange {
                         status.published += u64::from(heard.is_done && moves);
                         status.lost += u64::from(!heard.is_done && moves);
                     });
-                    seat.read(heard.row, now);
+                    seat.read(heard.row, false, now);
                     // What is there is of a newer version.
                     if is_in_vain {
                         return Ok(());

@@ -85,9 +85,16 @@ impl Seat {
         self.rules
     }
 
-    /// The store says so. Returns whether it is news of a kind that the store hints at.
-    pub(super) fn read(&mut self, stored: Option<StoredBreaker>, asked_at: Instant) -> bool {
+    /// The store says so; `is_all` tells that it was asked for all that it has. Returns whether it is
+    /// news of a kind that the store hints at.
+    pub(super) fn read(
+        &mut self,
+        stored: Option<StoredBreaker>,
+        is_all: bool,
+        asked_at: Instant,
+    ) -> bool {
         let (row, told) = stored.map(|stored| (stored.row, (stored.order, stored.orders))).unzip();
+        let told = told.or_else(|| is_all.then_some((None, 0)));
         let round = row.as_ref().and_then(|row| row.round);
         // Kept where there is none any more: how it went has not been looked at yet.
         self.voted_until = round.map(|round| asked_at + round.left).or(self.voted_until);

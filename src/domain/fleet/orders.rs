@@ -55,7 +55,8 @@ impl Desk {
         self.orders.is_overruled = true;
     }
 
-    /// The store shows the order that is in force, and how many there have been, or no such breaker.
+    /// The store shows the order that is in force, and how many there have been, or does not show the
+    /// breaker, which is quiet perhaps.
     pub fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
         self.shown = told.as_ref().map_or(self.shown, |(_, number)| self.shown.max(*number));
         let Some((act, way)) = self.given.take() else { return self.orders.hear(told, now) };
@@ -160,7 +161,7 @@ pub enum Heed {
 }
 
 impl Orders {
-    /// The store shows the order that is in force, and how many there have been, or no such breaker.
+    /// See [`Desk::hear`].
     fn hear(&mut self, told: Option<(Option<StoredOrder>, u64)>, now: Instant) -> Heed {
         let has_forgotten = match &told {
             Some((_, number)) => *number < self.number(),

@@ -126,6 +126,26 @@ async fn an_order_holds_in_a_store_that_has_forgotten_several_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_holds_in_a_store_that_has_nothing_of_those_before_it() {
+    let store = Store::new(true);
+    let (empty, one) = (store.copy(), Node::start(&store).await);
+    sleep(SECOND).await;
+    one.order(Mode::ForcedOpen, Scope::Fleet);
+    sleep(100 * MS).await;
+    one.lift();
+    sleep(100 * MS).await;
+    store.be(Mood::Away);
+    sleep(10 * SECOND).await;
+    store.go_back(empty);
+    store.be(Mood::Well);
+    sleep(10 * SECOND).await;
+    let other = Node::start(&store).await;
+    other.order(Mode::ForcedOpen, Scope::Fleet);
+    sleep(10 * SECOND).await;
+    assert_eq!((one.state(), other.state()), (State::Open, State::Open));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_that_another_lifts_at_once_is_lifted_where_it_was_given() {
     let store = Store::new(false);
     let (one, other) = (Node::start(&store).await, Node::start(&store).await);

@@ -165,14 +165,14 @@ impl World {
         let within = ago.filter(|ago| *ago < LONG_AGO).map(|ago| micros(ago + OVERLAP));
         let has_order = self.book.told(self.clock).0.is_some();
         let is_recent = within.is_none_or(|within| self.changed_at > self.clock - within);
-        self.read(at, |entry, row| {
+        self.read(at, within.is_none(), |entry, row| {
             let is_voted_on = row.round.is_some();
             is_recent || has_order || entry.state != State::Closed || is_voted_on
         });
     }
 
-    /// It reads the row if that is shown.
-    fn read(&mut self, at: usize, is_shown: impl FnOnce(&Entry, &Row) -> bool) {
+    /// It reads the row if that is shown; `is_all` tells that it asked for all that there are.
+    fn read(&mut self, at: usize, is_all: bool, is_shown: impl FnOnce(&Entry, &Row) -> bool) {
         let (clock, now) = (self.clock, self.now);
         let node = &mut self.nodes[at];
         if node.is_cut_off {
@@ -182,6 +182,7 @@ impl World {
         let row = self.entry.as_ref().map(|entry| (entry, entry.row(&node.name, clock)));
         let row = row.filter(|(entry, row)| is_shown(entry, row)).map(|(_, row)| row);
         let told = row.as_ref().map(|_| self.book.told(clock));
+        let told = told.or_else(|| is_all.then_some((None, 0)));
         node.read = Some((row, now));
         let heed = node.desk.hear(told, now);
         node.obey(heed, now);
@@ -247,7 +248,7 @@ impl World {
                         // The answer is lost; a later look makes up for it.
                         return;
                     }
-                    self.read(at, |_, _| true);
+                    self.read(at, false, |_, _| true);
                 }
             }
         }
