@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How a call ended for its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With a whole answer.
-    Answered { status: u16, task_id: String, is_refused: bool },
+    /// With a whole answer; `is_last` where it asks for another connection for the next.
+    Answered { status: u16, task_id: String, is_refused: bool, is_last: bool },
     /// The connection broke first.
     Broken,
 }
@@ -106,15 +106,16 @@ impl Caller {
             let mut is_open = true;
             while is_open && !is_over.load(Relaxed) {
                 self.pace.tick().await;
-                is_open = self.call(&mut stream).await;
-                made.fetch_add(u64::from(is_open), Relaxed);
+                let is_last = self.call(&mut stream).await;
+                made.fetch_add(u64::from(is_last.is_some()), Relaxed);
+                is_open = is_last == Some(false);
             }
         }
         self.calls
     }
 
-    /// One call; whether the connection is still good.
-    async fn call(&mut self, stream: &mut BufReader<TcpStream>) -> bool {
+    /// One call; whether it was the last of the connection. None when that broke.
+    async fn call(&mut self, stream: &mut BufReader<TcpStream>) -> Option<bool> {
         let mut correlation_id = format!("{}-{}-", self.name, self.calls.len());
         while correlation_id.len() < self.id_length {
             correlation_id.push('x');
@@ -125,9 +126,10 @@ impl Caller {
         if is_broken && let Some(last) = self.calls.last_mut() {
             last.is_near_a_break = true;
         }
+        let is_last = answer.as_ref().map(|end| matches!(end, End::Answered { is_last: true, .. }));
         let end = answer.unwrap_or(End::Broken);
         self.calls.push(Call { correlation_id, end, is_near_a_break: is_broken });
-        !is_broken
+        is_last
     }
 }
 
@@ -158,5 +160,6 @@ pub(crate) async fn exchange(
     stream.read_exact(&mut body).await.ok()?;
     let task_id = headers.remove("x-task-id").expect("each answer has an id");
     let is_refused = headers.get("proxy-status").is_some_and(|_| status == 503);
-    Some(End::Answered { status, task_id, is_refused })
+    let is_last = headers.get("connection").is_some_and(|value| value == "close");
+    Some(End::Answered { status, task_id, is_refused, is_last })
 }

@@ -111,7 +111,9 @@ impl Records {
         let by_id: HashMap<&str, &Row> = self.rows.iter().map(|row| (&*row.id, row)).collect();
         let mut known: BTreeSet<&str> = self.seen.iter().map(String::as_str).collect();
         for call in &self.calls {
-            let End::Answered { status, task_id, is_refused: false } = &call.end else { continue };
+            let End::Answered { status, task_id, is_refused: false, .. } = &call.end else {
+                continue;
+            };
             known.insert(task_id);
             let Some(row) = by_id.get(&**task_id) else { continue };
             let expected = if *status == 200 { "success" } else { "failure" };
