@@ -47,7 +47,7 @@ pub struct PastPage {
 /// A circuit really opened, as far as the store was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
-    /// When, in microseconds since the Unix epoch, by the store's clock.
+    /// When the store was told, in microseconds since the Unix epoch, by its clock.
     pub at_us: i64,
     /// Of this circuit, which is its upstream's unless a route has its own.
     pub upstream: String,
@@ -55,6 +55,8 @@ pub struct Opening {
     pub instance: String,
     /// Why.
     pub cause: String,
+    /// Calls behind it, as far as they are kept with it.
+    pub calls: Vec<TaskId>,
 }
 
 /// The past, from its beginning.

@@ -117,7 +117,7 @@ async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_re
         trip(&*stores.state, 0, opening).await;
         let (lease, ttl) = (7, Duration::from_secs(60));
         let acquire = Word::Acquire { lease, ttl, is_early: false };
-        for (epoch, word) in [(1, acquire), (2, Word::Fail { lease, opening })] {
+        for (epoch, word) in [(1, acquire.clone()), (2, Word::Fail { lease, opening })] {
             assert!(stores.state.say(&said(epoch, word)).await.unwrap().is_done);
         }
         let suspect = Word::Suspect { within: ttl, opening: OPENING };
@@ -137,5 +137,6 @@ async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_re
         let opening = &past.openings(span, None).await.unwrap()[0];
         assert_eq!((&*opening.upstream, &*opening.cause), ("pay", "failure_rate"));
         assert_eq!(opening.instance, "me");
+        assert_eq!(opening.calls, said(0, acquire).task_ids);
     }
 }

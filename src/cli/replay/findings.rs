@@ -25,20 +25,20 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// The real opening that a trip stands for: of its upstream, at nearly its time. The two times
-    /// are of two clocks.
+    /// The real opening that a trip stands for: the one that its call was behind, else the one of
+    /// its circuit at nearly its time.
     pub(super) fn real(&self, trip: &Trip) -> Option<&Opening> {
-        let of_it = self.openings.iter().filter(|opening| *opening.upstream == *trip.upstream);
-        of_it
-            .filter(|opening| opening.at_us.abs_diff(trip.at_us) <= SAME_WITHIN_US)
-            .min_by_key(|opening| opening.at_us.abs_diff(trip.at_us))
+        self.openings
+            .iter()
+            .filter(|opening| is_same(opening, trip))
+            .min_by_key(|opening| (!is_behind(trip, opening), opening.at_us.abs_diff(trip.at_us)))
     }
 
     /// Real openings that no trip stands for.
     pub(super) fn only_real(&self) -> impl Iterator<Item = &Opening> {
         self.openings.iter().filter(|opening| {
             let mut trips = self.report.trips_of(&opening.upstream);
-            !trips.any(|trip| opening.at_us.abs_diff(trip.at_us) <= SAME_WITHIN_US)
+            !trips.any(|trip| is_same(opening, trip))
         })
     }
 
@@ -67,6 +67,18 @@ impl Findings {
     }
 }
 
+/// Whether a trip may stand for a real opening. Their times are of two clocks, and a store that is
+/// away hears of an opening long after it.
+fn is_same(opening: &Opening, trip: &Trip) -> bool {
+    let apart_us = opening.at_us.abs_diff(trip.at_us);
+    *opening.upstream == *trip.upstream && (apart_us <= SAME_WITHIN_US || is_behind(trip, opening))
+}
+
+/// Whether the call that decided a trip is one of those that really opened the circuit.
+fn is_behind(trip: &Trip, opening: &Opening) -> bool {
+    opening.calls.contains(&trip.task_id)
+}
+
 /// Calls by upstream in the whole minutes of the span, checks left out.
 ///
 /// # Errors
@@ -92,7 +104,7 @@ pub(super) async fn sums(
     Ok(sums)
 }
 
-/// How far apart a trip and the event of the same real one may be.
+/// How far apart a trip and a real opening may be whose calls are others: the rules are.
 const SAME_WITHIN_US: u64 = 5_000_000;
 
 const MINUTE_US: i64 = 60_000_000;

@@ -314,6 +314,7 @@ mod tests {
             upstream: "payments".into(),
             instance: "orders-1".into(),
             cause: "consecutive_failures".into(),
+            calls: vec![TaskId::from_u128(2)],
         };
         Findings {
             report,
@@ -351,6 +352,17 @@ what the rows do not say:
   1 call of several attempts, the waits between which are not stored
 ";
         assert_eq!(report(&findings(), Screen::PLAIN), expected);
+    }
+
+    #[test]
+    fn an_opening_that_the_store_heard_of_late_is_found_by_the_call_behind_it() {
+        let mut findings = findings();
+        findings.openings[1].calls = vec![TaskId::from_u128(2), TaskId::from_u128(1)];
+        let text = report(&findings, Screen::PLAIN);
+        assert!(text.contains("  +50.0s  "), "{text}");
+        assert!(text.contains("told of 2 openings, 0 of them far from any trip"), "{text}");
+        findings.openings[1].upstream = "stock".to_owned();
+        assert!(report(&findings, Screen::PLAIN).contains("  -300ms  "));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl PastStore for Postgres {
 
     async fn openings(&self, span: Span, upstream: Option<&str>) -> Result<Vec<Opening>, Error> {
         let statement = self.tables.name(
-            "select at, upstream, instance, cause from @circuit_breaker_event
+            "select at, upstream, instance, cause, task_ids from @circuit_breaker_event
             where namespace = $1 and at >= $2 and at < $3 and to_state = 'open'
                 and cause <> 'probe_failed' and ($4::text is null or starts_with(upstream || '/', $4 || '/'))
             order by id limit $5",
@@ -95,11 +95,13 @@ fn past_row(row: &Row) -> Result<PastRow<'_>, tokio_postgres::Error> {
 
 fn opening(row: &Row) -> Result<Opening, tokio_postgres::Error> {
     let at: Timestamp = row.try_get(0)?;
+    let calls: Vec<Uuid> = row.try_get(4)?;
     Ok(Opening {
         at_us: at.as_microsecond(),
         upstream: row.try_get(1)?,
         instance: row.try_get(2)?,
         cause: row.try_get(3)?,
+        calls: calls.iter().map(|id| TaskId::from_u128(id.as_u128())).collect(),
     })
 }
 

@@ -60,7 +60,7 @@ fn openings(
     upstream: Option<&str>,
 ) -> Result<Vec<Opening>, rusqlite::Error> {
     let mut statement = db.prepare_cached(
-        "select at_us, upstream, instance, cause from circuit_breaker_event
+        "select at_us, upstream, instance, cause, detail ->> 'taskIds' from circuit_breaker_event
         where namespace = :namespace and at_us >= :from and at_us < :to and to_state = 'open'
             and cause <> 'probe_failed' and (:upstream is null or instr(upstream || '/', :upstream || '/') = 1)
         order by id limit :limit",
@@ -78,9 +78,16 @@ fn openings(
             upstream: row.get(1)?,
             instance: row.get(2)?,
             cause: row.get(3)?,
+            calls: row.get_ref(4)?.as_str_or_null()?.map(task_ids).unwrap_or_default(),
         })
     };
     statement.query_map(params, opening)?.collect()
+}
+
+/// The ids of calls in an array of them; none of one that cannot be read.
+fn task_ids(json: &str) -> Vec<TaskId> {
+    let ids: Vec<&str> = serde_json::from_str(json).unwrap_or_default();
+    ids.into_iter().filter_map(TaskId::parse).collect()
 }
 
 fn past_row<'a>(row: &'a Row<'_>) -> Result<PastRow<'a>, rusqlite::Error> {
