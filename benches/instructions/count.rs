@@ -1,7 +1,9 @@
 //! One run under callgrind, and what it counted.
 
 use std::{
+    env,
     error::Error,
+    ffi::OsString,
     fs,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
@@ -79,7 +81,7 @@ pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Count, Box<dyn Error>> 
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--separate-threads=yes", "--quiet"]);
     valgrind.arg(format!("--callgrind-out-file={}", home.0.join("out").display()));
-    valgrind.arg(env!("CARGO_BIN_EXE_fusebox")).args(["run", "--config"]).arg(config);
+    valgrind.arg(fusebox()).args(["run", "--config"]).arg(config);
     valgrind.current_dir(&home.0).stdin(Stdio::null());
     valgrind.stdout(fs::File::create(home.0.join("log"))?).stderr(Stdio::null());
     let started = valgrind.spawn().map_err(|error| format!("valgrind does not start: {error}"));
@@ -92,6 +94,11 @@ pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Count, Box<dyn Error>> 
         return Err(format!("Fusebox ended with {ended} under valgrind").into());
     }
     read(&home.0)
+}
+
+/// The binary that is counted.
+fn fusebox() -> OsString {
+    env::var_os("FUSEBOX_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_fusebox").into())
 }
 
 /// Reads what callgrind left: a file a thread.
@@ -141,7 +148,7 @@ impl Home {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("fusebox-instructions-{}-{number}", std::process::id());
-        let home = std::env::temp_dir().join(name);
+        let home = env::temp_dir().join(name);
         fs::create_dir_all(&home)?;
         Ok(Self(home))
     }

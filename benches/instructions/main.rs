@@ -5,7 +5,8 @@
 //! that differ in nothing but the number of calls are compared, so that the start and the end do not
 //! count. Everything is on, the embedded store included.
 //!
-//! Needs valgrind. Prints a table and never fails for what it says.
+//! `FUSEBOX_BIN` names another binary to count: with `--profile dev` beside it, what counts is built
+//! in seconds. Needs valgrind. Prints a table and never fails for what it says.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its table")]
 
