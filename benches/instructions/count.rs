@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    error::Error,
     ffi::OsString,
     fs,
     net::{SocketAddr, TcpStream},
@@ -13,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    Failure,
     caller::{call, upstream},
     local::{free_address, signal, wait_until},
 };
@@ -70,7 +70,7 @@ impl Count {
 ///
 /// # Errors
 /// valgrind is not there, or Fusebox does not run under it.
-pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Count, Box<dyn Error>> {
+pub(crate) fn count(scene: &Scene, calls: u64) -> Result<Count, Failure> {
     let home = Home::new()?;
     let (listen, admin, backend) = (free_address(), free_address(), free_address());
     if scene.is_up {
@@ -102,7 +102,7 @@ fn fusebox() -> OsString {
 }
 
 /// Reads what callgrind left: a file a thread.
-fn read(home: &Path) -> Result<Count, Box<dyn Error>> {
+fn read(home: &Path) -> Result<Count, Failure> {
     let total = |file: PathBuf| -> Option<u64> {
         let is_threads = file.file_name()?.to_str()?.starts_with("out-");
         let text = is_threads.then(|| fs::read_to_string(file).ok())??;
