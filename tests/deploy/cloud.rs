@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use serde_json::Value;
 use crate::{
     files::{program, programs, root},
     local::{free_address, wait_until},
-    peer::{Finished, Peer, started},
+    peer::{Finished, Home, Peer, started},
 };
 
 /// Where the double is said to be.
@@ -20,7 +21,9 @@ pub(crate) const REGION: &str = "eu-central-1";
 /// A double of AWS, which forgets all in the end.
 pub(crate) struct Cloud {
     address: SocketAddr,
-    _process: Peer,
+    _processes: [Peer; 2],
+    /// Where AWS's own program is asked, which is loaded once for all that ask.
+    home: Home,
 }
 
 /// A network to deploy into: the VPC, and two subnets in the words of `--subnets`.
@@ -31,23 +34,19 @@ pub(crate) struct Network {
 
 impl Cloud {
     pub(crate) fn start() -> Self {
-        let address = free_address();
-        let mut command = program("python");
-        command.arg("tests/deploy/aws.py").arg(address.port().to_string());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut process = Peer(started(&mut command));
-        wait_until("the double of AWS listens", LONG, || {
-            let ended = process.0.try_wait().expect("it is our child");
-            assert!(ended.is_none(), "the double ended: {ended:?}");
-            TcpStream::connect(address).ok()
-        });
-        Self { address, _process: process }
+        let (address, home) = (free_address(), Home::new("cloud"));
+        let port = address.port().to_string();
+        let socket = home.path().join(SOCKET);
+        let mut double = python(&["tests/deploy/aws.py", &port]);
+        let mut loaded = python(&[AWS, "--serve", socket.to_str().expect("a plain path")]);
+        until_it_listens(&mut double, || TcpStream::connect(address).is_ok());
+        until_it_listens(&mut loaded, || UnixStream::connect(&socket).is_ok());
+        Self { address, _processes: [double, loaded], home }
     }
 
     /// Asks with AWS's own program; the answer, or `Null` where there is none.
     pub(crate) fn ask(&self, words: &[&str]) -> Value {
-        let aws = programs().join("aws");
-        let said = self.run(aws.to_str().expect("a plain path"), words, &[]).text();
+        let said = self.run(root().join(AWS).to_str().expect("a plain path"), words, &[]).text();
         if said.trim().is_empty() {
             return Value::Null;
         }
@@ -71,6 +70,9 @@ impl Cloud {
         command.args(words).env("AWS_ENDPOINT_URL", format!("http://{}", self.address));
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
         command.env("AWS_REGION", REGION).env("AWS_DEFAULT_REGION", REGION);
+        let loaded = root().join(AWS).with_file_name("");
+        command.env("PATH", format!("{}:{}", loaded.display(), search_path()));
+        command.env("AWS_LOADED", self.home.path().join(SOCKET));
         command.envs(variables.iter().copied());
         to_its_end(command)
     }
@@ -85,13 +87,33 @@ impl Cloud {
     }
 }
 
+/// A server of these words, which knows of no account either.
+fn python(words: &[&str]) -> Peer {
+    let mut command = program("python");
+    command.args(words).env_clear().env("PATH", search_path()).env("HOME", "/nonexistent");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Peer(started(&mut command))
+}
+
+fn until_it_listens(server: &mut Peer, listens: impl Fn() -> bool) {
+    wait_until("what stands for AWS listens", LONG, || {
+        let ended = server.0.try_wait().expect("it is our child");
+        assert!(ended.is_none(), "it ended: {ended:?}");
+        listens().then_some(())
+    });
+}
+
+/// Where programs are looked for.
+fn search_path() -> String {
+    format!("{}:/usr/local/bin:/usr/bin:/bin", programs().display())
+}
+
 /// A program that knows of no account, no variables and no home, and has a deadline.
 pub(crate) fn bare(path: &str) -> Command {
-    let programs = format!("{}:/usr/local/bin:/usr/bin:/bin", programs().display());
     let limit = format!("{}s", LONG.as_secs());
     let mut command = Command::new("timeout");
     command.args(["--kill-after=5s", &limit, path]).current_dir(root());
-    command.env_clear().env("PATH", programs).env("HOME", "/nonexistent");
+    command.env_clear().env("PATH", search_path()).env("HOME", "/nonexistent");
     // Else it asks the machine that it may run on, and waits.
     command.env("AWS_EC2_METADATA_DISABLED", "true");
     command
@@ -104,5 +126,9 @@ pub(crate) fn to_its_end(mut command: Command) -> Finished {
     Finished { code: output.status.code(), stdout: output.stdout, stderr }
 }
 
-/// AWS's own program takes a second or more for each question, and a script asks many.
+/// AWS's own program, and where it is asked in the directory of its cloud.
+const AWS: &str = "tests/deploy/loaded/aws";
+const SOCKET: &str = "aws.socket";
+
+/// A script asks many questions.
 const LONG: Duration = Duration::from_secs(300);
