@@ -46,7 +46,7 @@ fn table() -> Result<(), Failure> {
     for scene in Scene::ALL {
         let (many, few) = thread::scope(|scope| {
             let few = scope.spawn(|| least(&scene, WARM));
-            (least(&scene, WARM + CALLS), few.join().expect("it does not panic"))
+            (least(&scene, WARM + CALLS), few.join().expect("it counts or says why not"))
         });
         let per_call = many?.per_call(few?, CALLS);
         println!("{:<34}{:>14}{:>14}", scene.what, per_call.carrying, per_call.all);

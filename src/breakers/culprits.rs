@@ -43,7 +43,9 @@ impl Culprits {
         let failures = match transition.cause {
             Cause::ConsecutiveFailures | Cause::HangingCalls => transition.failure_count,
             Cause::ProbeFailed => 1,
-            Cause::FailureRate | Cause::SlowCalls => u32::MAX,
+            // No older ones than those that were counted.
+            Cause::FailureRate => transition.window_failures,
+            Cause::SlowCalls => u32::MAX,
             _ => return Vec::new(),
         };
         let calls = self.among(failures);
@@ -151,7 +153,13 @@ mod tests {
 
     #[test]
     fn a_share_of_failures_has_the_last_ones_and_a_probe_itself() {
-        assert_eq!(behind("abcdefgh", &moved(State::Open, Cause::FailureRate, 0)), "defgh");
+        let share = |window_failures| Transition {
+            window_failures,
+            ..moved(State::Open, Cause::FailureRate, 1)
+        };
+        assert_eq!(behind("abcdefgh", &share(7)), "defgh");
+        assert_eq!(behind("abcdefgh", &share(3)), "fgh", "the others were long before");
+        assert_eq!(behind("abcdefgh", &moved(State::Open, Cause::SlowCalls, 0)), "defgh");
         assert_eq!(behind("abcdefgh", &moved(State::Open, Cause::ProbeFailed, 5)), "h");
         assert_eq!(behind("abc", &moved(State::Open, Cause::Fleet, 5)), "");
         assert_eq!(behind("abc", &moved(State::HalfOpen, Cause::OpenTimeOver, 5)), "");

@@ -8,9 +8,9 @@ use fusebox::{
     domain::{
         outcome::{Reason, Verdict},
         replay::{Call, Span},
-        task::CallRecord,
+        task::{CallRecord, TaskId},
     },
-    store::{Batch, PastQuery, Said, Stores, past},
+    store::{Batch, Decree, PastQuery, Said, Stores, past},
 };
 
 use crate::fixture::{Store, call, failed_call, first_step, identity, put, site};
@@ -104,10 +104,10 @@ async fn an_upstream_is_read_alone_and_other_namespaces_never() {
 }
 
 #[tokio::test]
-async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_reopenings_are_not() {
+async fn openings_are_read_with_their_cause_and_calls_and_what_opens_nothing_new_is_not() {
     use crate::fixture::{OPENING, said, trip};
     use fusebox::domain::{
-        breaker::Cause,
+        breaker::{Cause, Mode},
         fleet::word::{Opening, Vote, Word},
         quorum::Quorum,
     };
@@ -117,9 +117,29 @@ async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_re
         trip(&*stores.state, 0, opening).await;
         let (lease, ttl) = (7, Duration::from_secs(60));
         let acquire = Word::Acquire { lease, ttl, is_early: false };
-        for (epoch, word) in [(1, acquire.clone()), (2, Word::Fail { lease, opening })] {
+        let order = Decree {
+            key: "payments".into(),
+            upstream: "pay".into(),
+            mode: Some(Mode::ForcedOpen),
+            by: "ann".into(),
+            reason: "the ledger moves".into(),
+            ttl: None,
+            length: None,
+            known: 0,
+            is_reset: false,
+            forgotten: None,
+        };
+        // It failed again, nobody knows whether it would have, and a person speaks: no opening.
+        let tries = [
+            (1, acquire.clone()),
+            (2, Word::Fail { lease, opening }),
+            (3, acquire),
+            (4, Word::Release { lease }),
+        ];
+        for (epoch, word) in tries {
             assert!(stores.state.say(&said(epoch, word)).await.unwrap().is_done);
         }
+        stores.state.decree(&order).await.unwrap();
         let suspect = Word::Suspect { within: ttl, opening: OPENING };
         let trip = Word::Trip { quorum: Quorum::Majority };
         for word in [suspect, Word::Vote(Vote::Bad), trip] {
@@ -137,6 +157,6 @@ async fn openings_of_an_upstream_and_its_routes_are_read_with_their_cause_and_re
         let opening = &past.openings(span, None).await.unwrap()[0];
         assert_eq!((&*opening.upstream, &*opening.cause), ("pay", "failure_rate"));
         assert_eq!(opening.instance, "me");
-        assert_eq!(opening.calls, said(0, acquire).task_ids);
+        assert_eq!(opening.calls, [TaskId::mint(1_700_000_000_000_000, 1)]);
     }
 }

@@ -34,12 +34,9 @@ impl Findings {
             .min_by_key(|opening| (!is_behind(trip, opening), opening.at_us.abs_diff(trip.at_us)))
     }
 
-    /// Real openings that no trip stands for.
-    pub(super) fn only_real(&self) -> impl Iterator<Item = &Opening> {
-        self.openings.iter().filter(|opening| {
-            let mut trips = self.report.trips_of(&opening.upstream);
-            !trips.any(|trip| is_same(opening, trip))
-        })
+    /// Whether no trip may stand for a real opening.
+    pub(super) fn is_only_real(&self, opening: &Opening) -> bool {
+        !self.report.trips.iter().any(|trip| is_same(opening, trip))
     }
 
     /// Calls without a row, at least: sampled ones have one, those that a full spool dropped and

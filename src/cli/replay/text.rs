@@ -101,7 +101,7 @@ fn cells(findings: &Findings, trip: &Trip) -> [String; 10] {
     ]
 }
 
-/// How much later or sooner the real one came.
+/// How much later or sooner the store was told of the real one.
 fn apart(us: i64) -> String {
     let sign = if us < 0 { '-' } else { '+' };
     format!("{sign}{}", show_us(us.unsigned_abs()))
@@ -146,11 +146,12 @@ fn upstream(text: &mut String, findings: &Findings, name: &str, summary: &Summar
     if summary.really_refused > 0 {
         writeln!(text, "  in truth {}", in_truth(summary)).ok();
     }
-    let openings = findings.openings.iter().filter(|opening| opening.upstream == name).count();
-    let lost = findings.only_real().filter(|opening| opening.upstream == name).count();
-    if openings > 0 {
-        let openings = count(openings as u64, "opening");
-        writeln!(text, "  the store was told of {openings}, {lost} of them far from any trip").ok();
+    let openings = || findings.openings.iter().filter(|opening| opening.upstream == name);
+    let told = openings().count() as u64;
+    if told > 0 {
+        let lost = openings().filter(|opening| findings.is_only_real(opening)).count();
+        let told = count(told, "opening");
+        writeln!(text, "  the store was told of {told}, {lost} of them without a trip").ok();
     }
     match &summary.divergence {
         None => writeln!(text, "  exact to the end: the rules do what was done").ok(),

@@ -13,6 +13,7 @@ use crate::{
 pub(super) fn json(findings: &Findings) -> Value {
     let report = &findings.report;
     let upstreams = report.upstreams.iter().map(|(name, it)| (name.to_string(), upstream(it)));
+    let only_real = findings.openings.iter().filter(|opening| findings.is_only_real(opening));
     json!({
         "from": time(report.span.from_us),
         "to": time(report.span.to_us),
@@ -26,7 +27,7 @@ pub(super) fn json(findings: &Findings) -> Value {
         "tripsLeftOut": report.trips_left_out,
         "upstreams": upstreams.collect::<serde_json::Map<_, _>>(),
         "realOpenings": findings.openings.iter().map(opening).collect::<Vec<_>>(),
-        "onlyReal": findings.only_real().map(opening).collect::<Vec<_>>(),
+        "onlyReal": only_real.map(opening).collect::<Vec<_>>(),
         "doubts": {
             "missingCalls": findings.missing(),
             "foldedRows": report.doubts.folded_rows,

@@ -141,11 +141,6 @@ pub struct Doubts {
 }
 
 impl Report {
-    /// The trips of an upstream.
-    pub fn trips_of(&self, upstream: &str) -> impl Iterator<Item = &Trip> {
-        self.trips.iter().filter(move |trip| *trip.upstream == *upstream)
-    }
-
     /// Whether a trip came before its upstream's replay stopped being exact.
     pub fn is_exact(&self, trip: &Trip) -> bool {
         let divergence = self.upstreams.get(&trip.upstream).and_then(|it| it.divergence.as_ref());

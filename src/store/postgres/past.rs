@@ -54,7 +54,8 @@ impl PastStore for Postgres {
         let statement = self.tables.name(
             "select at, upstream, instance, cause, task_ids from @circuit_breaker_event
             where namespace = $1 and at >= $2 and at < $3 and to_state = 'open'
-                and cause <> 'probe_failed' and ($4::text is null or starts_with(upstream || '/', $4 || '/'))
+                and from_state in ('closed', 'ramping')
+                and ($4::text is null or starts_with(upstream || '/', $4 || '/'))
             order by id limit $5",
         );
         let (from, to) = (read::timestamp(span.from_us)?, read::timestamp(span.to_us)?);

@@ -62,7 +62,8 @@ fn openings(
     let mut statement = db.prepare_cached(
         "select at_us, upstream, instance, cause, detail ->> 'taskIds' from circuit_breaker_event
         where namespace = :namespace and at_us >= :from and at_us < :to and to_state = 'open'
-            and cause <> 'probe_failed' and (:upstream is null or instr(upstream || '/', :upstream || '/') = 1)
+            and from_state in ('closed', 'ramping')
+            and (:upstream is null or instr(upstream || '/', :upstream || '/') = 1)
         order by id limit :limit",
     )?;
     let params = named_params! {
@@ -84,7 +85,7 @@ fn openings(
     statement.query_map(params, opening)?.collect()
 }
 
-/// The ids of calls in an array of them; none of one that cannot be read.
+/// The ids of calls in an array of them; none where it is none.
 fn task_ids(json: &str) -> Vec<TaskId> {
     let ids: Vec<&str> = serde_json::from_str(json).unwrap_or_default();
     ids.into_iter().filter_map(TaskId::parse).collect()

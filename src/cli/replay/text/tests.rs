@@ -75,7 +75,7 @@ payments: 90 calls, 1 circuit
   (wrongly refused), 0 neither
   in truth 6 calls were refused: 4 by these rules too, and how the other 2 would
   have ended nobody knows
-  the store was told of 2 openings, 1 of them far from any trip
+  the store was told of 2 openings, 1 of them without a trip
   exact until 2026-11-22T12:00:00.000001Z; then the rules refuse a call that went through
   (task 00000000-0000-0000-0000-000000000001), and all that follows is a guess
 
@@ -95,7 +95,7 @@ fn an_opening_that_the_store_heard_of_late_is_found_by_the_call_behind_it() {
     findings.openings[1].calls = vec![TaskId::from_u128(2), TaskId::from_u128(1)];
     let text = report(&findings, Screen::PLAIN);
     assert!(text.contains("  +50.0s  "), "{text}");
-    assert!(text.contains("told of 2 openings, 0 of them far from any trip"), "{text}");
+    assert!(text.contains("told of 2 openings, 0 of them without a trip"), "{text}");
     findings.openings[1].upstream = "stock".to_owned();
     assert!(report(&findings, Screen::PLAIN).contains("  -300ms  "));
 }
