@@ -13,7 +13,7 @@ use fusebox::{
     clock,
     config::{Database, Secret},
     domain::{
-        breaker::{Cause, State},
+        breaker::{Cause, Mode, State},
         correlation::{CorrelationId, TraceId},
         fleet::word::{Opening, Vote, Word},
         learn::rollup::{Rollup, RollupKey},
@@ -22,8 +22,8 @@ use fusebox::{
         task::{Attempt, CallRecord, CallSite, TaskId},
     },
     store::{
-        Advance, Batch, Error, Heard, HistoryStore, Identity, Kind, Presence, Said, StateStore,
-        Stores, migrate, open,
+        Advance, Batch, Decree, Error, Heard, HistoryStore, Identity, Kind, Presence, Said,
+        StateStore, Stores, migrate, open,
     },
 };
 use http::Method;
@@ -126,6 +126,22 @@ pub(crate) fn said(epoch: u64, word: Word) -> Said {
         window_calls: 20,
         window_failures: 9,
         task_ids: vec![TaskId::mint(1_700_000_000_000_000, 1)],
+    }
+}
+
+/// What somebody orders for the fleet; none lifts it.
+pub(crate) fn order(mode: Option<Mode>) -> Decree {
+    Decree {
+        key: "payments".into(),
+        upstream: "pay".into(),
+        mode,
+        by: "ann".into(),
+        reason: "the ledger's move".into(),
+        ttl: None,
+        length: None,
+        known: 0,
+        is_reset: false,
+        forgotten: None,
     }
 }
 

@@ -10,7 +10,7 @@ use fusebox::{
         replay::{Call, Span},
         task::{CallRecord, TaskId},
     },
-    store::{Batch, Decree, PastQuery, Said, Stores, past},
+    store::{Batch, Kind, PastQuery, Said, Stores, past},
 };
 
 use crate::fixture::{Store, call, failed_call, first_step, identity, put, site};
@@ -105,7 +105,7 @@ async fn an_upstream_is_read_alone_and_other_namespaces_never() {
 
 #[tokio::test]
 async fn openings_are_read_with_their_cause_and_calls_and_what_opens_nothing_new_is_not() {
-    use crate::fixture::{OPENING, said, trip};
+    use crate::fixture::{OPENING, order, said, trip};
     use fusebox::domain::{
         breaker::{Cause, Mode},
         fleet::word::{Opening, Vote, Word},
@@ -117,18 +117,6 @@ async fn openings_are_read_with_their_cause_and_calls_and_what_opens_nothing_new
         trip(&*stores.state, 0, opening).await;
         let (lease, ttl) = (7, Duration::from_secs(60));
         let acquire = Word::Acquire { lease, ttl, is_early: false };
-        let order = Decree {
-            key: "payments".into(),
-            upstream: "pay".into(),
-            mode: Some(Mode::ForcedOpen),
-            by: "ann".into(),
-            reason: "the ledger moves".into(),
-            ttl: None,
-            length: None,
-            known: 0,
-            is_reset: false,
-            forgotten: None,
-        };
         // It failed again, nobody knows whether it would have, and a person speaks: no opening.
         let tries = [
             (1, acquire.clone()),
@@ -139,12 +127,13 @@ async fn openings_are_read_with_their_cause_and_calls_and_what_opens_nothing_new
         for (epoch, word) in tries {
             assert!(stores.state.say(&said(epoch, word)).await.unwrap().is_done);
         }
-        stores.state.decree(&order).await.unwrap();
+        stores.state.decree(&order(Some(Mode::ForcedOpen))).await.unwrap();
         let suspect = Word::Suspect { within: ttl, opening: OPENING };
         let trip = Word::Trip { quorum: Quorum::Majority };
-        for word in [suspect, Word::Vote(Vote::Bad), trip] {
+        for (id, word) in [(4, suspect), (5, Word::Vote(Vote::Bad)), (6, trip)] {
             let (key, upstream) = ("payments/charges".into(), "pay/charges".into());
-            let of_route = Said { key, upstream, ..said(0, word) };
+            let task_ids = vec![TaskId::from_u128(id)];
+            let of_route = Said { key, upstream, task_ids, ..said(0, word) };
             assert!(stores.state.say(&of_route).await.unwrap().is_done);
         }
         let past = past(&store.database, store.data_dir(), identity("test", "reader")).unwrap();
@@ -154,7 +143,11 @@ async fn openings_are_read_with_their_cause_and_calls_and_what_opens_nothing_new
         for (upstream, count) in counts {
             assert_eq!(past.openings(span, upstream).await.unwrap().len(), count, "{upstream:?}");
         }
-        let opening = &past.openings(span, None).await.unwrap()[0];
+        let openings = past.openings(span, None).await.unwrap();
+        // Those of who asked and of who counted, which are one in a store with one user.
+        let ids: &[u128] = if store.kind == Kind::Postgres { &[4, 6] } else { &[6] };
+        assert!(openings[1].calls.iter().copied().eq(ids.iter().copied().map(TaskId::from_u128)));
+        let opening = &openings[0];
         assert_eq!((&*opening.upstream, &*opening.cause), ("pay", "failure_rate"));
         assert_eq!(opening.instance, "me");
         assert_eq!(opening.calls, [TaskId::mint(1_700_000_000_000_000, 1)]);

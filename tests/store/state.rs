@@ -13,7 +13,7 @@ use fusebox::{
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::fixture::{OPENING, Store, close, presence, said, trip};
+use crate::fixture::{self, OPENING, Store, close, presence, said, trip};
 
 const EVER: Duration = Duration::from_secs(3_600);
 
@@ -264,18 +264,7 @@ async fn a_store_with_one_user_gives_no_hints() {
 async fn the_last_order_is_in_force_until_it_ends_or_is_lifted() {
     for store in Store::both().await {
         let state = store.open("a").state;
-        let order = |mode, ttl| Decree {
-            key: "payments".into(),
-            upstream: "pay".into(),
-            mode,
-            by: "ann".into(),
-            reason: "the ledger's move".into(),
-            ttl,
-            length: ttl,
-            known: 0,
-            is_reset: false,
-            forgotten: None,
-        };
+        let order = |mode, ttl| Decree { ttl, length: ttl, ..fixture::order(mode) };
         let in_force = || async {
             let breakers = store.open("b").state.breakers(EVER).await.unwrap();
             breakers.into_iter().next().and_then(|stored| stored.order)
@@ -338,16 +327,8 @@ async fn an_order_that_was_forgotten_yields_to_all_that_are_known() {
     let store = Store::new(Kind::Postgres).await;
     let state = store.open("a").state;
     let order = |mode, number| Decree {
-        key: "payments".into(),
-        upstream: "pay".into(),
-        mode,
-        by: "ann".into(),
-        reason: "the ledger moves".into(),
-        ttl: None,
-        length: None,
-        known: 0,
-        is_reset: false,
         forgotten: Some(Forgotten { number, until_us: None }),
+        ..fixture::order(mode)
     };
     state.decree(&order(Some(Mode::ForcedOpen), 4)).await.unwrap();
     assert_eq!(ordered(&store).await, (4, Some(Mode::ForcedOpen)));
